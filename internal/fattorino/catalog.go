@@ -1,0 +1,190 @@
+package fattorino
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// An EventType is one entry of a catalog.
+type EventType struct {
+	Name   string   // the contract's own name of the type
+	Common []string // common names it is linked to; the first is the one it stands for when published
+	Scopes []string // a token needs all of them to subscribe
+}
+
+// A Group is a name that stands for several types of its catalog, in order.
+type Group struct {
+	Name  string
+	Types []string
+}
+
+// A Catalog holds the event types of one contract, their groups and scopes,
+// and their links to common names. It does not change once made.
+type Catalog struct {
+	Contract string
+	Types    []EventType
+	Groups   []Group
+
+	types    map[string]EventType
+	groups   map[string]Group
+	byCommon map[string]string // common name → the catalog's type that is told of it
+}
+
+// NewCatalog makes a catalog. It fails on a repeated name or a group member
+// that is no type.
+func NewCatalog(contract string, types []EventType, groups []Group) (*Catalog, error) {
+	c := &Catalog{
+		Contract: contract, Types: types, Groups: groups,
+		types: map[string]EventType{}, groups: map[string]Group{}, byCommon: map[string]string{},
+	}
+	for _, t := range types {
+		if _, twice := c.types[t.Name]; twice {
+			return nil, fmt.Errorf("catalog %s: type %s twice", contract, t.Name)
+		}
+		c.types[t.Name] = t
+	}
+	for _, g := range groups {
+		for _, member := range g.Types {
+			if _, ok := c.types[member]; !ok {
+				return nil, fmt.Errorf("catalog %s: group %s holds unknown type %s", contract, g.Name, member)
+			}
+		}
+		c.groups[g.Name] = g
+	}
+	c.linkCommon()
+	return c, nil
+}
+
+// linkCommon notes which type is told of each common name: the one that stands
+// for it, else the first that also hears it.
+func (c *Catalog) linkCommon() {
+	for _, t := range c.Types {
+		if len(t.Common) > 0 && c.byCommon[t.Common[0]] == "" {
+			c.byCommon[t.Common[0]] = t.Name
+		}
+	}
+	for _, t := range c.Types {
+		for _, common := range t.Common {
+			if c.byCommon[common] == "" {
+				c.byCommon[common] = t.Name
+			}
+		}
+	}
+}
+
+// Type finds a concrete type by name.
+func (c *Catalog) Type(name string) (EventType, bool) {
+	t, ok := c.types[name]
+	return t, ok
+}
+
+// Explode gives the concrete types that name stands for: itself for a type,
+// its members in order for a group, nothing for an unknown name.
+func (c *Catalog) Explode(name string) []string {
+	if _, ok := c.types[name]; ok {
+		return []string{name}
+	}
+	return c.groups[name].Types
+}
+
+// TypeOf gives the name under which this catalog tells of the event: the
+// event's own type, else the type linked to its common name.
+func (c *Catalog) TypeOf(e *Event) (string, bool) {
+	if _, ok := c.types[e.Type]; ok {
+		return e.Type, true
+	}
+	name, ok := c.byCommon[e.Common]
+	return name, ok && e.Common != ""
+}
+
+// Catalogs is what all contracts' catalogs know together.
+type Catalogs struct {
+	byContract map[string]*Catalog
+	common     map[string]string // any known type name, common names included → its common name
+}
+
+// NewCatalogs joins catalogs.
+func NewCatalogs(list ...*Catalog) *Catalogs {
+	cs := &Catalogs{byContract: map[string]*Catalog{}, common: map[string]string{}}
+	for _, c := range list {
+		cs.byContract[c.Contract] = c
+		for _, t := range c.Types {
+			cs.common[t.Name] = ""
+			if len(t.Common) > 0 {
+				cs.common[t.Name] = t.Common[0]
+			}
+			for _, name := range t.Common {
+				cs.common[name] = name
+			}
+		}
+	}
+	return cs
+}
+
+// All gives the catalogs, ordered by contract name.
+func (cs *Catalogs) All() []*Catalog {
+	var all []*Catalog
+	for _, c := range cs.byContract {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b *Catalog) int { return strings.Compare(a.Contract, b.Contract) })
+	return all
+}
+
+// Common gives the common name of a type of any contract; known is false when
+// no catalog has heard of it.
+func (cs *Catalogs) Common(typ string) (common string, known bool) {
+	common, known = cs.common[typ]
+	return common, known
+}
+
+// Noun names the kind of entity that a type speaks of: "invoice" for anything
+// linked to "invoice.…", else the part before the last dot.
+func (cs *Catalogs) Noun(typ string) string {
+	if common := cs.common[typ]; common != "" {
+		typ = common
+	}
+	parts := strings.Split(typ, ".")
+	if len(parts) < 2 {
+		return typ
+	}
+	return parts[len(parts)-2]
+}
+
+// Nearest gives the known name closest to an unknown one, for a hint; empty
+// when nothing is close.
+func (cs *Catalogs) Nearest(typ string) string {
+	best, bestDistance := "", 4
+	for name := range cs.common {
+		if d := distance(typ, name, bestDistance); d < bestDistance || (d == bestDistance && best != "" && name < best) {
+			best, bestDistance = name, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of a and b, or limit where it is not
+// below that.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+		return limit
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return min(row[len(b)], limit)
+}

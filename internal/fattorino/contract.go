@@ -1,0 +1,57 @@
+package fattorino
+
+import "time"
+
+// A Contract is the bundle of rules that a subscriber relies on. Each door
+// hands one to the engine, which knows none by name.
+type Contract interface {
+	// Name is the contract's name in the store and in the API, as "fic".
+	Name() string
+	// Catalog holds the types that its subscriptions can name.
+	Catalog() *Catalog
+	// Notification builds the request of one attempt at now. An error means
+	// that the event cannot be told under this contract, now or later.
+	Notification(s *Subscription, e *Event, now time.Time) (*Request, error)
+	// Judge says what an answer to a notification means.
+	Judge(a *Answer) Verdict
+	// Retry gives the wait after the given number of failed tries (from 1),
+	// before jitter; false when no further attempt is allowed. It is pure.
+	Retry(tries int) (time.Duration, bool)
+	// Expiry is how long a subscription may go on failing before the next
+	// error ends it; 0 = for ever.
+	Expiry() time.Duration
+	// Handshake proves that a sink wants the notifications.
+	Handshake() Handshake
+	// Welcome gives the private event that tells a newly verified
+	// subscription so; nil where the contract has none.
+	Welcome(s *Subscription, now time.Time) *Event
+}
+
+// Verdict is what an answer means to a delivery and its subscription.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Success Verdict = iota // delivered
+	Retry                  // failed, and worth another attempt
+	Refuse                 // failed for good
+	End                    // the subscriber is gone: so is the subscription
+)
+
+// A Handshake is a contract's way to make sure of a sink.
+type Handshake interface {
+	// Challenge builds the request that asks the sink.
+	Challenge(s *Subscription, challenge string, now time.Time) (*Request, error)
+	// Passed checks the answer; nil means that the sink has proved itself. The
+	// error's text is shown to the owner.
+	Passed(challenge string, a *Answer) error
+	// Limits says how often a sink may be asked.
+	Limits() HandshakeLimits
+}
+
+// HandshakeLimits bounds the attempts to verify one sink.
+type HandshakeLimits struct {
+	Attempts int           // in all, the first included; the subscription is lost with the last
+	Every    time.Duration // between one retry asked for and the next
+	Timeout  time.Duration // for one attempt
+}
