@@ -23,6 +23,7 @@ const (
 	TooLarge             // it exceeds a size limit
 	TooMany              // not now: a rate or count is exhausted
 	Unavailable          // the store cannot write at the moment
+	Gone                 // it was there and is kept no longer
 )
 
 // An Error tells a caller what went wrong and what to do about it.

@@ -76,12 +76,3 @@ func (s *Subscription) Clone() *Subscription {
 	c.Types = slices.Clone(s.Types)
 	return &c
 }
-
-// fail notes a failure after which the contract lets a subscription expire:
-// the date is counted from firstError and is not moved by later failures.
-func (s *Subscription) fail(firstError time.Time, allowed time.Duration) {
-	if s.ExpiresAt.IsZero() && allowed > 0 {
-		s.FirstErrorAt = firstError
-		s.ExpiresAt = firstError.Add(allowed)
-	}
-}

@@ -1,0 +1,224 @@
+package fattorino
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"strings"
+	"time"
+)
+
+// Authenticate finds the token of a secret. It fails with Unauthenticated for
+// one that is unknown, expired or revoked, without saying which.
+func (s *Service) Authenticate(ctx context.Context, secret string) (*Token, error) {
+	refusal := &Error{Kind: Unauthenticated, Msg: "the access token is missing, unknown, expired or revoked", Fix: "send a valid token as Authorization: Bearer <token>"}
+	if secret == "" {
+		return nil, refusal
+	}
+	hash := HashSecret(secret)
+	if s.AdminTokenHash != nil && subtle.ConstantTimeCompare(hash, s.AdminTokenHash) == 1 {
+		return &Token{Kind: AdminToken, Scopes: []string{"*"}}, nil
+	}
+	token, err := s.tokenByHash(ctx, [32]byte(hash))
+	if KindOf(err) == NotFound && err != nil {
+		return nil, refusal
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !token.Live(time.Now()) {
+		return nil, refusal
+	}
+	return token, nil
+}
+
+// tokenByHash looks a token up, from memory where it was asked for before.
+// Looking up by the hash of a secret of 256 random bits leaks no timing that
+// helps to guess one.
+func (s *Service) tokenByHash(ctx context.Context, hash [32]byte) (*Token, error) {
+	if t, ok := s.tokens.Load(hash); ok {
+		return t.(*Token), nil
+	}
+	t, err := s.Store.TokenByHash(ctx, hash[:])
+	if err != nil {
+		return nil, err
+	}
+	s.tokens.Store(hash, t)
+	return t, nil
+}
+
+// CreateApp registers an integrator's application.
+func (s *Service) CreateApp(ctx context.Context, caller *Token, name string) (*App, error) {
+	if err := need(caller, 0, AdminToken); err != nil {
+		return nil, err
+	}
+	if name = strings.TrimSpace(name); name == "" || len(name) > 200 {
+		return nil, InvalidField("name", "the name must have 1 to 200 bytes")
+	}
+	app := &App{Name: name, CreatedAt: time.Now()}
+	return app, s.Engine.Update(ctx, func(tx Tx) error { return tx.PutApp(app) })
+}
+
+// Apps lists apps by id.
+func (s *Service) Apps(ctx context.Context, caller *Token, after int64, limit int) ([]*App, error) {
+	if err := need(caller, 0, AdminToken); err != nil {
+		return nil, err
+	}
+	return s.Store.Apps(ctx, after, limit)
+}
+
+// CreateToken makes a token and gives its secret, which is shown this once and
+// never again. Of t, the fields Kind, App, Companies, Scopes and ExpiresAt
+// count.
+func (s *Service) CreateToken(ctx context.Context, caller *Token, t Token) (*Token, string, error) {
+	if err := need(caller, 0, AdminToken); err != nil {
+		return nil, "", err
+	}
+	now := time.Now()
+	if err := checkToken(t, now); err != nil {
+		return nil, "", err
+	}
+	token, secret := mint(t, now)
+	err := s.Engine.Update(ctx, func(tx Tx) error {
+		if token.App != 0 {
+			if _, err := tx.App(token.App); KindOf(err) == NotFound && err != nil {
+				return InvalidField("app_id", "there is no app %d", token.App)
+			} else if err != nil {
+				return err
+			}
+		}
+		for _, company := range token.Companies {
+			if err := tx.EnsureCompany(company, now); err != nil {
+				return err
+			}
+		}
+		return tx.PutToken(token)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return token, secret, nil
+}
+
+func checkToken(t Token, now time.Time) error {
+	switch t.Kind {
+	case APIToken:
+		if t.App == 0 {
+			return InvalidField("app_id", "a token of kind api speaks for an app: app_id is required")
+		}
+	case PublishToken, AdminToken:
+	default:
+		return InvalidField("kind", "kind %q is none of api, publish, admin", t.Kind)
+	}
+	for _, company := range t.Companies {
+		if company <= 0 {
+			return InvalidField("companies", "company %d is not a positive integer", company)
+		}
+	}
+	if !t.ExpiresAt.IsZero() && !t.ExpiresAt.After(now) {
+		return InvalidField("expires_at", "the time is not in the future")
+	}
+	return nil
+}
+
+// mint draws a secret for t.
+func mint(t Token, now time.Time) (*Token, string) {
+	raw := make([]byte, 32)
+	_, _ = rand.Read(raw) // never fails (crypto/rand)
+	secret := "fattorino_" + string(t.Kind) + "_" + base64.RawURLEncoding.EncodeToString(raw)
+	return &Token{
+		Kind: t.Kind, App: t.App, Companies: t.Companies, Scopes: t.Scopes,
+		Hash: HashSecret(secret), Hint: secret[len(secret)-4:], CreatedAt: now, ExpiresAt: t.ExpiresAt,
+	}, secret
+}
+
+// FirstAdminToken makes the admin token of a store that has no token at all,
+// and gives its secret; empty where there is one already.
+func (s *Service) FirstAdminToken(ctx context.Context) (string, error) {
+	tokens, err := s.Store.Tokens(ctx, 0, 1)
+	if err != nil || len(tokens) > 0 || s.AdminTokenHash != nil {
+		return "", err
+	}
+	token, secret := mint(Token{Kind: AdminToken, Scopes: []string{"*"}}, time.Now())
+	return secret, s.Engine.Update(ctx, func(tx Tx) error { return tx.PutToken(token) })
+}
+
+// Tokens lists tokens by id; their secrets are not known any more.
+func (s *Service) Tokens(ctx context.Context, caller *Token, after int64, limit int) ([]*Token, error) {
+	if err := need(caller, 0, AdminToken); err != nil {
+		return nil, err
+	}
+	return s.Store.Tokens(ctx, after, limit)
+}
+
+// RevokeToken puts a token out of force at once.
+func (s *Service) RevokeToken(ctx context.Context, caller *Token, id int64) error {
+	if err := need(caller, 0, AdminToken); err != nil {
+		return err
+	}
+	err := s.Engine.Update(ctx, func(tx Tx) error {
+		found, err := tx.Token(id)
+		if err != nil {
+			return err
+		}
+		if !found.RevokedAt.IsZero() {
+			return nil
+		}
+		t := *found
+		t.RevokedAt = time.Now()
+		return tx.PutToken(&t)
+	})
+	s.tokens.Clear()
+	return err
+}
+
+// Companies lists companies by id.
+func (s *Service) Companies(ctx context.Context, caller *Token, after int64, limit int) ([]*Company, error) {
+	if err := need(caller, 0, AdminToken); err != nil {
+		return nil, err
+	}
+	return s.Store.Companies(ctx, after, limit)
+}
+
+// Company gives one company.
+func (s *Service) Company(ctx context.Context, caller *Token, id int64) (*Company, error) {
+	if err := need(caller, id, APIToken, PublishToken, AdminToken); err != nil {
+		return nil, err
+	}
+	return s.Store.Company(ctx, id)
+}
+
+// NameCompany makes the company where it is not there, and names it.
+func (s *Service) NameCompany(ctx context.Context, caller *Token, id int64, name string) (*Company, error) {
+	if err := need(caller, 0, AdminToken); err != nil {
+		return nil, err
+	}
+	if id <= 0 {
+		return nil, InvalidField("company", "company %d is not a positive integer", id)
+	}
+	if len(name) > 200 {
+		return nil, InvalidField("name", "the name has more than 200 bytes")
+	}
+	err := s.Engine.Update(ctx, func(tx Tx) error {
+		if err := tx.EnsureCompany(id, time.Now()); err != nil {
+			return err
+		}
+		return tx.NameCompany(id, name)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Store.Company(ctx, id)
+}
+
+// CountCall counts one call of the caller's app on the company in the window
+// that starts at start, and gives the calls so far.
+func (s *Service) CountCall(ctx context.Context, counter string, start time.Time) (int64, error) {
+	var n int64
+	err := s.Engine.Update(ctx, func(tx Tx) (err error) {
+		n, err = tx.Count(counter, start)
+		return err
+	})
+	return n, err
+}

@@ -1,0 +1,117 @@
+package fattorino
+
+import (
+	"context"
+	"time"
+)
+
+// Deliveries lists the deliveries of a company's subscriptions, newest first;
+// an app sees its own. q.Subscriptions may name some; empty = all.
+func (s *Service) Deliveries(ctx context.Context, caller *Token, company int64, q DeliveryQuery) ([]*Delivery, error) {
+	if err := need(caller, company, APIToken, AdminToken); err != nil {
+		return nil, err
+	}
+	ids, err := s.Store.SubscriptionIDs(ctx, company, caller.App)
+	if err != nil {
+		return nil, err
+	}
+	if len(q.Subscriptions) > 0 {
+		ids = intersect(ids, q.Subscriptions)
+	}
+	if len(ids) == 0 {
+		return []*Delivery{}, nil
+	}
+	q.Subscriptions = ids
+	return s.Store.Deliveries(ctx, q)
+}
+
+func intersect(a, b []int64) []int64 {
+	in := map[int64]bool{}
+	for _, x := range b {
+		in[x] = true
+	}
+	var both []int64
+	for _, x := range a {
+		if in[x] {
+			both = append(both, x)
+		}
+	}
+	return both
+}
+
+// Delivery gives one delivery with the subscription it belongs to and every
+// attempt made.
+func (s *Service) Delivery(ctx context.Context, caller *Token, company, id int64) (*Delivery, *Subscription, []*Attempt, error) {
+	if err := need(caller, company, APIToken, AdminToken); err != nil {
+		return nil, nil, nil, err
+	}
+	d, err := s.Store.Delivery(ctx, id)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	sub, err := s.Store.Subscription(ctx, d.Subscription)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := mayRead(caller, company, sub); err != nil {
+		return nil, nil, nil, err
+	}
+	attempts, err := s.Store.Attempts(ctx, id)
+	return d, sub, attempts, err
+}
+
+// mayRead fails with NotFound where the subscription's log is not the caller's
+// to read; the log of one that is gone can still be read.
+func mayRead(caller *Token, company int64, sub *Subscription) error {
+	if sub.Company != company || (caller.Kind != AdminToken && sub.App != caller.App) {
+		return Errorf(NotFound, "there is no such delivery")
+	}
+	return nil
+}
+
+// Resend sets a settled delivery on its way again, with all the tries of its
+// contract before it.
+func (s *Service) Resend(ctx context.Context, caller *Token, company, id int64) (*Delivery, error) {
+	if err := need(caller, company, APIToken, AdminToken); err != nil {
+		return nil, err
+	}
+	var d *Delivery
+	err := s.Engine.Update(ctx, func(tx Tx) error {
+		found, err := tx.Delivery(id)
+		if err != nil {
+			return err
+		}
+		sub, err := tx.Subscription(found.Subscription)
+		if err != nil {
+			return err
+		}
+		if err := mayRead(caller, company, sub); err != nil {
+			return err
+		}
+		again := *found
+		d = &again
+		if err := resend(d, sub, time.Now()); err != nil {
+			return err
+		}
+		return tx.PutDelivery(d)
+	})
+	return d, err
+}
+
+// resend sets the delivery due now, where that makes sense.
+func resend(d *Delivery, sub *Subscription, now time.Time) error {
+	switch {
+	case d.State == Pending:
+		return &Error{Kind: Conflict, Msg: "the delivery is still on its way", Fix: "wait until it is delivered or discarded"}
+	case sub.State != Active:
+		return &Error{
+			Kind: Conflict, Msg: "the subscription is " + string(sub.State) + ": nothing is sent to it",
+			Fix: "verify the subscription, or create a new one",
+		}
+	case d.Attempts >= MaxAttempts:
+		return &Error{Kind: Conflict, Msg: "the delivery has been attempted as often as is allowed"}
+	}
+	d.State, d.Reason, d.Tries = Pending, "", 0
+	d.DueAt, d.FirstErrorAt, d.SettledAt = now, time.Time{}, time.Time{}
+	return nil
+}

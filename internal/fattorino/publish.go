@@ -1,0 +1,239 @@
+package fattorino
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Publish accepts events, all or none, and returns once they are durable. An
+// event whose source and id were accepted before for the company gets the
+// receipt of then; the same id with other content is a Conflict.
+//
+// Each event names its company in the extension attribute companyid, else in
+// the subject "company:<id>".
+func (s *Service) Publish(ctx context.Context, caller *Token, events []*Event) ([]Receipt, error) {
+	if err := need(caller, 0, PublishToken, AdminToken); err != nil {
+		return nil, err
+	}
+	if len(events) == 0 {
+		return []Receipt{}, nil
+	}
+	var faults []Fault
+	for i, e := range events {
+		faults = append(faults, s.complete(e, place(i, len(events)))...)
+	}
+	if len(faults) > 0 {
+		return nil, &Error{Kind: Invalid, Msg: "the events cannot be accepted: nothing was stored", Faults: faults}
+	}
+	for _, e := range events {
+		if err := need(caller, e.Company, PublishToken, AdminToken); err != nil {
+			return nil, err
+		}
+	}
+	receipts, err := s.Engine.Publish(ctx, events)
+	if err != nil {
+		return nil, err
+	}
+	for i := range receipts {
+		receipts[i].Warning = s.doubt(events[i].Type)
+	}
+	return receipts, nil
+}
+
+// place gives the prefix of field names for event i of n.
+func place(i, n int) string {
+	if n == 1 {
+		return ""
+	}
+	return fmt.Sprintf("events.%d.", i)
+}
+
+// complete fills in what Fattorino adds to an event: company, entity, common
+// name.
+func (s *Service) complete(e *Event, at string) []Fault {
+	company, fault := companyOf(e)
+	if fault != nil {
+		fault.Field = at + fault.Field
+		return []Fault{*fault}
+	}
+	e.Company = company
+	e.Common, _ = s.catalogs.Common(e.Type)
+	if about, given := e.Extensions["entity"]; given {
+		text, _ := about.(string)
+		entity, err := ParseEntity(text)
+		if err != nil {
+			return []Fault{{Field: at + "entity", Msg: err.Error()}}
+		}
+		e.Entity = entity
+		return nil
+	}
+	if ids := idsIn(e); len(ids) > 0 {
+		e.Entity = Entity{Type: s.catalogs.Noun(e.Type), IDs: ids}
+	}
+	return nil
+}
+
+// companyOf reads the company from the extension companyid (string or
+// integer), else from the subject "company:<id>".
+func companyOf(e *Event) (int64, *Fault) {
+	field, text := "companyid", ""
+	switch v := e.Extensions["companyid"].(type) {
+	case string:
+		text = v
+	case int32:
+		text = strconv.Itoa(int(v))
+	default:
+		var ok bool
+		if text, ok = strings.CutPrefix(e.Subject, "company:"); !ok {
+			return 0, &Fault{Field: "companyid", Msg: `the event names no company: set the extension attribute companyid, or the subject "company:<id>"`}
+		}
+		field = "subject"
+	}
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id <= 0 {
+		return 0, &Fault{Field: field, Msg: fmt.Sprintf("company %q is not a positive integer", text)}
+	}
+	return id, nil
+}
+
+// idsIn reads data.ids, else data.id: strings or numbers, kept as written.
+func idsIn(e *Event) []string {
+	if e.Form != JSONData || len(e.Data) == 0 || e.Data[0] != '{' {
+		return nil
+	}
+	var about struct {
+		ID  json.RawMessage   `json:"id"`
+		IDs []json.RawMessage `json:"ids"`
+	}
+	if json.Unmarshal(e.Data, &about) != nil {
+		return nil // "ids" of another shape is data like any other
+	}
+	raw := about.IDs
+	if len(raw) == 0 && about.ID != nil {
+		raw = []json.RawMessage{about.ID}
+	}
+	ids := make([]string, 0, len(raw))
+	for _, r := range raw {
+		id, ok := scalar(r)
+		if !ok {
+			return nil
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// scalar gives the text of a JSON string or number; false for anything else
+// and for what an entity's id cannot hold.
+func scalar(raw json.RawMessage) (string, bool) {
+	if len(raw) == 0 {
+		return "", false
+	}
+	if raw[0] == '-' || (raw[0] >= '0' && raw[0] <= '9') {
+		return string(raw), true
+	}
+	var text string
+	if raw[0] != '"' || json.Unmarshal(raw, &text) != nil {
+		return "", false
+	}
+	return text, text != "" && !strings.Contains(text, ",")
+}
+
+// doubt warns of a type that no catalog knows: accepted, for CloudEvents are
+// open, but heard by nobody but readers of the pull API.
+func (s *Service) doubt(typ string) string {
+	if _, known := s.catalogs.Common(typ); known {
+		return ""
+	}
+	warning := fmt.Sprintf("the type %q is in no catalog: no subscription hears it", typ)
+	if near := s.catalogs.Nearest(typ); near != "" {
+		warning += fmt.Sprintf("; did you mean %q?", near)
+	}
+	return warning
+}
+
+// Pull gives a company's events after a Seq, oldest first, and the Seq to go
+// on from. Where there are none it waits for one, up to wait. A reader that
+// keeps its place misses nothing; one whose place is older than what is kept
+// is told so (Gone).
+func (s *Service) Pull(ctx context.Context, caller *Token, q EventQuery, wait time.Duration) ([]*Event, int64, error) {
+	if err := need(caller, q.Company, APIToken, AdminToken); err != nil {
+		return nil, 0, err
+	}
+	deadline := time.Now().Add(wait)
+	for {
+		committed := s.Engine.Committed(q.Company) // asked for before reading, so that no event falls between
+		last, err := s.reach(ctx, q)
+		if err != nil {
+			return nil, 0, err
+		}
+		events, err := s.Store.Events(ctx, q)
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(events) > 0 {
+			return events, next(events, q, last), nil
+		}
+		q.After = max(q.After, last)
+		if !waitFor(ctx, committed, time.Until(deadline)) {
+			return []*Event{}, q.After, nil
+		}
+	}
+}
+
+// reach gives the Seq of the company's newest event, and fails when events
+// after q.After have been pruned.
+func (s *Service) reach(ctx context.Context, q EventQuery) (last int64, err error) {
+	company, err := s.Store.Company(ctx, q.Company)
+	if KindOf(err) == NotFound && err != nil {
+		return 0, nil // not heard of yet: nothing has happened
+	}
+	if err != nil {
+		return 0, err
+	}
+	oldest, err := s.Store.OldestSeq(ctx, q.Company)
+	if err != nil {
+		return 0, err
+	}
+	if oldest == 0 {
+		oldest = company.LastSeq + 1
+	}
+	if q.After < oldest-1 && q.After > 0 {
+		return 0, &Error{
+			Kind: Gone, Code: "pruned",
+			Msg: fmt.Sprintf("events %d to %d are past their retention and no longer kept", q.After+1, oldest-1),
+			Fix: fmt.Sprintf("go on with after=%d, and read the resources themselves to catch up", oldest-1),
+		}
+	}
+	return company.LastSeq, nil
+}
+
+// next is where a reader goes on: after the last event of a full page, else
+// after everything that was there when the page was read, whatever its type.
+func next(events []*Event, q EventQuery, last int64) int64 {
+	tail := events[len(events)-1].Seq
+	if len(events) < q.Limit {
+		return max(tail, last)
+	}
+	return tail
+}
+
+// waitFor reports whether the signal came within d.
+func waitFor(ctx context.Context, signal <-chan struct{}, d time.Duration) bool {
+	if d <= 0 {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-signal:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}

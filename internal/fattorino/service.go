@@ -1,0 +1,112 @@
+package fattorino
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Engine is what the use cases need of the engine: the one way to write, and
+// word of what happened.
+type Engine interface {
+	// Publish commits the events, all or none, with their deliveries, and
+	// returns once they are durable.
+	Publish(ctx context.Context, events []*Event) ([]Receipt, error)
+	// Update runs f in a transaction of the committer. Subscriptions changed in
+	// it are in force for the next event committed.
+	Update(ctx context.Context, f func(Tx) error) error
+	// AwaitHandshake returns when no challenge of the subscription is pending
+	// any more, or when ctx ends.
+	AwaitHandshake(ctx context.Context, subscription int64)
+	// Committed gives a channel that is closed at the company's next event.
+	Committed(company int64) <-chan struct{}
+}
+
+// A Receipt is the proof that an event was accepted.
+type Receipt struct {
+	ID      string
+	Company int64
+	Seq     int64
+	Warning string // what looks wrong with the event; empty = nothing
+}
+
+// Limits are the operator's limits on use.
+type Limits struct {
+	Subscriptions int           // of one app in one company
+	AwaitSink     time.Duration // how long create waits for the handshake's outcome
+}
+
+// Config is what a Service is made of.
+type Config struct {
+	Store     Store
+	Engine    Engine
+	Contracts []Contract
+	Limits    Limits
+	// CheckSink judges a sink at registration; its error is an Error for the caller.
+	CheckSink func(sink string) error
+	// Exempt tells whether a sink needs no handshake; nil = none is exempt.
+	Exempt func(sink string) bool
+	// AdminTokenHash is the SHA-256 of the admin token that the operator set;
+	// nil = none.
+	AdminTokenHash []byte
+}
+
+// A Service is every use case. Doors call it with the token of the caller; it
+// checks what the token may do.
+type Service struct {
+	Config
+	contracts map[string]Contract
+	catalogs  *Catalogs
+
+	tokens sync.Map // hash as [32]byte → *Token; emptied when a token changes
+}
+
+// NewService makes a Service. It fails on a contract given twice.
+func NewService(c Config) (*Service, error) {
+	s := &Service{Config: c, contracts: map[string]Contract{}}
+	var catalogs []*Catalog
+	for _, contract := range c.Contracts {
+		if _, twice := s.contracts[contract.Name()]; twice {
+			return nil, fmt.Errorf("contract %s twice", contract.Name())
+		}
+		s.contracts[contract.Name()] = contract
+		catalogs = append(catalogs, contract.Catalog())
+	}
+	s.catalogs = NewCatalogs(catalogs...)
+	return s, nil
+}
+
+// Catalogs gives the catalogs of all contracts.
+func (s *Service) Catalogs() *Catalogs { return s.catalogs }
+
+// HashSecret gives the form in which a token's secret is kept.
+func HashSecret(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
+}
+
+// need checks that the caller's token is of one of the kinds and reaches the
+// company (0 = no company is meant).
+func need(caller *Token, company int64, kinds ...TokenKind) error {
+	allowed := false
+	for _, k := range kinds {
+		allowed = allowed || caller.Kind == k
+	}
+	if !allowed {
+		return &Error{
+			Kind: Denied, Code: "NO_PERMISSION",
+			Msg: fmt.Sprintf("a token of kind %q may not do this", caller.Kind),
+			Fix: fmt.Sprintf("use a token of kind %q", kinds[0]),
+		}
+	}
+	if company != 0 && !caller.Reaches(company) {
+		return &Error{
+			Kind: Denied, Code: "NO_PERMISSION",
+			Msg: fmt.Sprintf("this token is not associated with company %d", company),
+			Fix: "use a token made for this company",
+		}
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package fattorino
+
+import (
+	"context"
+	"time"
+)
+
+// A Store keeps everything. Two implementations are proven by one suite,
+// storetest. What it returns may be kept and read, never changed.
+//
+// Errors: NotFound where a thing asked for by its id is not there; Unavailable
+// where nothing can be written at the moment (the disk is full); Internal else.
+type Store interface {
+	Reader
+	// Commit writes a batch in one transaction and returns once it is durable.
+	// It stamps what it gave: each event's Key, Seq and Accepted, the ids of
+	// the new deliveries. On an error nothing was written and the same batch
+	// may be committed again.
+	Commit(ctx context.Context, b *Batch) error
+	// Update runs f in one transaction and returns once it is durable. When f
+	// fails nothing is written and its error is returned as it is.
+	Update(ctx context.Context, f func(Tx) error) error
+
+	// LiveSubscriptions calls f with every subscription that is not gone, or
+	// that is gone and still has pending deliveries.
+	LiveSubscriptions(ctx context.Context, f func(*Subscription)) error
+	// Backlogs tells what was left to do when the program last stopped.
+	Backlogs(ctx context.Context) ([]Backlog, error)
+	// Fresh gives pending deliveries never tried yet, oldest first, with ids
+	// above after, events included.
+	Fresh(ctx context.Context, subscription, after int64, limit int) ([]*Delivery, error)
+	// Due gives pending deliveries that have a due date, soonest first, events
+	// included.
+	Due(ctx context.Context, subscription int64, limit int) ([]*Delivery, error)
+}
+
+// A Batch is what the committer writes in one transaction.
+type Batch struct {
+	Now           time.Time
+	Publishes     []*Publish
+	Outcomes      []Outcome
+	Subscriptions []*Subscription // changed by the outcomes
+	Settled       []Settled
+}
+
+// A Publish is the events of one request: all of them are written, or none.
+type Publish struct {
+	Events  []*Event
+	Targets [][]int64 // Targets[i]: the subscriptions that hear Events[i]
+
+	First    []int64 // First[i]: id of the delivery to Targets[i][0]; the rest follow one by one
+	Repeated []bool  // Repeated[i]: the event was there before; nothing was written for it
+	Err      error   // why nothing of this publish was written; Conflict for an id with other content
+}
+
+// An Outcome is a delivery as it stands after an attempt, or after being
+// discarded without one.
+type Outcome struct {
+	Delivery *Delivery
+	Attempt  *Attempt // nil where there was none
+}
+
+// Settled is a hint for the next start: every delivery of the subscription up
+// to the id has been settled or has a due date.
+type Settled struct {
+	Subscription int64
+	Delivery     int64
+}
+
+// A Backlog is what one subscription has left to do.
+type Backlog struct {
+	Subscription int64
+	Settled      int64     // see Settled; deliveries never tried have greater ids
+	Last         int64     // greatest id of its deliveries
+	NextDue      time.Time // soonest due date; zero = none
+}
+
+// Tx is the store inside one transaction of the committer.
+type Tx interface {
+	// EnsureCompany makes the company if it is not there.
+	EnsureCompany(id int64, now time.Time) error
+	NameCompany(id int64, name string) error
+	// PutApp inserts the app and sets its ID.
+	PutApp(*App) error
+	App(id int64) (*App, error)
+	// PutToken inserts the token and sets its ID, or updates it where it has one.
+	PutToken(*Token) error
+	Token(id int64) (*Token, error)
+
+	Subscription(id int64) (*Subscription, error)
+	// OwnSubscriptions gives those of the app and company that are not gone,
+	// oldest first.
+	OwnSubscriptions(company, app int64) ([]*Subscription, error)
+	// PutSubscription inserts the subscription and sets its ID, or updates it
+	// where it has one.
+	PutSubscription(*Subscription) error
+
+	// PutPrivate inserts a private event and its one delivery.
+	PutPrivate(e *Event, subscription int64) (*Delivery, error)
+	Delivery(id int64) (*Delivery, error)
+	// PutDelivery updates a delivery.
+	PutDelivery(*Delivery) error
+
+	// PutKey inserts a signing key.
+	PutKey(*Key) error
+	// RetireKeys marks the keys of the name as replaced, all but the one with
+	// the kid.
+	RetireKeys(name, kid string, now time.Time) error
+	// Count adds one to the counter of the window and gives its new value; it
+	// forgets the counter's earlier windows.
+	Count(counter string, window time.Time) (int64, error)
+	// Prune deletes events accepted before the time, with their deliveries and
+	// attempts, where none is pending: at most limit events with keys above
+	// after. It gives the last key looked at, 0 when there is nothing more.
+	Prune(before time.Time, after int64, limit int) (last int64, deleted int, err error)
+}
+
+// A Reader answers the questions of the use cases.
+type Reader interface {
+	Companies(ctx context.Context, after int64, limit int) ([]*Company, error)
+	Company(ctx context.Context, id int64) (*Company, error)
+	Apps(ctx context.Context, after int64, limit int) ([]*App, error)
+	Tokens(ctx context.Context, after int64, limit int) ([]*Token, error)
+	TokenByHash(ctx context.Context, hash []byte) (*Token, error)
+
+	Subscription(ctx context.Context, id int64) (*Subscription, error)
+	// Subscriptions gives those of the company that are not gone, oldest
+	// first; app 0 = of all apps.
+	Subscriptions(ctx context.Context, company, app int64) ([]*Subscription, error)
+	// SubscriptionIDs gives the ids of all that the company ever had and that
+	// are still kept; app 0 = of all apps.
+	SubscriptionIDs(ctx context.Context, company, app int64) ([]int64, error)
+
+	Events(ctx context.Context, q EventQuery) ([]*Event, error)
+	// OldestSeq gives the Seq of the oldest event still kept; 0 = none.
+	OldestSeq(ctx context.Context, company int64) (int64, error)
+	Deliveries(ctx context.Context, q DeliveryQuery) ([]*Delivery, error)
+	Delivery(ctx context.Context, id int64) (*Delivery, error)
+	Attempts(ctx context.Context, delivery int64) ([]*Attempt, error)
+
+	// Keys gives the signing keys of the name, newest first.
+	Keys(ctx context.Context, name string) ([]*Key, error)
+}
+
+// EventQuery asks for a company's events in the order of Seq.
+type EventQuery struct {
+	Company int64
+	After   int64    // events with a greater Seq
+	Types   []string // contract type names or common names; empty = all
+	Limit   int
+}
+
+// DeliveryQuery asks for deliveries, newest first.
+type DeliveryQuery struct {
+	Subscriptions []int64
+	State         *DeliveryState
+	Types         []string // event types or common names; empty = all
+	Entity        string   // as Entity.String writes it, one id; empty = all
+	From, To      time.Time
+	Before        int64 // deliveries with a smaller id; 0 = from the newest
+	Limit         int
+}
+
+// A Key is a signing key as it is kept.
+type Key struct {
+	Name      string // what it signs for, as "fic"
+	KID       string
+	Sealed    []byte // the private key, encrypted
+	CreatedAt time.Time
+	RetiredAt time.Time // when another took its place; zero = current
+}

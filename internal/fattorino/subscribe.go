@@ -1,0 +1,339 @@
+package fattorino
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// NewSubscription is a wish to subscribe.
+type NewSubscription struct {
+	Company  int64
+	Contract string
+	Sink     string
+	Types    []string // types and groups of the contract's catalog
+	Format   Format
+	Method   Method
+}
+
+// SubscriptionChange says what to change; nil leaves a field as it is.
+type SubscriptionChange struct {
+	Sink   *string
+	Types  []string // replaces all types; nil = unchanged
+	Format *Format
+	Method Method // how the challenge travels when the sink changes
+}
+
+// A TypeRefusal is a type that was asked for and not subscribed to.
+type TypeRefusal struct {
+	Type string
+	Why  TypeProblem
+}
+
+// TypeProblem says why a type was refused.
+type TypeProblem uint8
+
+// The problems.
+const (
+	UnknownType TypeProblem = iota // not in the contract's catalog
+	TakenType                      // another subscription of the app and company holds it
+)
+
+// Subscribe creates a subscription and has its sink challenged. It waits a
+// short while for the outcome and gives the subscription as it then stands,
+// with the types that were refused. When none is left it fails with Invalid,
+// and the refusals say why.
+func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscription) (*Subscription, []TypeRefusal, error) {
+	contract, err := s.owner(caller, n.Company, n.Contract)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.CheckSink(n.Sink); err != nil {
+		return nil, nil, err
+	}
+	types, refused := explode(contract.Catalog(), n.Types)
+	if err := needScopes(caller, contract.Catalog(), types); err != nil {
+		return nil, nil, err
+	}
+	now := time.Now()
+	sub := &Subscription{
+		Company: n.Company, App: caller.App, Contract: n.Contract, Format: n.Format, CreatedAt: now,
+	}
+	err = s.Engine.Update(ctx, func(tx Tx) error {
+		own, err := tx.OwnSubscriptions(n.Company, caller.App)
+		if err != nil {
+			return err
+		}
+		if s.Limits.Subscriptions > 0 && len(own) >= s.Limits.Subscriptions {
+			return &Error{
+				Kind: Invalid, Code: "too_many_subscriptions",
+				Msg: fmt.Sprintf("this app has %d subscriptions to company %d, which is the limit", len(own), n.Company),
+				Fix: "delete one, or register more types with one that is there",
+			}
+		}
+		var taken []TypeRefusal
+		sub.Types, taken = free(types, own, n.Contract)
+		refused = append(refused, taken...)
+		if len(sub.Types) == 0 {
+			return noTypeLeft()
+		}
+		if err := tx.EnsureCompany(n.Company, now); err != nil {
+			return err
+		}
+		sub.moveTo(n.Sink, n.Method, now)
+		return s.enter(tx, contract, sub, now)
+	})
+	if err != nil {
+		return nil, refused, err
+	}
+	settled, err := s.awaitHandshake(ctx, sub)
+	return settled, refused, err
+}
+
+// enter writes a subscription whose sink is new. A sink that the operator
+// exempts is taken as proved.
+func (s *Service) enter(tx Tx, contract Contract, sub *Subscription, now time.Time) error {
+	exempt := s.Exempt != nil && s.Exempt(sub.Sink)
+	if exempt {
+		SettleHandshake(contract.Handshake().Limits(), sub, nil, now)
+	}
+	if err := tx.PutSubscription(sub); err != nil || !exempt {
+		return err
+	}
+	return PutWelcome(tx, contract, sub, now)
+}
+
+// PutWelcome writes the welcome of a subscription that has just been verified,
+// where its contract has one.
+func PutWelcome(tx Tx, contract Contract, sub *Subscription, now time.Time) error {
+	welcome := contract.Welcome(sub, now)
+	if welcome == nil {
+		return nil
+	}
+	_, err := tx.PutPrivate(welcome, sub.ID)
+	return err
+}
+
+// Subscriptions gives the caller's subscriptions to the company under the
+// contract; an admin sees those of every app.
+func (s *Service) Subscriptions(ctx context.Context, caller *Token, company int64, contract string) ([]*Subscription, error) {
+	if _, err := s.owner(caller, company, contract); err != nil {
+		return nil, err
+	}
+	all, err := s.Store.Subscriptions(ctx, company, caller.App)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(sub *Subscription) bool { return sub.Contract != contract }), nil
+}
+
+// Subscription gives one subscription of the caller.
+func (s *Service) Subscription(ctx context.Context, caller *Token, company int64, contract string, id int64) (*Subscription, error) {
+	if _, err := s.owner(caller, company, contract); err != nil {
+		return nil, err
+	}
+	sub, err := s.Store.Subscription(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return sub, visible(caller, company, contract, sub)
+}
+
+// ModifySubscription changes a subscription. A new sink must prove itself
+// before anything more is sent; the same sink is no change.
+func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company int64, contract string, id int64, c SubscriptionChange) (*Subscription, []TypeRefusal, error) {
+	rules, err := s.owner(caller, company, contract)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.Sink != nil {
+		if err := s.CheckSink(*c.Sink); err != nil {
+			return nil, nil, err
+		}
+	}
+	types, refused := explode(rules.Catalog(), c.Types)
+	if err := needScopes(caller, rules.Catalog(), types); err != nil {
+		return nil, nil, err
+	}
+	var sub *Subscription
+	err = s.Engine.Update(ctx, func(tx Tx) error {
+		now := time.Now()
+		if sub, err = ownSubscription(tx, caller, company, contract, id); err != nil {
+			return err
+		}
+		if c.Types != nil {
+			own, err := tx.OwnSubscriptions(company, sub.App)
+			if err != nil {
+				return err
+			}
+			others := slices.DeleteFunc(own, func(o *Subscription) bool { return o.ID == id })
+			var taken []TypeRefusal
+			sub.Types, taken = free(types, others, contract)
+			refused = append(refused, taken...)
+			if len(sub.Types) == 0 {
+				return noTypeLeft()
+			}
+		}
+		if c.Format != nil {
+			sub.Format = *c.Format
+		}
+		sub.UpdatedAt = now
+		if c.Sink == nil || *c.Sink == sub.Sink {
+			return tx.PutSubscription(sub)
+		}
+		sub.moveTo(*c.Sink, c.Method, now)
+		return s.enter(tx, rules, sub, now)
+	})
+	if err != nil {
+		return nil, refused, err
+	}
+	settled, err := s.awaitHandshake(ctx, sub)
+	return settled, refused, err
+}
+
+// DeleteSubscription ends a subscription; what is pending for it is discarded.
+func (s *Service) DeleteSubscription(ctx context.Context, caller *Token, company int64, contract string, id int64) error {
+	if _, err := s.owner(caller, company, contract); err != nil {
+		return err
+	}
+	return s.Engine.Update(ctx, func(tx Tx) error {
+		sub, err := ownSubscription(tx, caller, company, contract, id)
+		if err != nil {
+			return err
+		}
+		sub.State, sub.UpdatedAt = Deleted, time.Now()
+		sub.Handshake.Pending = false
+		return tx.PutSubscription(sub)
+	})
+}
+
+// VerifySubscription has the sink challenged again.
+func (s *Service) VerifySubscription(ctx context.Context, caller *Token, company int64, contract string, id int64, m Method) (*Subscription, error) {
+	rules, err := s.owner(caller, company, contract)
+	if err != nil {
+		return nil, err
+	}
+	var sub *Subscription
+	err = s.Engine.Update(ctx, func(tx Tx) error {
+		if sub, err = ownSubscription(tx, caller, company, contract, id); err != nil {
+			return err
+		}
+		if err := sub.retryHandshake(rules.Handshake().Limits(), m, time.Now()); err != nil {
+			return err
+		}
+		return tx.PutSubscription(sub)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.awaitHandshake(ctx, sub)
+}
+
+// awaitHandshake gives the subscription as it stands once its handshake has an
+// outcome, or after the time that the limits allow.
+func (s *Service) awaitHandshake(ctx context.Context, sub *Subscription) (*Subscription, error) {
+	if !sub.Handshake.Pending {
+		return sub, nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, s.Limits.AwaitSink)
+	defer cancel()
+	s.Engine.AwaitHandshake(waiting, sub.ID)
+	return s.Store.Subscription(ctx, sub.ID)
+}
+
+// owner checks that the caller may hold subscriptions to the company, and gives
+// the contract's rules.
+func (s *Service) owner(caller *Token, company int64, contract string) (Contract, error) {
+	if err := need(caller, company, APIToken, AdminToken); err != nil {
+		return nil, err
+	}
+	rules, ok := s.contracts[contract]
+	if !ok {
+		return nil, Errorf(NotFound, "there is no contract %q", contract)
+	}
+	return rules, nil
+}
+
+// visible fails with NotFound for what the caller may not see: a subscription
+// that is gone, of another company or contract, or of another app.
+func visible(caller *Token, company int64, contract string, sub *Subscription) error {
+	foreign := caller.Kind != AdminToken && sub.App != caller.App
+	if sub.State.Gone() || sub.Company != company || sub.Contract != contract || foreign {
+		return Errorf(NotFound, "there is no such subscription")
+	}
+	return nil
+}
+
+// ownSubscription reads a subscription that the caller may change.
+func ownSubscription(tx Tx, caller *Token, company int64, contract string, id int64) (*Subscription, error) {
+	sub, err := tx.Subscription(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := visible(caller, company, contract, sub); err != nil {
+		return nil, err
+	}
+	return sub.Clone(), nil
+}
+
+// explode gives the concrete types that the names stand for, each once, in
+// order, and the names that stand for none.
+func explode(c *Catalog, names []string) (types []string, refused []TypeRefusal) {
+	for _, name := range names {
+		members := c.Explode(name)
+		if len(members) == 0 {
+			refused = append(refused, TypeRefusal{Type: name, Why: UnknownType})
+		}
+		for _, member := range members {
+			if !slices.Contains(types, member) {
+				types = append(types, member)
+			}
+		}
+	}
+	return types, refused
+}
+
+// free parts the types into those nobody of own holds under the contract and
+// those that are taken.
+func free(types []string, own []*Subscription, contract string) (left []string, taken []TypeRefusal) {
+	held := map[string]bool{}
+	for _, o := range own {
+		for _, t := range o.Types {
+			held[t] = held[t] || o.Contract == contract
+		}
+	}
+	for _, t := range types {
+		if held[t] {
+			taken = append(taken, TypeRefusal{Type: t, Why: TakenType})
+			continue
+		}
+		left = append(left, t)
+	}
+	return left, taken
+}
+
+func noTypeLeft() error {
+	return &Error{
+		Kind: Invalid, Code: "no_type_left",
+		Msg: "no event type is left to subscribe to",
+		Fix: "name at least one existing type that no other subscription of the app holds",
+	}
+}
+
+// needScopes checks that the caller holds the scopes of all the types.
+func needScopes(caller *Token, c *Catalog, types []string) error {
+	for _, name := range types {
+		t, _ := c.Type(name)
+		for _, scope := range t.Scopes {
+			if !caller.Holds(scope) {
+				return &Error{
+					Kind: Denied, Code: "NO_PERMISSION",
+					Msg: fmt.Sprintf("the type %s needs the scope %s, which this token does not hold", name, scope),
+					Fix: "use a token with this scope, or leave the type out",
+				}
+			}
+		}
+	}
+	return nil
+}
