@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -21,7 +22,7 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (*Token, erro
 		return &Token{Kind: AdminToken, Scopes: []string{"*"}}, nil
 	}
 	token, err := s.tokenByHash(ctx, [32]byte(hash))
-	if KindOf(err) == NotFound && err != nil {
+	if KindOf(err) == NotFound {
 		return nil, refusal
 	}
 	if err != nil {
@@ -37,15 +38,49 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (*Token, erro
 // Looking up by the hash of a secret of 256 random bits leaks no timing that
 // helps to guess one.
 func (s *Service) tokenByHash(ctx context.Context, hash [32]byte) (*Token, error) {
-	if t, ok := s.tokens.Load(hash); ok {
-		return t.(*Token), nil
+	t, generation := s.tokens.get(hash)
+	if t != nil {
+		return t, nil
 	}
 	t, err := s.Store.TokenByHash(ctx, hash[:])
 	if err != nil {
 		return nil, err
 	}
-	s.tokens.Store(hash, t)
+	s.tokens.put(hash, t, generation)
 	return t, nil
+}
+
+// tokenCache remembers the tokens in use. What was read before a change and
+// comes after it is not remembered, so that a revoked token stays out.
+type tokenCache struct {
+	mu         sync.RWMutex
+	byHash     map[[32]byte]*Token
+	generation int
+}
+
+func (c *tokenCache) get(hash [32]byte) (*Token, int) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.byHash[hash], c.generation
+}
+
+func (c *tokenCache) put(hash [32]byte, t *Token, generation int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if generation != c.generation {
+		return
+	}
+	if c.byHash == nil {
+		c.byHash = map[[32]byte]*Token{}
+	}
+	c.byHash[hash] = t
+}
+
+func (c *tokenCache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.byHash = nil
+	c.generation++
 }
 
 // CreateApp registers an integrator's application.
@@ -82,7 +117,7 @@ func (s *Service) CreateToken(ctx context.Context, caller *Token, t Token) (*Tok
 	token, secret := mint(t, now)
 	err := s.Engine.Update(ctx, func(tx Tx) error {
 		if token.App != 0 {
-			if _, err := tx.App(token.App); KindOf(err) == NotFound && err != nil {
+			if _, err := tx.App(token.App); KindOf(err) == NotFound {
 				return InvalidField("app_id", "there is no app %d", token.App)
 			} else if err != nil {
 				return err
@@ -169,7 +204,7 @@ func (s *Service) RevokeToken(ctx context.Context, caller *Token, id int64) erro
 		t.RevokedAt = time.Now()
 		return tx.PutToken(&t)
 	})
-	s.tokens.Clear()
+	s.tokens.forget()
 	return err
 }
 

@@ -189,7 +189,7 @@ func (s *Service) Pull(ctx context.Context, caller *Token, q EventQuery, wait ti
 // after q.After have been pruned.
 func (s *Service) reach(ctx context.Context, q EventQuery) (last int64, err error) {
 	company, err := s.Store.Company(ctx, q.Company)
-	if KindOf(err) == NotFound && err != nil {
+	if KindOf(err) == NotFound {
 		return 0, nil // not heard of yet: nothing has happened
 	}
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -59,8 +58,7 @@ type Service struct {
 	Config
 	contracts map[string]Contract
 	catalogs  *Catalogs
-
-	tokens sync.Map // hash as [32]byte → *Token; emptied when a token changes
+	tokens    tokenCache
 }
 
 // NewService makes a Service. It fails on a contract given twice.

@@ -1,0 +1,130 @@
+// Package httpjson reads and writes JSON over HTTP: strict decoding with a
+// size limit, encoding to a buffer first, and handlers that return errors.
+package httpjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// HandlerFunc is a handler that returns an error instead of writing it.
+type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// Handle makes an http.Handler of h. Errors go to render, which writes them in
+// the door's own envelope; what is our own fault is logged with its cause.
+func Handle(log *slog.Logger, render func(http.ResponseWriter, *fattorino.Error), h HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := h(w, r)
+		if err == nil {
+			return
+		}
+		e := fattorino.AsError(err)
+		if e.Kind == fattorino.Internal {
+			log.ErrorContext(r.Context(), "request failed", "method", r.Method, "route", r.Pattern, "error", err)
+		}
+		render(w, e)
+	})
+}
+
+// ReadBody reads the whole body of at most limit bytes; TooLarge above.
+func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	var buf bytes.Buffer
+	if r.ContentLength > 0 {
+		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	if _, over := errors.AsType[*http.MaxBytesError](err); over {
+		return nil, tooLarge(limit)
+	}
+	if err != nil {
+		return nil, &fattorino.Error{Kind: fattorino.Malformed, Msg: "the request body could not be read to its end", Err: err}
+	}
+	return buf.Bytes(), nil
+}
+
+func tooLarge(limit int64) error {
+	return &fattorino.Error{
+		Kind: fattorino.TooLarge,
+		Msg:  fmt.Sprintf("the request body has more than %d bytes", limit),
+		Fix:  "send less at a time",
+	}
+}
+
+// Decode reads a JSON body of at most limit bytes into v. Fields that v does
+// not have are refused by name, as is anything after the value.
+func Decode(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
+	body, err := ReadBody(w, r, limit)
+	if err != nil {
+		return err
+	}
+	if !utf8.Valid(body) {
+		return fattorino.Errorf(fattorino.Malformed, "the request body is not valid UTF-8")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return explain(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return fattorino.Errorf(fattorino.Malformed, "there is something after the JSON value")
+	}
+	return nil
+}
+
+// explain says what is wrong with a body in the caller's terms.
+func explain(err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		field := wrong.Field
+		if field == "" {
+			field = "body"
+		}
+		return fattorino.InvalidField(field, "a JSON %s is not what belongs here", wrong.Value)
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fattorino.Errorf(fattorino.Malformed, "the body is not valid JSON at byte %d: %v", syntax.Offset, syntax)
+	}
+	if errors.Is(err, io.EOF) {
+		return fattorino.Errorf(fattorino.Malformed, "the body is empty: JSON is expected")
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fattorino.Errorf(fattorino.Malformed, "the body ends in the middle of its JSON")
+	}
+	// The decoder names an unknown field in its text alone; the text is passed
+	// on as it is and decides nothing.
+	return &fattorino.Error{
+		Kind: fattorino.Invalid, Msg: "the body is not understood: " + strings.TrimPrefix(err.Error(), "json: "),
+		Fix: "remove the field, or check its spelling against /openapi.yaml",
+	}
+}
+
+// Write answers with v as JSON. What cannot be encoded becomes an error and
+// nothing is written.
+func Write(w http.ResponseWriter, status int, v any) error {
+	return WriteAs(w, status, "application/json", v)
+}
+
+// WriteAs answers with v as JSON under another content type.
+func WriteAs(w http.ResponseWriter, status int, contentType string, v any) error {
+	var buf bytes.Buffer
+	e := json.NewEncoder(&buf)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	_, _ = w.Write(buf.Bytes()) // a caller that has gone away is no error of ours
+	return nil
+}
