@@ -1,0 +1,259 @@
+package sign_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"strings"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fattorino-dev/fattorino/internal/sign"
+)
+
+// published is the key that Fatture in Cloud shows on its Notifications page.
+const published = "LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0KTUZrd0V3WUhLb1pJemowQ0FRWUlLb1pJemowREFRY0RRZ0FFL1JvSElqZ1k3aGZYZlk1cC9KeStLL0ZndU1aNAozVHZaOXQ0ZU43K2t4UTBNSnpLdG93djRDY1lURnFyQm03aE1CNVpXS25xTHoyNEQ2bFFqU0wwWXN3PT0KLS0tLS1FTkQgUFVCTElDIEtFWS0tLS0tCg=="
+
+// reparse gives the key after a way through the store.
+func reparse(t testing.TB, k *sign.ES256Key) *sign.ES256Key {
+	t.Helper()
+	der, err := k.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := sign.ParseES256Key(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return again
+}
+
+func TestKeyComesBackFromTheStore(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	again := reparse(t, k)
+	if again.KID() != k.KID() || again.PublicPEM() != k.PublicPEM() {
+		t.Error("another key came back")
+	}
+	if newKey(t).KID() == k.KID() {
+		t.Error("two new keys are the same")
+	}
+}
+
+func TestParseRefusesOtherKeys(t *testing.T) {
+	t.Parallel()
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range map[string]crypto.Signer{"P-384": p384, "RSA": rsaKey} {
+		private, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sign.ParseES256Key(private); err == nil {
+			t.Errorf("a private key of %s is accepted", name)
+		}
+		public, err := x509.MarshalPKIXPublicKey(key.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sign.ParsePublicBase64PEM(base64PEM("PUBLIC KEY", public)); err == nil {
+			t.Errorf("a public key of %s is accepted", name)
+		}
+	}
+	if _, err := sign.ParseES256Key([]byte("no key")); err == nil {
+		t.Error("any bytes are accepted as a private key")
+	}
+}
+
+func TestParsePublicBase64PEMRefusesOtherForms(t *testing.T) {
+	t.Parallel()
+	text, err := base64.StdEncoding.DecodeString(published)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	for name, s := range map[string]string{
+		"empty":         "",
+		"no base64":     "%",
+		"PEM itself":    string(text),
+		"DER in base64": base64.StdEncoding.EncodeToString(block.Bytes),
+		"other type":    base64PEM("EC PRIVATE KEY", block.Bytes),
+		"no key inside": base64PEM("PUBLIC KEY", []byte("no key")),
+		"two keys":      base64.StdEncoding.EncodeToString([]byte(string(text) + string(text))),
+	} {
+		if _, err := sign.ParsePublicBase64PEM(s); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}
+
+// Fatture in Cloud publishes base64 of a PEM SubjectPublicKeyInfo; ours has
+// the same form, byte for byte but for the point.
+func TestPublicKeyHasThePublishedForm(t *testing.T) {
+	t.Parallel()
+	theirs, err := sign.ParsePublicBase64PEM(published)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := theirs.Bytes()
+	if err != nil || point[0] != 4 || point[1] != 0xfd || point[2] != 0x1a {
+		t.Fatalf("the published key was misread: %x, error %v", point, err)
+	}
+
+	ours := newKey(t).PublicBase64PEM()
+
+	if len(ours) != len(published) {
+		t.Fatalf("%d characters, want %d as published", len(ours), len(published))
+	}
+	theirText, _ := base64.StdEncoding.DecodeString(published)
+	ourText, err := base64.StdEncoding.DecodeString(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 27 bytes of every P-256 SubjectPublicKeyInfo are the same: 36 base64 digits.
+	head := len("-----BEGIN PUBLIC KEY-----\n") + 35
+	if diff := cmp.Diff(string(theirText[:head]), string(ourText[:head])); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(strings.Split(string(theirText), "\n")[3:], strings.Split(string(ourText), "\n")[3:]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPublicBase64PEMIsReadByX509(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	text, err := base64.StdEncoding.DecodeString(k.PublicBase64PEM())
+	if err != nil || string(text) != k.PublicPEM() {
+		t.Fatalf("not the base64 of PublicPEM: %v", err)
+	}
+	block, rest := pem.Decode(text)
+	if block == nil || block.Type != "PUBLIC KEY" || len(rest) != 0 {
+		t.Fatalf("not one PEM block: %q", text)
+	}
+	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The private half, as x509 reads it, belongs to the public one.
+	der, err := k.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !parsed.(*ecdsa.PublicKey).Equal(private.(*ecdsa.PrivateKey).Public()) {
+		t.Error("public and private half do not belong together")
+	}
+}
+
+// RFC 7638, section 3, by hand: SHA-256 over the required members, sorted,
+// without white space. encoding/json sorts the names of a map.
+func TestKIDIsTheJWKThumbprint(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	point, err := publicKey(t, k).(*ecdsa.PublicKey).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	members, err := json.Marshal(map[string]string{
+		"kty": "EC", "crv": "P-256",
+		"x": base64.RawURLEncoding.EncodeToString(point[1:33]),
+		"y": base64.RawURLEncoding.EncodeToString(point[33:]),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	byHand := sha256.Sum256(members)
+	if want := base64.RawURLEncoding.EncodeToString(byHand[:]); k.KID() != want {
+		t.Errorf("kid %s, want %s", k.KID(), want)
+	}
+
+	var jwk jose.JSONWebKey
+	if err := json.Unmarshal(k.JWK(), &jwk); err != nil {
+		t.Fatal(err)
+	}
+	thumbprint, err := jwk.Thumbprint(crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := base64.RawURLEncoding.EncodeToString(thumbprint); k.KID() != want {
+		t.Errorf("kid %s, go-jose says %s", k.KID(), want)
+	}
+}
+
+func TestJWKSetIsReadByGoJose(t *testing.T) {
+	t.Parallel()
+	current, previous := newKey(t), newKey(t)
+	var set jose.JSONWebKeySet
+	if err := json.Unmarshal(sign.JWKS(current, previous), &set); err != nil {
+		t.Fatal(err)
+	}
+	if len(set.Keys) != 2 {
+		t.Fatalf("%d keys, want 2", len(set.Keys))
+	}
+	for i, k := range []*sign.ES256Key{current, previous} {
+		jwk := set.Keys[i]
+		if jwk.KeyID != k.KID() || jwk.Use != "sig" || jwk.Algorithm != "ES256" || !jwk.IsPublic() || !jwk.Valid() {
+			t.Errorf("key %d: kid %s use %s alg %s public %v valid %v", i, jwk.KeyID, jwk.Use, jwk.Algorithm, jwk.IsPublic(), jwk.Valid())
+		}
+		if !jwk.Key.(*ecdsa.PublicKey).Equal(publicKey(t, k)) {
+			t.Errorf("key %d is another key", i)
+		}
+	}
+}
+
+func TestJWKSetHasNoPrivateMember(t *testing.T) {
+	t.Parallel()
+	var set struct{ Keys []map[string]string }
+	if err := json.Unmarshal(sign.JWKS(newKey(t)), &set); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for name := range set.Keys[0] {
+		names[name] = true
+	}
+	want := map[string]bool{"kty": true, "crv": true, "x": true, "y": true, "use": true, "alg": true, "kid": true}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Error(diff)
+	}
+	if got := string(sign.JWKS()); got != `{"keys":[]}` {
+		t.Errorf("no keys give %s", got)
+	}
+}
+
+func base64PEM(typ string, der []byte) string {
+	return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: typ, Bytes: der}))
+}
+
+func FuzzParsePublicBase64PEM(f *testing.F) {
+	f.Add(published)
+	f.Add("")
+	f.Add(base64PEM("PUBLIC KEY", []byte{0x30, 0}))
+	f.Fuzz(func(t *testing.T, s string) {
+		public, err := sign.ParsePublicBase64PEM(s)
+		if err != nil {
+			return
+		}
+		if _, err := public.Bytes(); err != nil {
+			t.Errorf("a key off the curve is accepted: %v", err)
+		}
+	})
+}
