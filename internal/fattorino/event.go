@@ -4,7 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,6 +32,9 @@ type Event struct {
 	Seq      int64     // position among the company's events, from 1, without gaps; 0 = private
 	Accepted time.Time // when it was committed; never decreases with Key
 	Key      int64     // the store's own key, increasing
+
+	idHash      int64
+	contentHash []byte
 }
 
 // Form says how an event's Data is to be read (CloudEvents JSON format 1.0.2,
@@ -84,48 +88,47 @@ func ParseEntity(s string) (Entity, error) {
 	return Entity{Type: typ, IDs: list}, nil
 }
 
-// IDHash is a short hash of what makes an event the same event: company,
-// source and id. Equal hashes are a hint, to be checked.
-func (e *Event) IDHash() int64 {
-	h := sha256.New()
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(e.Company))
-	h.Write(n[:])
-	writeField(h.Write, e.Source)
-	writeField(h.Write, e.ID)
-	var sum [sha256.Size]byte
-	return int64(binary.BigEndian.Uint64(h.Sum(sum[:0])))
+// Hashes gives a short hash of what makes an event the same event (company,
+// source and id) and one of everything the producer said, so that the same id
+// with other content can be told from a repeat. Equal id hashes are a hint, to
+// be checked. They are worked out once: the event must not change afterwards.
+func (e *Event) Hashes() (id int64, content []byte) {
+	if e.contentHash == nil {
+		e.idHash, e.contentHash = e.hashID(), e.hashContent()
+	}
+	return e.idHash, e.contentHash
 }
 
-// ContentHash is a hash of everything the producer said, so that the same id
-// with other content can be told from a repeat.
-func (e *Event) ContentHash() []byte {
-	h := sha256.New()
+func (e *Event) hashID() int64 {
+	buf := make([]byte, 0, 128)
+	buf = binary.BigEndian.AppendUint64(buf, uint64(e.Company))
+	buf = appendField(buf, e.Source)
+	buf = appendField(buf, e.ID)
+	sum := sha256.Sum256(buf)
+	return int64(binary.BigEndian.Uint64(sum[:]))
+}
+
+func (e *Event) hashContent() []byte {
+	buf := make([]byte, 0, 256+len(e.Data))
 	for _, s := range []string{e.Type, e.Subject, e.DataContentType, e.DataSchema} {
-		writeField(h.Write, s)
+		buf = appendField(buf, s)
 	}
 	if !e.Time.IsZero() {
-		writeField(h.Write, e.Time.UTC().Format(time.RFC3339Nano))
+		buf = e.Time.UTC().AppendFormat(buf, time.RFC3339Nano)
 	}
-	names := make([]string, 0, len(e.Extensions))
-	for name := range e.Extensions {
-		names = append(names, name)
+	for _, name := range slices.Sorted(maps.Keys(e.Extensions)) {
+		buf = appendField(buf, name)
+		buf = appendField(buf, fmt.Sprint(e.Extensions[name]))
 	}
-	sort.Strings(names)
-	for _, name := range names {
-		writeField(h.Write, name)
-		writeField(h.Write, fmt.Sprint(e.Extensions[name]))
-	}
-	h.Write([]byte{byte(e.Form)})
-	h.Write(e.Data)
-	return h.Sum(nil)[:16]
+	buf = append(buf, byte(e.Form))
+	buf = append(buf, e.Data...)
+	sum := sha256.Sum256(buf)
+	return sum[:16]
 }
 
-// writeField writes s with its length before it, so that no two lists of
+// appendField appends s with its length before it, so that no two lists of
 // fields run together to the same bytes.
-func writeField(write func([]byte) (int, error), s string) {
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(len(s)))
-	_, _ = write(n[:]) // a hash never fails
-	_, _ = write([]byte(s))
+func appendField(buf []byte, s string) []byte {
+	buf = binary.BigEndian.AppendUint64(buf, uint64(len(s)))
+	return append(buf, s...)
 }

@@ -34,6 +34,9 @@ func (s *Service) Publish(ctx context.Context, caller *Token, events []*Event) (
 			return nil, err
 		}
 	}
+	for _, e := range events {
+		e.Hashes() // here, where many work at once, and not in the one committer
+	}
 	receipts, err := s.Engine.Publish(ctx, events)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,339 @@
+package engine
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// A committer writes everything, one transaction at a time: what came in while
+// it wrote is the next batch (group commit). It never waits for more to come.
+type committer struct {
+	*Engine
+
+	mu       sync.Mutex
+	waiting  queue
+	closed   bool
+	failing  error // why the last commit failed; nil = all is well
+	wake     chan struct{}
+	retrying *time.Timer // wakes the committer to try again to write outcomes
+}
+
+// queue is what waits to be written.
+type queue struct {
+	publishes []*publish
+	outcomes  []*outcome
+	updates   []*update
+}
+
+// publish is a request's events and where their publisher waits.
+type publish struct {
+	fattorino.Publish
+	done chan error
+}
+
+// outcome is what became of a delivery: an attempt, or a discard without one.
+type outcome struct {
+	lane     *lane
+	delivery *fattorino.Delivery
+	attempt  *fattorino.Attempt
+	reason   fattorino.Reason // where there was no attempt
+	at       time.Time
+	shift    float64 // the jitter drawn
+}
+
+// update is a change by a use case and where it waits.
+type update struct {
+	f    func(fattorino.Tx) error
+	done chan error
+}
+
+// retryCommit is how long outcomes wait when they could not be written.
+const retryCommit = time.Second
+
+func newCommitter(e *Engine) *committer {
+	c := &committer{Engine: e, wake: make(chan struct{}, 1)}
+	c.retrying = time.AfterFunc(time.Hour, c.signal)
+	c.retrying.Stop()
+	return c
+}
+
+func (c *committer) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+func (c *committer) addPublish(p *publish) error {
+	return c.add(func(q *queue) { q.publishes = append(q.publishes, p) })
+}
+
+func (c *committer) addUpdate(u *update) error {
+	return c.add(func(q *queue) { q.updates = append(q.updates, u) })
+}
+
+// addOutcome takes what is known of a delivery. It is taken even while
+// stopping: an answer that was received is not thrown away.
+func (c *committer) addOutcome(o *outcome) {
+	o.at = time.Now()
+	o.shift = 2*rand.Float64() - 1
+	c.mu.Lock()
+	c.waiting.outcomes = append(c.waiting.outcomes, o)
+	c.mu.Unlock()
+	c.signal()
+}
+
+func (c *committer) add(put func(*queue)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return &fattorino.Error{
+			Kind: fattorino.Unavailable, Msg: "Fattorino is stopping",
+			Fix: "try again when it is up", RetryAfter: 2 * time.Second,
+		}
+	}
+	put(&c.waiting)
+	c.signal()
+	return nil
+}
+
+func (c *committer) take() queue {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	q := c.waiting
+	c.waiting = queue{}
+	return q
+}
+
+// run writes until it is stopped and nothing waits any more.
+func (c *committer) run() {
+	for range c.wake {
+		for q := c.take(); !q.empty(); q = c.take() {
+			if !c.write(q) {
+				break
+			}
+		}
+		if c.finished() {
+			c.saveSettled()
+			return
+		}
+	}
+}
+
+func (q queue) empty() bool {
+	return len(q.publishes) == 0 && len(q.outcomes) == 0 && len(q.updates) == 0
+}
+
+// finished tells whether the committer may end: it has been stopped, and all
+// is written or cannot be.
+func (c *committer) finished() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed && (c.waiting.empty() || c.failing != nil)
+}
+
+// stop makes run end. What could not be written is lost to memory only: its
+// deliveries are still pending in the store.
+func (c *committer) stop() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.retrying.Stop()
+	c.signal()
+}
+
+func (c *committer) lastError() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failing
+}
+
+// write writes a queue: events and outcomes in one transaction, then each
+// update in its own. It reports whether the store took them.
+func (c *committer) write(q queue) bool {
+	ok := true
+	if len(q.publishes) > 0 || len(q.outcomes) > 0 {
+		ok = c.commit(q.publishes, q.outcomes)
+	}
+	for _, u := range q.updates {
+		c.update(u)
+	}
+	return ok
+}
+
+// commit writes events and outcomes. On failure publishers are told, for they
+// can try again; outcomes are facts, and wait here until they can be written.
+func (c *committer) commit(publishes []*publish, outcomes []*outcome) bool {
+	started := time.Now()
+	b := &fattorino.Batch{Now: started, Publishes: make([]*fattorino.Publish, len(publishes))}
+	for i, p := range publishes {
+		p.Targets = make([][]int64, len(p.Events))
+		for j, e := range p.Events {
+			p.Targets[j] = c.index.match(e)
+		}
+		b.Publishes[i] = &p.Publish
+	}
+	changed := c.settle(outcomes, b)
+	b.Settled = c.dispatcher.settledHints(started)
+	err := c.store.Commit(context.Background(), b)
+	c.metrics.commit(started, len(publishes)+len(outcomes), err)
+	if err != nil {
+		c.failed(err, publishes, outcomes)
+		return false
+	}
+	c.recovered()
+	for _, s := range changed {
+		c.apply(s)
+	}
+	c.dispatcher.recorded(outcomes, b.Outcomes)
+	c.hand(publishes)
+	c.metrics.outcomes(b.Outcomes)
+	return true
+}
+
+// settle works the outcomes into copies of their deliveries and subscriptions,
+// so that a failed commit leaves nothing changed. It gives the subscriptions
+// that changed.
+func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino.Subscription {
+	touched := map[int64]*fattorino.Subscription{}
+	for _, o := range outcomes {
+		d := *o.delivery
+		b.Outcomes = append(b.Outcomes, fattorino.Outcome{Delivery: &d, Attempt: o.attempt})
+		if o.attempt == nil {
+			fattorino.Discard(&d, o.reason, o.at)
+			continue
+		}
+		s := touched[d.Subscription]
+		if s == nil {
+			s = c.index.get(d.Subscription)
+		}
+		next := s.Clone()
+		if fattorino.Settle(c.contract(s), next, &d, &o.attempt.Answer, o.at, o.shift) {
+			touched[d.Subscription] = next
+		}
+	}
+	for _, s := range touched {
+		b.Subscriptions = append(b.Subscriptions, s)
+	}
+	return b.Subscriptions
+}
+
+// failed keeps what must not be lost and has it tried again.
+func (c *committer) failed(err error, publishes []*publish, outcomes []*outcome) {
+	c.mu.Lock()
+	first := c.failing == nil
+	c.failing = err
+	c.waiting.outcomes = append(outcomes, c.waiting.outcomes...)
+	c.mu.Unlock()
+	if first {
+		c.log.Error("the store cannot write: accepting nothing, sending nothing, until it can", "error", err)
+	}
+	c.dispatcher.pause(true)
+	c.retrying.Reset(retryCommit)
+	for _, p := range publishes {
+		p.done <- err
+	}
+}
+
+func (c *committer) recovered() {
+	c.mu.Lock()
+	was := c.failing
+	c.failing = nil
+	c.mu.Unlock()
+	if was != nil {
+		c.log.Info("the store writes again")
+		c.dispatcher.pause(false)
+	}
+}
+
+// hand gives new deliveries to their lanes and receipts to their publishers.
+func (c *committer) hand(publishes []*publish) {
+	accepted := 0
+	for _, p := range publishes {
+		if p.Err != nil {
+			p.done <- p.Err
+			continue
+		}
+		for i, e := range p.Events {
+			if p.Repeated[i] {
+				continue
+			}
+			accepted++
+			c.dispatcher.add(e, p.First[i], p.Targets[i])
+			c.watchers.notify(e.Company)
+		}
+		p.done <- nil
+	}
+	c.metrics.accepted(accepted)
+	c.dispatcher.kick()
+}
+
+// update runs the change of a use case and puts what it changed in force.
+func (c *committer) update(u *update) {
+	seen := &changes{}
+	err := c.store.Update(context.Background(), func(tx fattorino.Tx) error {
+		*seen = changes{Tx: tx} // a store may run this again
+		return u.f(seen)
+	})
+	if err == nil {
+		for _, s := range seen.subscriptions {
+			c.apply(s.Clone())
+		}
+		for _, d := range seen.deliveries {
+			c.dispatcher.wakeUp(d)
+		}
+		c.dispatcher.kick()
+	}
+	u.done <- err
+}
+
+// apply puts a committed subscription in force.
+func (c *committer) apply(s *fattorino.Subscription) {
+	c.index.put(s)
+	c.dispatcher.changed(s)
+	if s.Handshake.Pending {
+		c.handshakes.start(s)
+	}
+}
+
+// saveSettled writes where the lanes stand, so that the next start has less to
+// look through.
+func (c *committer) saveSettled() {
+	b := &fattorino.Batch{Now: time.Now(), Settled: c.dispatcher.settledHints(time.Time{})}
+	if len(b.Settled) == 0 {
+		return
+	}
+	if err := c.store.Commit(context.Background(), b); err != nil {
+		c.log.Warn("where the lanes stand could not be saved: the next start takes longer", "error", err)
+	}
+}
+
+// changes notes what a use case changes.
+type changes struct {
+	fattorino.Tx
+	subscriptions []*fattorino.Subscription
+	deliveries    []*fattorino.Delivery
+}
+
+func (c *changes) PutSubscription(s *fattorino.Subscription) error {
+	err := c.Tx.PutSubscription(s)
+	c.subscriptions = append(c.subscriptions, s)
+	return err
+}
+
+func (c *changes) PutDelivery(d *fattorino.Delivery) error {
+	c.deliveries = append(c.deliveries, d)
+	return c.Tx.PutDelivery(d)
+}
+
+func (c *changes) PutPrivate(e *fattorino.Event, subscription int64) (*fattorino.Delivery, error) {
+	d, err := c.Tx.PutPrivate(e, subscription)
+	if err == nil {
+		c.deliveries = append(c.deliveries, d)
+	}
+	return d, err
+}

@@ -1,0 +1,585 @@
+package engine
+
+import (
+	"container/heap"
+	"context"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// A dispatcher serves the lanes that have something to send: companies in
+// turn, the lanes of a company in turn, within the limits per lane, host and
+// node. It sleeps until the next due date; it never polls.
+type dispatcher struct {
+	*Engine
+	limits   Limits
+	hintedAt time.Time // when the store was last told how far the lanes have settled
+
+	mu        sync.Mutex
+	lanes     map[int64]*lane
+	companies map[int64]*company
+	hosts     map[string]*host
+	ring      fifo[*company] // companies with a lane to serve
+	due       dueHeap
+	bytes     int64 // of the events in memory
+	paused    bool  // the store cannot write
+	stopped   bool
+
+	idle    int        // workers waiting for work
+	working int        // workers in all
+	wanted  *sync.Cond // signalled when there is something to serve
+	workers sync.WaitGroup
+
+	dueChanged chan struct{}
+	loads      chan struct{} // one token for each read of the store under way
+}
+
+// maxIdleWorkers is how many workers wait for the next piece of work rather
+// than end: enough for steady traffic, few enough to cost nothing.
+const maxIdleWorkers = 64
+
+// concurrentLoads bounds the reads of the store under way.
+const concurrentLoads = 4
+
+// longestSleep bounds the wait for a due date, so that a clock that was set
+// forward is noticed.
+const longestSleep = time.Minute
+
+func newDispatcher(e *Engine, limits Limits) *dispatcher {
+	d := &dispatcher{
+		Engine: e, limits: limits,
+		lanes: map[int64]*lane{}, companies: map[int64]*company{}, hosts: map[string]*host{},
+		dueChanged: make(chan struct{}, 1), loads: make(chan struct{}, concurrentLoads),
+	}
+	d.wanted = sync.NewCond(&d.mu)
+	return d
+}
+
+// restore takes up what was left when the program last stopped.
+func (d *dispatcher) restore(backlogs []fattorino.Backlog) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, b := range backlogs {
+		if d.index.get(b.Subscription) == nil {
+			continue // gone, and nothing pending
+		}
+		l := d.lane(b.Subscription)
+		l.readTo, l.saved, l.last = b.Settled, b.Settled, b.Last
+		l.nextDue = b.NextDue
+		d.refresh(l)
+	}
+}
+
+// lane gives the lane of a subscription, making it at first use.
+func (d *dispatcher) lane(subscription int64) *lane {
+	l := d.lanes[subscription]
+	if l == nil {
+		l = newLane(d.index.get(subscription), d.limits.Lane)
+		d.lanes[subscription] = l
+		d.place(l)
+	}
+	return l
+}
+
+// place puts a lane under its company and host.
+func (d *dispatcher) place(l *lane) {
+	if l.company = d.companies[l.sub.Company]; l.company == nil {
+		l.company = &company{id: l.sub.Company}
+		d.companies[l.sub.Company] = l.company
+	}
+	name := hostOf(l.sub.Sink)
+	if l.host = d.hosts[name]; l.host == nil {
+		l.host = &host{name: name}
+		d.hosts[name] = l.host
+	}
+	l.host.lanes++
+}
+
+// hostOf gives the host and port of a sink, which is free of secrets.
+func hostOf(sink string) string {
+	u, err := url.Parse(sink)
+	if err != nil {
+		return "" // refused at registration
+	}
+	return u.Host
+}
+
+// add hands the deliveries of a new event, with ids from first, to their
+// lanes. A lane that is full leaves them in the store.
+func (d *dispatcher) add(e *fattorino.Event, first int64, targets []int64) {
+	if len(targets) == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, subscription := range targets {
+		d.take(d.lane(subscription), &fattorino.Delivery{ID: first + int64(i), Subscription: subscription, Event: e})
+	}
+}
+
+// take takes a fresh delivery into its lane's window, where there is room and
+// nothing older waits in the store.
+func (d *dispatcher) take(l *lane, delivery *fattorino.Delivery) {
+	behind := l.last > l.readTo
+	l.last = max(l.last, delivery.ID)
+	if !behind && l.sub.State == fattorino.Active && d.roomFor(l) {
+		l.readTo = delivery.ID
+		d.push(l, delivery, l.fresh)
+	}
+	d.refresh(l)
+}
+
+// roomFor tells whether a lane may hold one more. A lane that holds nothing
+// always may.
+func (d *dispatcher) roomFor(l *lane) bool {
+	if len(l.fresh)+len(l.again) == 0 {
+		return true
+	}
+	return l.window.len() < d.limits.Window && d.bytes < d.limits.WindowBytes
+}
+
+func (d *dispatcher) push(l *lane, delivery *fattorino.Delivery, in map[int64]bool) {
+	in[delivery.ID] = true
+	d.bytes += int64(delivery.Event.Size())
+	l.window.push(delivery)
+}
+
+// refresh puts the lane where it belongs after a change: in the ring when it
+// can be served, in the heap when something is due later, with the loader when
+// the store has more.
+func (d *dispatcher) refresh(l *lane) {
+	if l.sendable() && !l.ready && !l.parked {
+		d.enqueue(l)
+	}
+	if l.wantsLoad(time.Now(), d.limits.Window) && d.roomFor(l) && !d.stopped {
+		l.loading = true
+		d.workers.Add(1)
+		go d.load(l)
+	}
+	d.schedule(l)
+	if l.finished() {
+		d.drop(l)
+	}
+}
+
+func (d *dispatcher) enqueue(l *lane) {
+	l.ready = true
+	l.company.lanes.push(l)
+	if !l.company.ready {
+		l.company.ready = true
+		d.ring.push(l.company)
+	}
+}
+
+// drop forgets the lane of a subscription that is gone.
+func (d *dispatcher) drop(l *lane) {
+	if d.lanes[l.sub.ID] != l {
+		return
+	}
+	delete(d.lanes, l.sub.ID)
+	d.leaveHost(l)
+	d.index.forget(l.sub.ID)
+}
+
+func (d *dispatcher) leaveHost(l *lane) {
+	if l.host.lanes--; l.host.lanes == 0 {
+		delete(d.hosts, l.host.name)
+	}
+}
+
+// kick has workers take up what can be served.
+func (d *dispatcher) kick() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.wakeOne()
+}
+
+// wakeOne wakes or starts one worker where there is something to serve. A
+// worker that finds more than it can take wakes the next.
+func (d *dispatcher) wakeOne() {
+	switch {
+	case d.paused || d.stopped || d.ring.len() == 0:
+	case d.idle > 0:
+		d.wanted.Signal()
+	case d.working < d.limits.Node:
+		d.working++
+		d.workers.Add(1)
+		go d.serve()
+	}
+}
+
+// A task is one delivery to be attempted, with the subscription as it is in
+// force.
+type task struct {
+	lane     *lane
+	sub      *fattorino.Subscription
+	delivery *fattorino.Delivery
+}
+
+// serve is a worker: it makes one attempt after another while there is work.
+func (d *dispatcher) serve() {
+	defer d.workers.Done()
+	for {
+		t, ok := d.next()
+		if !ok {
+			return
+		}
+		o := d.attempt(t)
+		d.finish(t.lane, o)
+		if o != nil {
+			d.committer.addOutcome(o)
+		}
+	}
+}
+
+// next gives the next delivery to attempt, in turn; false when the worker
+// should end.
+func (d *dispatcher) next() (task, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for !d.stopped {
+		if l := d.turn(); l != nil {
+			t := task{lane: l, sub: l.sub, delivery: l.window.pop()}
+			l.inFlight++
+			l.host.inFlight++
+			d.refresh(l)
+			d.wakeOne()
+			return t, true
+		}
+		if d.idle >= maxIdleWorkers {
+			break
+		}
+		d.idle++
+		d.wanted.Wait()
+		d.idle--
+	}
+	d.working--
+	return task{}, false
+}
+
+// turn gives the lane whose turn it is, taken out of the ring.
+func (d *dispatcher) turn() *lane {
+	for !d.paused && d.ring.len() > 0 {
+		c := d.ring.pop()
+		l := c.lanes.pop()
+		if c.ready = c.lanes.len() > 0; c.ready {
+			d.ring.push(c)
+		}
+		l.ready = false
+		if !l.sendable() {
+			continue
+		}
+		if l.host.inFlight >= d.limits.Host {
+			l.parked = true
+			l.host.parked.push(l)
+			continue
+		}
+		return l
+	}
+	return nil
+}
+
+// finish gives back what an attempt held.
+func (d *dispatcher) finish(l *lane, o *outcome) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l.inFlight--
+	l.host.inFlight--
+	if o != nil && o.attempt != nil {
+		d.adapt(l, &o.attempt.Answer)
+	}
+	d.unpark(l.host)
+	d.refresh(l)
+	d.wakeOne()
+}
+
+// unpark puts a lane that waited for the host back into the ring, now that a
+// place is free.
+func (d *dispatcher) unpark(h *host) {
+	for h.parked.len() > 0 {
+		l := h.parked.pop()
+		l.parked = false
+		d.refresh(l)
+		if l.ready {
+			return
+		}
+	}
+}
+
+// adapt gives a sink that is too slow one attempt at a time, and more again as
+// it answers: a thousand hanging sinks hold a thousand workers, not eight
+// thousand.
+func (d *dispatcher) adapt(l *lane, a *fattorino.Answer) {
+	switch {
+	case a.Failure == fattorino.FailedTimeout:
+		l.limit = 1
+	case a.Status != 0 && l.limit < d.limits.Lane:
+		l.limit++
+	}
+}
+
+// recorded takes note of outcomes that have been written.
+func (d *dispatcher) recorded(outcomes []*outcome, written []fattorino.Outcome) {
+	if len(outcomes) == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, o := range outcomes {
+		delivery := written[i].Delivery
+		delete(o.lane.fresh, delivery.ID)
+		delete(o.lane.again, delivery.ID)
+		d.bytes -= int64(delivery.Event.Size())
+		if !delivery.DueAt.IsZero() {
+			o.lane.dueAt(delivery.DueAt)
+		}
+		d.refresh(o.lane)
+	}
+}
+
+// wakeUp takes note of a delivery that a use case made or set due.
+func (d *dispatcher) wakeUp(delivery *fattorino.Delivery) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.lane(delivery.Subscription)
+	if delivery.DueAt.IsZero() {
+		d.take(l, delivery)
+		return
+	}
+	l.dueAt(delivery.DueAt)
+	d.refresh(l)
+}
+
+// changed takes note of a subscription that changed.
+func (d *dispatcher) changed(s *fattorino.Subscription) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.lanes[s.ID]
+	if l == nil {
+		if s.State.Gone() {
+			d.index.forget(s.ID)
+		}
+		return
+	}
+	moved := l.sub.Sink != s.Sink
+	l.sub = s
+	if moved && l.inFlight == 0 && !l.parked {
+		d.leaveHost(l)
+		d.place(l)
+	}
+	d.refresh(l)
+}
+
+// pause stops taking up attempts while their results could not be written.
+func (d *dispatcher) pause(on bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.paused = on
+	d.wakeOne()
+}
+
+// stop lets no attempt begin any more.
+func (d *dispatcher) stop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stopped = true
+	d.wanted.Broadcast()
+}
+
+// hintEvery is how often the store is told how far a lane has settled.
+const hintEvery = time.Second
+
+// settledHints gives where the lanes stand that have moved since they were
+// last asked, at most once in hintEvery for each; all of them for the zero
+// time.
+func (d *dispatcher) settledHints(now time.Time) []fattorino.Settled {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !now.IsZero() && now.Sub(d.hintedAt) < hintEvery {
+		return nil
+	}
+	d.hintedAt = now
+	var hints []fattorino.Settled
+	for id, l := range d.lanes {
+		if settled := l.settled(); settled > l.saved {
+			l.saved = settled
+			hints = append(hints, fattorino.Settled{Subscription: id, Delivery: settled})
+		}
+	}
+	return hints
+}
+
+// load reads more of a lane's deliveries from the store.
+func (d *dispatcher) load(l *lane) {
+	defer d.workers.Done()
+	d.loads <- struct{}{}
+	defer func() { <-d.loads }()
+
+	d.mu.Lock()
+	id, readTo, last := l.sub.ID, l.readTo, l.last
+	due := l.isDue(time.Now())
+	held := len(l.again)
+	if due {
+		l.nextDue = time.Time{} // what is found out below is added to what comes in meanwhile
+	}
+	d.mu.Unlock()
+
+	ctx := context.Background()
+	var again, fresh []*fattorino.Delivery
+	var err error
+	limit := d.limits.Window + held
+	if due {
+		again, err = d.store.Due(ctx, id, limit)
+	}
+	if err == nil && last > readTo {
+		fresh, err = d.store.Fresh(ctx, id, readTo, d.limits.Window)
+	}
+	d.loaded(l, page{again: again, full: len(again) == limit, fresh: fresh, last: last}, err)
+}
+
+// A page is what was read of a lane's deliveries.
+type page struct {
+	again []*fattorino.Delivery // due, soonest first
+	full  bool                  // there may be more due
+	fresh []*fattorino.Delivery // never tried, oldest first
+	last  int64                 // fresh ones up to here were committed before the reading
+}
+
+// loaded takes in what was read.
+func (d *dispatcher) loaded(l *lane, p page, err error) {
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l.loading = false
+	if err != nil {
+		d.log.Error("a lane could not be read from the store: trying again", "subscription", l.sub.ID, "error", err)
+		l.dueAt(now.Add(retryCommit))
+		d.schedule(l)
+		return
+	}
+	d.takeDue(l, p, now)
+	d.takeFresh(l, p.fresh, p.last)
+	d.refresh(l)
+	d.wakeOne()
+}
+
+// takeDue takes what is due into the window, as far as there is room, and
+// notes when the rest is.
+func (d *dispatcher) takeDue(l *lane, p page, now time.Time) {
+	for _, delivery := range p.again {
+		inMemory := l.again[delivery.ID] || l.fresh[delivery.ID]
+		later := delivery.DueAt.After(now) && !l.sub.State.Gone()
+		switch {
+		case inMemory:
+		case later || !d.roomFor(l):
+			l.dueAt(delivery.DueAt)
+		default:
+			d.push(l, delivery, l.again)
+		}
+	}
+	if p.full {
+		l.dueAt(p.again[len(p.again)-1].DueAt)
+	}
+}
+
+// takeFresh takes a page of fresh deliveries into the window, as far as there
+// is room.
+func (d *dispatcher) takeFresh(l *lane, page []*fattorino.Delivery, last int64) {
+	for _, delivery := range page {
+		if !d.roomFor(l) {
+			return
+		}
+		l.readTo = delivery.ID
+		d.push(l, delivery, l.fresh)
+	}
+	if len(page) < d.limits.Window {
+		l.readTo = max(l.readTo, last) // there was nothing more, up to last
+	}
+}
+
+// schedule keeps the lane's place in the heap of due dates.
+func (d *dispatcher) schedule(l *lane) {
+	// What is due already is read as soon as the window has room (refresh).
+	waits := l.nextDue.After(time.Now()) && !l.loading && l.sub.State != fattorino.Unverified
+	switch {
+	case waits && l.heapSlot == 0:
+		heap.Push(&d.due, l)
+	case waits:
+		heap.Fix(&d.due, l.heapSlot-1)
+	case l.heapSlot != 0:
+		heap.Remove(&d.due, l.heapSlot-1)
+	default:
+		return
+	}
+	if len(d.due) > 0 && d.due[0] == l {
+		select {
+		case d.dueChanged <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// watchDue sleeps until the next due date and has what is due read.
+func (d *dispatcher) watchDue() {
+	timer := time.NewTimer(longestSleep)
+	defer timer.Stop()
+	for {
+		timer.Reset(d.wakeDue())
+		select {
+		case <-timer.C:
+		case <-d.dueChanged:
+		case <-d.stopping:
+			return
+		}
+	}
+}
+
+// wakeDue has the lanes whose date has come read, and gives the time until the
+// next.
+func (d *dispatcher) wakeDue() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	for len(d.due) > 0 && !d.due[0].nextDue.After(now) {
+		l := d.due[0]
+		heap.Pop(&d.due)
+		if l.wantsLoad(now, d.limits.Window) {
+			d.refresh(l)
+		} // else its window is full: it is read when that drains
+	}
+	if len(d.due) == 0 {
+		return longestSleep
+	}
+	return min(longestSleep, max(0, d.due[0].nextDue.Sub(now)))
+}
+
+// dueHeap orders lanes by their next due date.
+type dueHeap []*lane
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].nextDue.Before(h[j].nextDue) }
+
+func (h dueHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].heapSlot, h[j].heapSlot = i+1, j+1
+}
+
+// Push implements heap.Interface.
+func (h *dueHeap) Push(x any) {
+	l := x.(*lane)
+	*h = append(*h, l)
+	l.heapSlot = len(*h)
+}
+
+// Pop implements heap.Interface.
+func (h *dueHeap) Pop() any {
+	last := len(*h) - 1
+	l := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	l.heapSlot = 0
+	return l
+}

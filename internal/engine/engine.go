@@ -1,0 +1,254 @@
+// Package engine carries events from the moment they are accepted to their
+// sinks.
+//
+// One committer writes everything (committer.go); lanes hold what is to be
+// sent next, a bounded window for each subscription (lane.go); a dispatcher
+// serves the lanes in turn (dispatcher.go); one function makes one attempt
+// (attempt.go). The store is the truth at every moment: what is in memory here
+// can be lost without losing an event.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// Sender makes one HTTP exchange: it never retries and never follows a
+// redirect, and it ends within a bounded time or with ctx.
+type Sender interface {
+	Send(ctx context.Context, r *fattorino.Request) *fattorino.Answer
+}
+
+// Limits bound what the engine does at once and holds in memory.
+type Limits struct {
+	Lane        int   // attempts in flight for one subscription
+	Host        int   // attempts in flight for one host
+	Node        int   // attempts in flight in all
+	Window      int   // deliveries of one subscription held in memory
+	WindowBytes int64 // about how many bytes of events are held in memory in all
+}
+
+// DefaultLimits suit a machine of two cores.
+func DefaultLimits() Limits {
+	return Limits{Lane: 8, Host: 64, Node: 2048, Window: 128, WindowBytes: 64 << 20}
+}
+
+// Config is what an Engine is made of.
+type Config struct {
+	Store     fattorino.Store
+	Contracts []fattorino.Contract
+	Sender    Sender
+	Log       *slog.Logger
+	Limits    Limits                // zero fields take the default
+	Retention time.Duration         // how long events are kept; 0 = for ever
+	Metrics   prometheus.Registerer // nil = not measured
+}
+
+// An Engine accepts events and delivers them. It implements
+// [fattorino.Engine].
+type Engine struct {
+	store      fattorino.Store
+	contracts  map[string]fattorino.Contract
+	sender     Sender
+	log        *slog.Logger
+	retention  time.Duration
+	metrics    *metrics
+	index      *index
+	dispatcher *dispatcher
+	committer  *committer
+	handshakes *handshakes
+	watchers   watchers
+
+	work     context.Context //nolint:containedctx // the life of everything Start has started
+	stopWork context.CancelFunc
+	stopping chan struct{} // closed when nothing new is to be begun
+	running  sync.WaitGroup
+}
+
+var _ fattorino.Engine = (*Engine)(nil)
+
+// New makes an engine; Start sets it going.
+func New(c Config) (*Engine, error) {
+	if c.Store == nil || c.Sender == nil || c.Log == nil {
+		return nil, errors.New("engine: Store, Sender and Log are required")
+	}
+	limits, err := c.Limits.complete()
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		store: c.Store, contracts: map[string]fattorino.Contract{}, sender: c.Sender, log: c.Log,
+		retention: c.Retention, metrics: newMetrics(c.Metrics), stopping: make(chan struct{}),
+	}
+	for _, contract := range c.Contracts {
+		e.contracts[contract.Name()] = contract
+	}
+	e.work, e.stopWork = context.WithCancel(context.Background())
+	e.index = newIndex(e.contracts)
+	e.dispatcher = newDispatcher(e, limits)
+	e.committer = newCommitter(e)
+	e.handshakes = newHandshakes(e)
+	return e, nil
+}
+
+// complete fills in defaults and refuses what cannot work.
+func (l Limits) complete() (Limits, error) {
+	d := DefaultLimits()
+	for _, field := range []struct {
+		name  string
+		value *int
+		plain int
+	}{
+		{"lane", &l.Lane, d.Lane}, {"host", &l.Host, d.Host}, {"node", &l.Node, d.Node}, {"window", &l.Window, d.Window},
+	} {
+		if *field.value == 0 {
+			*field.value = field.plain
+		}
+		if *field.value < 0 {
+			return l, fmt.Errorf("engine: the limit %s is negative", field.name)
+		}
+	}
+	if l.WindowBytes == 0 {
+		l.WindowBytes = d.WindowBytes
+	}
+	return l, nil
+}
+
+// Start reads what there is to do and begins.
+func (e *Engine) Start(ctx context.Context) error {
+	var pending []*fattorino.Subscription
+	var unknown error
+	err := e.store.LiveSubscriptions(ctx, func(s *fattorino.Subscription) {
+		if e.contract(s) == nil {
+			unknown = fmt.Errorf("subscription %d is under the contract %q, which this program does not have", s.ID, s.Contract)
+			return
+		}
+		e.index.put(s)
+		if s.Handshake.Pending {
+			pending = append(pending, s)
+		}
+	})
+	if err = errors.Join(err, unknown); err != nil {
+		return fmt.Errorf("read subscriptions: %w", err)
+	}
+	backlogs, err := e.store.Backlogs(ctx)
+	if err != nil {
+		return fmt.Errorf("read backlogs: %w", err)
+	}
+	e.running.Go(e.committer.run)
+	e.running.Go(e.dispatcher.watchDue)
+	if e.retention > 0 {
+		e.running.Go(e.pruneNowAndThen)
+	}
+	e.dispatcher.restore(backlogs)
+	for _, s := range pending {
+		e.handshakes.start(s)
+	}
+	return nil
+}
+
+// Stop takes up nothing new, lets attempts in flight end until ctx does, and
+// returns when all that is known has been written.
+func (e *Engine) Stop(ctx context.Context) error {
+	close(e.stopping)
+	e.dispatcher.stop()
+	quiet := make(chan struct{})
+	go func() {
+		e.dispatcher.workers.Wait()
+		e.handshakes.running.Wait()
+		close(quiet)
+	}()
+	select {
+	case <-quiet:
+	case <-ctx.Done(): // what is still in flight is cut off; its deliveries stay pending
+	}
+	e.stopWork()
+	<-quiet
+	e.committer.stop()
+	e.running.Wait()
+	return e.committer.lastError()
+}
+
+// Publish implements [fattorino.Engine].
+func (e *Engine) Publish(ctx context.Context, events []*fattorino.Event) ([]fattorino.Receipt, error) {
+	p := &publish{Publish: fattorino.Publish{Events: events}, done: make(chan error, 1)}
+	if err := e.committer.addPublish(p); err != nil {
+		return nil, err
+	}
+	select {
+	case err := <-p.done:
+		if err != nil {
+			return nil, err
+		}
+	case <-ctx.Done():
+		return nil, &fattorino.Error{
+			Kind: fattorino.Unavailable, Msg: "the caller left before the events were known to be stored",
+			Fix: "send the same events again: what was stored is not stored twice", Err: ctx.Err(),
+		}
+	}
+	receipts := make([]fattorino.Receipt, len(events))
+	for i, event := range events {
+		receipts[i] = fattorino.Receipt{ID: event.ID, Company: event.Company, Seq: event.Seq}
+	}
+	return receipts, nil
+}
+
+// Update implements [fattorino.Engine].
+func (e *Engine) Update(ctx context.Context, f func(fattorino.Tx) error) error {
+	u := &update{f: f, done: make(chan error, 1)}
+	if err := e.committer.addUpdate(u); err != nil {
+		return err
+	}
+	// It is waited for whatever becomes of ctx: f writes to the caller's variables.
+	return <-u.done
+}
+
+// AwaitHandshake implements [fattorino.Engine].
+func (e *Engine) AwaitHandshake(ctx context.Context, subscription int64) {
+	e.handshakes.await(ctx, subscription)
+}
+
+// Committed implements [fattorino.Engine].
+func (e *Engine) Committed(company int64) <-chan struct{} { return e.watchers.watch(company) }
+
+// contract gives the rules of a subscription.
+func (e *Engine) contract(s *fattorino.Subscription) fattorino.Contract {
+	return e.contracts[s.Contract]
+}
+
+// watchers tells who waits for a company's next event.
+type watchers struct {
+	mu       sync.Mutex
+	channels map[int64]chan struct{}
+}
+
+func (w *watchers) watch(company int64) <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.channels == nil {
+		w.channels = map[int64]chan struct{}{}
+	}
+	c, ok := w.channels[company]
+	if !ok {
+		c = make(chan struct{})
+		w.channels[company] = c
+	}
+	return c
+}
+
+func (w *watchers) notify(company int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c, ok := w.channels[company]; ok {
+		close(c)
+		delete(w.channels, company)
+	}
+}

@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// A lane is the in-memory queue of one subscription. It holds a bounded window
+// of what is to be sent next; the rest stays in the store and is read when the
+// window drains. The dispatcher's mutex guards it.
+type lane struct {
+	sub      *fattorino.Subscription // as it is in force
+	company  *company
+	host     *host
+	limit    int // attempts it may have in flight now; falls to 1 when its sink is too slow
+	inFlight int
+	window   fifo[*fattorino.Delivery] // to be sent now
+
+	// What is in memory and not recorded yet, by id: in the window, in flight,
+	// or waiting to be written. Fresh deliveries have never been tried.
+	fresh map[int64]bool
+	again map[int64]bool
+
+	readTo  int64     // fresh deliveries up to this id have been taken into memory
+	last    int64     // greatest id of its deliveries; above readTo there is more in the store
+	nextDue time.Time // soonest due date in the store, of what is not in memory; zero = none
+	saved   int64     // what was last told the store as settled
+
+	ready    bool // it is in its company's ring
+	parked   bool // it waits for its host
+	loading  bool // it is being read from the store
+	heapSlot int  // place in the heap of due dates, from 1; 0 = not in it
+}
+
+func newLane(sub *fattorino.Subscription, limit int) *lane {
+	return &lane{sub: sub, limit: limit, fresh: map[int64]bool{}, again: map[int64]bool{}}
+}
+
+// sendable tells whether the lane has something that may be sent now, its host
+// aside. A lane whose subscription is gone is served too: what it holds is
+// discarded.
+func (l *lane) sendable() bool {
+	if l.window.len() == 0 || l.inFlight >= l.limit {
+		return false
+	}
+	return l.sub.State == fattorino.Active || l.sub.State.Gone()
+}
+
+// wantsLoad tells whether the store has something for the lane now, and the
+// lane has room for it.
+func (l *lane) wantsLoad(now time.Time, window int) bool {
+	if l.loading || l.window.len() > window/2 || l.sub.State == fattorino.Unverified {
+		return false
+	}
+	return l.last > l.readTo || l.isDue(now)
+}
+
+// isDue tells whether a delivery is due. One whose subscription is gone is
+// discarded at once, whenever it was due.
+func (l *lane) isDue(now time.Time) bool {
+	return !l.nextDue.IsZero() && (l.sub.State.Gone() || !l.nextDue.After(now))
+}
+
+// dueAt notes a due date in the store.
+func (l *lane) dueAt(t time.Time) {
+	if l.nextDue.IsZero() || t.Before(l.nextDue) {
+		l.nextDue = t
+	}
+}
+
+// settled gives the id up to which every fresh delivery has been recorded.
+func (l *lane) settled() int64 {
+	lowest := l.readTo
+	for id := range l.fresh {
+		lowest = min(lowest, id-1)
+	}
+	return lowest
+}
+
+// finished tells whether a lane of a gone subscription has nothing left to
+// discard.
+func (l *lane) finished() bool {
+	return l.sub.State.Gone() && len(l.fresh) == 0 && len(l.again) == 0 &&
+		l.nextDue.IsZero() && l.readTo >= l.last && !l.loading
+}
+
+// company is the lanes of one company that can be served, in turn.
+type company struct {
+	id    int64
+	lanes fifo[*lane]
+	ready bool // it is in the dispatcher's ring
+}
+
+// host counts what is in flight to one host, whatever the subscription.
+type host struct {
+	name     string
+	inFlight int
+	lanes    int         // lanes that have it as their host
+	parked   fifo[*lane] // lanes that could be served but for the host's limit
+}
+
+// fifo is a queue that keeps its memory small once it is empty.
+type fifo[T any] struct {
+	items []T
+	head  int
+}
+
+func (q *fifo[T]) len() int { return len(q.items) - q.head }
+
+func (q *fifo[T]) push(v T) { q.items = append(q.items, v) }
+
+// pop takes the oldest; the queue must not be empty.
+func (q *fifo[T]) pop() T {
+	var none T
+	v := q.items[q.head]
+	q.items[q.head] = none
+	q.head++
+	switch {
+	case q.head == len(q.items):
+		*q = fifo[T]{items: q.reuse()}
+	case q.head > 64 && q.head > len(q.items)/2:
+		q.items = append(q.items[:0], q.items[q.head:]...)
+		clear(q.items[len(q.items):cap(q.items)])
+		q.head = 0
+	}
+	return v
+}
+
+// reuse gives the empty slice to go on with: a large one is left to the
+// garbage collector.
+func (q *fifo[T]) reuse() []T {
+	if cap(q.items) > 256 {
+		return nil
+	}
+	return q.items[:0]
+}

@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// metrics measures the engine. No label holds a company, a subscription or a
+// URL: their number has no bound, and a URL can hold secrets.
+type metrics struct {
+	events     prometheus.Counter
+	deliveries *prometheus.CounterVec
+	attempts   *prometheus.CounterVec
+	seconds    prometheus.Histogram
+	commits    prometheus.Histogram
+	batch      prometheus.Histogram
+	failures   prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		events: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "fattorino_events_accepted_total", Help: "Events accepted and durable, repeats not counted.",
+		}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fattorino_deliveries_settled_total", Help: "Deliveries that ended, by how: delivered, or why discarded.",
+		}, []string{"outcome"}),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fattorino_attempts_total", Help: "Attempts made, by contract and by class of status or failure.",
+		}, []string{"contract", "result"}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "fattorino_attempt_duration_seconds", Help: "Time of an attempt from its start to the end of the answer.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}),
+		commits: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "fattorino_commit_duration_seconds", Help: "Time of a commit of the store, until durable.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1},
+		}),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "fattorino_commit_batch_size", Help: "Requests and outcomes written in one commit.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 12),
+		}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "fattorino_commit_failures_total", Help: "Commits that the store refused.",
+		}),
+	}
+	for _, outcome := range []string{
+		fattorino.Delivered.String(), string(fattorino.Refused), string(fattorino.Exhausted), string(fattorino.SinkGone), string(fattorino.Unfit),
+	} {
+		m.deliveries.WithLabelValues(outcome)
+	}
+	if r != nil {
+		r.MustRegister(m.events, m.deliveries, m.attempts, m.seconds, m.commits, m.batch, m.failures)
+	}
+	return m
+}
+
+func (m *metrics) accepted(n int) { m.events.Add(float64(n)) }
+
+func (m *metrics) commit(started time.Time, size int, err error) {
+	if err != nil {
+		m.failures.Inc()
+		return
+	}
+	m.commits.Observe(time.Since(started).Seconds())
+	m.batch.Observe(float64(size))
+}
+
+func (m *metrics) attempt(contract string, a *fattorino.Answer) {
+	m.attempts.WithLabelValues(contract, result(a)).Inc()
+	m.seconds.Observe(a.Timing.Total.Seconds())
+}
+
+// result classes an answer: "2xx" and so on, or the failure.
+func result(a *fattorino.Answer) string {
+	switch {
+	case a.Failure != "":
+		return string(a.Failure)
+	case a.Status >= 100 && a.Status < 600:
+		return strconv.Itoa(a.Status/100) + "xx"
+	}
+	return "other"
+}
+
+func (m *metrics) outcomes(written []fattorino.Outcome) {
+	for _, o := range written {
+		switch o.Delivery.State {
+		case fattorino.Delivered:
+			m.deliveries.WithLabelValues(fattorino.Delivered.String()).Inc()
+		case fattorino.Discarded:
+			m.deliveries.WithLabelValues(string(o.Delivery.Reason)).Inc()
+		case fattorino.Pending:
+		}
+	}
+}

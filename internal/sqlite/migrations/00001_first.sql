@@ -1,0 +1,155 @@
+-- Times are microseconds since 1970 in UTC, except events.time, which is the
+-- producer's text with its offset. There are no foreign keys on the tables of
+-- the hot path (events, deliveries, attempts): their rows are written together
+-- in one transaction by one writer, and a check per row would cost as much as
+-- the row.
+
+-- +goose Up
+CREATE TABLE ids ( -- the last ids given, so that none is given twice even after pruning
+    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    event    INTEGER NOT NULL,
+    delivery INTEGER NOT NULL
+) STRICT;
+INSERT INTO ids VALUES (1, 0, 0);
+
+CREATE TABLE companies (
+    id         INTEGER PRIMARY KEY,
+    name       TEXT    NOT NULL DEFAULT '',
+    last_seq   INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE apps (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    name       TEXT    NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE tokens (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind       TEXT    NOT NULL,
+    app        INTEGER NOT NULL, -- 0 = speaks for no app
+    companies  TEXT    NOT NULL, -- JSON array; empty = all
+    scopes     TEXT    NOT NULL, -- JSON array
+    hash       BLOB    NOT NULL UNIQUE,
+    hint       TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    revoked_at INTEGER
+) STRICT;
+
+CREATE TABLE keys (
+    kid        TEXT    PRIMARY KEY,
+    name       TEXT    NOT NULL,
+    sealed     BLOB    NOT NULL,
+    created_at INTEGER NOT NULL,
+    retired_at INTEGER
+) STRICT;
+
+CREATE TABLE counters (
+    name   TEXT    PRIMARY KEY,
+    window INTEGER NOT NULL,
+    count  INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE subscriptions (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    company        INTEGER NOT NULL,
+    app            INTEGER NOT NULL,
+    contract       TEXT    NOT NULL,
+    sink           TEXT    NOT NULL,
+    types          TEXT    NOT NULL, -- JSON array
+    format         TEXT    NOT NULL,
+    state          TEXT    NOT NULL,
+    handshake      TEXT    NOT NULL, -- JSON object
+    first_error_at INTEGER,
+    expires_at     INTEGER,
+    created_at     INTEGER NOT NULL,
+    updated_at     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX subscriptions_company ON subscriptions (company, app);
+
+-- How far each lane has settled: a hint for the next start, in a table of its
+-- own so that saving it does not rewrite subscriptions.
+CREATE TABLE lanes (
+    subscription INTEGER PRIMARY KEY,
+    settled      INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE events (
+    key             INTEGER PRIMARY KEY,
+    company         INTEGER NOT NULL,
+    seq             INTEGER NOT NULL, -- 0 = private
+    accepted_at     INTEGER NOT NULL, -- never decreases with key
+    id              TEXT    NOT NULL,
+    source          TEXT    NOT NULL,
+    type            TEXT    NOT NULL,
+    common          TEXT    NOT NULL,
+    subject         TEXT    NOT NULL,
+    time            TEXT    NOT NULL,
+    datacontenttype TEXT    NOT NULL,
+    dataschema      TEXT    NOT NULL,
+    extensions      TEXT    NOT NULL, -- JSON object, or empty
+    entity          TEXT    NOT NULL,
+    form            INTEGER NOT NULL,
+    data            BLOB,
+    id_hash         INTEGER NOT NULL, -- of company, source and id
+    content_hash    BLOB    NOT NULL,
+    first_delivery  INTEGER NOT NULL, -- its deliveries have the ids from here on, one by one
+    deliveries      INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX events_seq ON events (company, seq) WHERE seq > 0;
+-- A short integer hash keeps this index small; rows found by it are compared.
+CREATE INDEX events_id ON events (id_hash) WHERE seq > 0;
+
+CREATE TABLE deliveries (
+    id             INTEGER PRIMARY KEY,
+    event          INTEGER NOT NULL,
+    subscription   INTEGER NOT NULL,
+    state          INTEGER NOT NULL DEFAULT 0, -- 0 pending, 1 delivered, 2 discarded
+    reason         TEXT    NOT NULL DEFAULT '',
+    attempts       INTEGER NOT NULL DEFAULT 0,
+    tries          INTEGER NOT NULL DEFAULT 0,
+    status         INTEGER NOT NULL DEFAULT 0,
+    due_at         INTEGER,                    -- null = never tried, or settled
+    first_error_at INTEGER,
+    settled_at     INTEGER
+) STRICT;
+-- Only ever appended to: what a lane reads next, and the log of a subscription.
+CREATE INDEX deliveries_lane ON deliveries (subscription, id);
+-- Only touched when an attempt fails.
+CREATE INDEX deliveries_due ON deliveries (subscription, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX deliveries_discarded ON deliveries (subscription, id) WHERE state = 2;
+
+CREATE TABLE attempts (
+    id             INTEGER PRIMARY KEY, -- delivery << 10 | number
+    started_at     INTEGER NOT NULL,
+    dns            INTEGER NOT NULL,    -- phases in microseconds; 0 = did not happen
+    connect        INTEGER NOT NULL,
+    tls            INTEGER NOT NULL,
+    first_byte     INTEGER NOT NULL,
+    total          INTEGER NOT NULL,
+    method         TEXT    NOT NULL,
+    url            TEXT    NOT NULL,    -- without its query, which can hold secrets
+    request_header TEXT    NOT NULL,    -- lines "Name: value"
+    request_body   BLOB,
+    status         INTEGER NOT NULL,
+    answer_header  TEXT    NOT NULL,
+    answer_body    BLOB,
+    truncated      INTEGER NOT NULL,
+    failure        TEXT    NOT NULL,
+    detail         TEXT    NOT NULL
+) STRICT;
+
+-- +goose Down
+DROP TABLE attempts;
+DROP TABLE deliveries;
+DROP TABLE events;
+DROP TABLE lanes;
+DROP TABLE subscriptions;
+DROP TABLE counters;
+DROP TABLE keys;
+DROP TABLE tokens;
+DROP TABLE apps;
+DROP TABLE companies;
+DROP TABLE ids;

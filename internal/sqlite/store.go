@@ -1,0 +1,152 @@
+// Package sqlite keeps everything in one SQLite file: the default store.
+//
+// There is one connection that writes, used by the engine's committer alone,
+// and a pool that reads (WAL: readers never wait for the writer). Durable means
+// durable: synchronous=FULL syncs the log at every commit.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Options say where the store is.
+type Options struct {
+	Dir string // the data folder; made where it is not there
+	// MaxPages bounds the file's size in pages of 4 KiB; 0 = the disk bounds it.
+	MaxPages int
+}
+
+// A Store keeps everything in one file. It implements [fattorino.Store].
+type Store struct {
+	lock  *lock
+	write *sql.DB // one connection
+	read  *sql.DB
+
+	mu  sync.Mutex // the one writer
+	hot hot        // prepared statements of Commit
+	ids ids        // the last ids given, as committed
+}
+
+// ids are the last ids given.
+type ids struct{ event, delivery, accepted int64 }
+
+var _ fattorino.Store = (*Store)(nil)
+
+// Open opens the store of a data folder, making or migrating it where needed.
+// It fails when another process has the folder open, naming it, and when the
+// folder was written by a newer version.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{lock: lock}
+	if err := s.open(ctx, o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context, o Options) (err error) {
+	path := filepath.Join(o.Dir, "fattorino.db")
+	writePragmas := []string{
+		"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)",
+		"temp_store(MEMORY)", "cache_size(-16000)",
+	}
+	if o.MaxPages > 0 {
+		writePragmas = append(writePragmas, "max_page_count("+strconv.Itoa(o.MaxPages)+")")
+	}
+	if s.write, err = sql.Open("sqlite", dsn(path, writePragmas...)); err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	s.write.SetMaxOpenConns(1)
+	if err := migrate(ctx, s.write); err != nil {
+		return err
+	}
+	if s.read, err = sql.Open("sqlite", dsn(path, "query_only(1)", "busy_timeout(5000)", "cache_size(-8000)")); err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	readers := max(4, runtime.GOMAXPROCS(0))
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
+	return s.loadIDs(ctx)
+}
+
+// dsn names the file with pragmas that every connection starts with: one set
+// later, on the pool, would reach a single connection.
+func dsn(path string, pragmas ...string) string {
+	u := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}.Encode()}
+	return u.String()
+}
+
+// migrate brings the schema to this version, and refuses a newer one.
+func migrate(ctx context.Context, db *sql.DB) error {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	have, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("read schema version: %w", translate(err))
+	}
+	sources := p.ListSources()
+	if newest := sources[len(sources)-1].Version; have > newest {
+		return fmt.Errorf("the data folder was written by a newer version of Fattorino (schema %d; this one knows up to %d): run that version, or restore a backup", have, newest)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", translate(err))
+	}
+	return nil
+}
+
+func (s *Store) loadIDs(ctx context.Context) error {
+	err := s.write.QueryRowContext(ctx, `SELECT event, delivery FROM ids`).Scan(&s.ids.event, &s.ids.delivery)
+	if err != nil {
+		return fmt.Errorf("read ids: %w", err)
+	}
+	err = s.write.QueryRowContext(ctx, `SELECT accepted_at FROM events ORDER BY key DESC LIMIT 1`).Scan(&s.ids.accepted)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("read ids: %w", err)
+	}
+	return nil
+}
+
+// Close closes the file and gives the data folder free.
+func (s *Store) Close() error {
+	var all []error
+	if s.read != nil {
+		all = append(all, s.read.Close())
+	}
+	if s.write != nil {
+		s.mu.Lock()
+		all = append(all, s.hot.close(), s.write.Close())
+		s.mu.Unlock()
+	}
+	return errors.Join(append(all, s.lock.release())...)
+}

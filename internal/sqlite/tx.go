@@ -1,0 +1,196 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// tx implements [fattorino.Tx].
+type tx struct {
+	ctx context.Context //nolint:containedctx // it lives as long as the call of Update
+	tx  *sql.Tx
+	ids ids
+}
+
+func (t *tx) exec(query string, args ...any) (sql.Result, error) {
+	return t.tx.ExecContext(t.ctx, query, args...)
+}
+
+// insert runs an INSERT and gives the row's id.
+func (t *tx) insert(query string, args ...any) (int64, error) {
+	r, err := t.exec(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.LastInsertId()
+}
+
+// one reads a single row; no row is NotFound.
+func one[T any](t *tx, what string, id int64, scan func(row) (T, error), query string) (T, error) {
+	found, err := scan(t.tx.QueryRowContext(t.ctx, query, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return found, notFound(what, id)
+	}
+	return found, err
+}
+
+func (t *tx) EnsureCompany(id int64, now time.Time) error {
+	_, err := t.exec(`INSERT INTO companies (id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING`, id, micros(now))
+	return err
+}
+
+func (t *tx) NameCompany(id int64, name string) error {
+	_, err := t.exec(`UPDATE companies SET name = ? WHERE id = ?`, name, id)
+	return err
+}
+
+func (t *tx) PutApp(a *fattorino.App) (err error) {
+	a.ID, err = t.insert(`INSERT INTO apps (name, created_at) VALUES (?, ?)`, a.Name, micros(a.CreatedAt))
+	return err
+}
+
+func (t *tx) App(id int64) (*fattorino.App, error) {
+	return one(t, "app", id, scanApp, `SELECT id, name, created_at FROM apps WHERE id = ?`)
+}
+
+func (t *tx) PutToken(k *fattorino.Token) (err error) {
+	if k.ID != 0 {
+		_, err = t.exec(`UPDATE tokens SET expires_at = ?, revoked_at = ? WHERE id = ?`, optional(k.ExpiresAt), optional(k.RevokedAt), k.ID)
+		return err
+	}
+	k.ID, err = t.insert(`INSERT INTO tokens (kind, app, companies, scopes, hash, hint, created_at, expires_at, revoked_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, string(k.Kind), k.App, toJSON(orEmpty(k.Companies)), toJSON(orEmpty(k.Scopes)),
+		k.Hash, k.Hint, micros(k.CreatedAt), optional(k.ExpiresAt), optional(k.RevokedAt))
+	return err
+}
+
+// orEmpty keeps a nil list from becoming JSON null.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func (t *tx) Token(id int64) (*fattorino.Token, error) {
+	return one(t, "token", id, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE id = ?`)
+}
+
+func (t *tx) Subscription(id int64) (*fattorino.Subscription, error) {
+	return one(t, "subscription", id, scanSubscription, `SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ?`)
+}
+
+func (t *tx) OwnSubscriptions(company, app int64) ([]*fattorino.Subscription, error) {
+	rows, err := t.tx.QueryContext(t.ctx, `SELECT `+subscriptionColumns+` FROM subscriptions
+		WHERE company = ? AND app = ? AND state IN ('unverified', 'active') ORDER BY id`, company, app)
+	return collect(rows, err, scanSubscription)
+}
+
+func (t *tx) PutSubscription(s *fattorino.Subscription) (err error) {
+	values := anys(subscriptionValues(s))
+	if s.ID != 0 {
+		_, err = t.exec(updateSubscription, values...)
+		return err
+	}
+	s.ID, err = t.insert(insertSubscription, values[:len(values)-1]...)
+	return err
+}
+
+func anys(values []driver.Value) []any {
+	all := make([]any, len(values))
+	for i, v := range values {
+		all[i] = v
+	}
+	return all
+}
+
+func (t *tx) PutPrivate(e *fattorino.Event, subscription int64) (*fattorino.Delivery, error) {
+	t.ids.event++
+	t.ids.delivery++
+	t.ids.accepted = max(t.ids.accepted, micros(e.Accepted))
+	e.Key, e.Accepted = t.ids.event, fromMicros(t.ids.accepted)
+	if _, err := t.exec(insertEvent, anys(eventValues(e, t.ids.delivery, 1))...); err != nil {
+		return nil, err
+	}
+	_, err := t.exec(`INSERT INTO deliveries (id, event, subscription) VALUES (?, ?, ?)`, t.ids.delivery, e.Key, subscription)
+	return &fattorino.Delivery{ID: t.ids.delivery, Subscription: subscription, Event: e}, err
+}
+
+func (t *tx) Delivery(id int64) (*fattorino.Delivery, error) {
+	return one(t, "delivery", id, scanDelivery, selectDelivery+`WHERE d.id = ?`)
+}
+
+func (t *tx) PutDelivery(d *fattorino.Delivery) error {
+	_, err := t.exec(updateDelivery, anys(deliveryValues(d))...)
+	return err
+}
+
+func (t *tx) PutKey(k *fattorino.Key) error {
+	_, err := t.exec(`INSERT INTO keys (kid, name, sealed, created_at, retired_at) VALUES (?, ?, ?, ?, ?)`,
+		k.KID, k.Name, k.Sealed, micros(k.CreatedAt), optional(k.RetiredAt))
+	return err
+}
+
+func (t *tx) RetireKeys(name, kid string, now time.Time) error {
+	_, err := t.exec(`UPDATE keys SET retired_at = ? WHERE name = ? AND kid <> ? AND retired_at IS NULL`, micros(now), name, kid)
+	return err
+}
+
+func (t *tx) Count(counter string, window time.Time) (n int64, err error) {
+	err = t.tx.QueryRowContext(t.ctx, `INSERT INTO counters VALUES (?, ?, 1)
+		ON CONFLICT DO UPDATE SET count = iif(window = excluded.window, count + 1, 1), window = excluded.window
+		RETURNING count`, counter, micros(window)).Scan(&n)
+	return n, err
+}
+
+func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, deleted int, err error) {
+	type old struct{ key, first, deliveries int64 }
+	rows, err := t.tx.QueryContext(t.ctx, `SELECT key, first_delivery, deliveries FROM events
+		WHERE key > ? AND accepted_at < ? ORDER BY key LIMIT ?`, after, micros(before), limit)
+	events, err := collect(rows, err, func(r row) (o old, err error) {
+		return o, r.Scan(&o.key, &o.first, &o.deliveries)
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, e := range events {
+		last = e.key
+		gone, err := t.pruneEvent(e.key, e.first, e.first+e.deliveries)
+		if err != nil {
+			return 0, 0, fmt.Errorf("prune event %d: %w", e.key, err)
+		}
+		if gone {
+			deleted++
+		}
+	}
+	return last, deleted, nil
+}
+
+// pruneEvent deletes an event whose deliveries, with ids from first up to but
+// not including end, are all settled.
+func (t *tx) pruneEvent(key, first, end int64) (gone bool, err error) {
+	var pending bool
+	err = t.tx.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM deliveries WHERE id >= ? AND id < ? AND state = 0)`, first, end).Scan(&pending)
+	if err != nil || pending {
+		return false, err
+	}
+	for _, statement := range []struct {
+		query    string
+		from, to int64
+	}{
+		{`DELETE FROM attempts WHERE id >= ? AND id < ?`, first << attemptBits, end << attemptBits},
+		{`DELETE FROM deliveries WHERE id >= ? AND id < ?`, first, end},
+		{`DELETE FROM events WHERE key >= ? AND key < ?`, key, key + 1},
+	} {
+		if _, err := t.exec(statement.query, statement.from, statement.to); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
