@@ -36,7 +36,7 @@ func (x *index) get(id int64) *fattorino.Subscription {
 func (x *index) put(s *fattorino.Subscription) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if old := x.byID[s.ID]; old != nil {
+	if old := x.byID[s.ID]; old != nil && old.State == fattorino.Active {
 		x.unlisten(old)
 	}
 	x.byID[s.ID] = s
