@@ -1,0 +1,77 @@
+# `make help` lists the commands.
+
+GO            ?= go
+ADDR          ?= 127.0.0.1:8080
+DATA          ?= data
+FUZZTIME      ?= 5s
+BENCH         ?= ./test/bench
+VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# What the checks are made with, built here and nowhere else.
+TOOLS         := $(CURDIR)/.tools
+GOFUMPT       := $(TOOLS)/gofumpt-v0.12.0
+GOLANGCI_LINT := $(TOOLS)/golangci-lint-v2.15.0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## serve on this machine, with the data in ./data
+	$(GO) run ./cmd/fattorino serve --dev --data $(DATA) --listen $(ADDR)
+
+.PHONY: test
+test: setup ## run every test, those with other people's SDKs included
+	$(GO) test -race -shuffle=on -timeout 15m ./...
+
+.PHONY: check
+check: $(GOFUMPT) $(GOLANGCI_LINT) ## format, vet, lint, modules, generated code
+	@unformatted=$$($(GOFUMPT) -l cmd internal test docs) && test -z "$$unformatted" || \
+		{ printf 'not formatted (run make fmt):\n%s\n' "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GOLANGCI_LINT) run ./...
+	$(GO) mod tidy -diff
+	scripts/generated.sh
+
+.PHONY: fmt
+fmt: $(GOFUMPT) ## format the code
+	$(GOFUMPT) -w cmd internal test docs
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (5s)
+	FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+.PHONY: bench
+bench: ## measure; ARGS are passed on
+	$(GO) run $(BENCH) $(ARGS)
+
+.PHONY: build
+build: ## make the one static binary, dist/fattorino
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o dist/fattorino ./cmd/fattorino
+
+.PHONY: generate
+generate: ## make the generated code anew
+	$(GO) generate ./...
+
+.PHONY: setup
+setup: ## install what the tests need and this machine lacks
+	scripts/setup.sh
+
+.PHONY: clean
+clean: ## delete what was built
+	rm -rf dist $(TOOLS) test/interop/node_modules
+
+# A tool's file carries its version, so that a new version is a new file.
+$(TOOLS)/gofumpt-%:
+	$(call install,mvdan.cc/gofumpt,$*,$@)
+
+$(TOOLS)/golangci-lint-%:
+	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$*,$@)
+
+define install
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) GOFLAGS= $(GO) install $(1)@$(2)
+	@mv $(TOOLS)/$(notdir $(1)) $(3)
+endef

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Installs what the tests need and this machine lacks: a C compiler (for the
+# race detector), Node and the SDKs that Fattorino is tested with, and the two
+# Python modules of an example. As root on Debian or Ubuntu it installs the
+# packages; anywhere else it says which are missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+lacks() { ! command -v "$1" >/dev/null 2>&1; }
+
+# The example for Python runs with the interpreter that has the modules.
+lacks_python() {
+	for python in python3 /usr/bin/python3; do
+		if "$python" -c 'import jwt, cryptography' >/dev/null 2>&1; then return 1; fi
+	done
+}
+
+needed=()
+if lacks gcc; then needed+=(gcc libc6-dev); fi
+if lacks node; then needed+=(nodejs); fi
+if lacks npm; then needed+=(npm); fi
+wanted=()
+if lacks_python; then wanted+=(python3 python3-jwt python3-cryptography); fi
+
+can_install() { [ "$(id -u)" = 0 ] && ! lacks apt-get; }
+
+install_packages() {
+	say "installing $*"
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null
+}
+
+if [ ${#needed[@]} -gt 0 ] || [ ${#wanted[@]} -gt 0 ]; then
+	if can_install; then
+		apt-get update -q >/dev/null || say "the package lists could not be renewed; going on with what is there"
+	elif [ ${#needed[@]} -gt 0 ]; then
+		fail "these are missing: ${needed[*]}. On Debian or Ubuntu: sudo apt-get install ${needed[*]} ${wanted[*]}"
+	else
+		say "the example for Python will not be tested. On Debian or Ubuntu: sudo apt-get install ${wanted[*]}"
+	fi
+fi
+if can_install; then
+	if [ ${#needed[@]} -gt 0 ]; then install_packages "${needed[@]}"; fi
+	if [ ${#wanted[@]} -gt 0 ]; then
+		install_packages "${wanted[@]}" || say "the example for Python will not be tested"
+	fi
+fi
+
+node=$(node --version)
+major=${node#v}
+if [ "${major%%.*}" -lt 20 ]; then
+	fail "Node 20 or newer is needed, and this machine has $node: see https://nodejs.org/"
+fi
+
+# npm writes this file last, as a copy of the lock file that it followed.
+cd test/interop
+if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+	say "installing the SDKs of test/interop"
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch node_modules/.package-lock.json
+fi
