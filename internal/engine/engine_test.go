@@ -3,11 +3,14 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/fattorino-dev/fattorino/internal/engine"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/sqlite"
 )
 
 func TestAnEventReachesTheSubscriptionsThatHearIt(t *testing.T) {
@@ -161,39 +164,37 @@ func TestASinkThatIsGoneEndsItsSubscriptionAndWhatIsPending(t *testing.T) {
 
 func TestABacklogLargerThanMemoryIsDeliveredWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// Given a sink that is down while 1,000 events come in,
-		down := true
-		receiver := &sink{}
-		receiver.answer = func(int, string, string) *fattorino.Answer {
-			if down {
-				return &fattorino.Answer{Failure: fattorino.FailedConnect}
+		// Given a sink that is down while many more events come in than a lane
+		// holds in memory,
+		var up atomic.Bool
+		receiver := &sink{answer: func(int, string, string) *fattorino.Answer {
+			if up.Load() {
+				return &fattorino.Answer{Status: 200}
 			}
-			return &fattorino.Answer{Status: 200}
-		}
-		f := start(t, t.TempDir(), receiver)
+			return &fattorino.Answer{Failure: fattorino.FailedConnect}
+		}}
+		f := start(t, t.TempDir(), receiver, func(c *engine.Config, _ *sqlite.Options) {
+			c.Limits = engine.Limits{Lane: 2, Window: 8}
+		})
 		defer f.stop(t)
 		f.subscribe(t, 7, "https://a.example", "invoice.paid")
-		for i := range 10 {
-			var batch []*fattorino.Event
-			for j := range 100 {
-				batch = append(batch, event(7, fmt.Sprintf("e%d-%d", i, j), "invoice.paid", nil))
-			}
-			if _, err := f.service.Publish(context.Background(), f.admin, batch); err != nil {
-				t.Fatal(err)
-			}
+		var batch []*fattorino.Event
+		for i := range 200 {
+			batch = append(batch, event(7, fmt.Sprint("e", i), "invoice.paid", nil))
+		}
+		if _, err := f.service.Publish(context.Background(), f.admin, batch); err != nil {
+			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Second)
 		// when it comes back,
-		receiver.mu.Lock()
-		down = false
-		receiver.mu.Unlock()
+		up.Store(true)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 
 		// then every one of them is delivered.
 		log := f.log(t, 7)
-		if len(log) != 1000 {
-			t.Fatalf("%d deliveries, want 1000", len(log))
+		if len(log) != len(batch) {
+			t.Fatalf("%d deliveries, want %d", len(log), len(batch))
 		}
 		for _, d := range log {
 			if d.State != fattorino.Delivered {
@@ -209,7 +210,7 @@ func TestWhatIsPendingIsDeliveredAfterARestart(t *testing.T) {
 		receiver := &sink{answer: func(int, string, string) *fattorino.Answer { return &fattorino.Answer{Status: 500} }}
 		f := start(t, dir, receiver)
 		f.subscribe(t, 7, "https://a.example", "invoice.paid")
-		for i := range 300 {
+		for i := range 30 {
 			f.publish(t, event(7, fmt.Sprint("e", i), "invoice.paid", nil))
 		}
 		f.stop(t)
