@@ -10,7 +10,6 @@ import (
 
 	"github.com/fattorino-dev/fattorino/internal/engine"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
-	"github.com/fattorino-dev/fattorino/internal/sqlite"
 )
 
 func TestAnEventReachesTheSubscriptionsThatHearIt(t *testing.T) {
@@ -173,9 +172,7 @@ func TestABacklogLargerThanMemoryIsDeliveredWhole(t *testing.T) {
 			}
 			return &fattorino.Answer{Failure: fattorino.FailedConnect}
 		}}
-		f := start(t, t.TempDir(), receiver, func(c *engine.Config, _ *sqlite.Options) {
-			c.Limits = engine.Limits{Lane: 2, Window: 8}
-		})
+		f := start(t, t.TempDir(), receiver, limits(engine.Limits{Lane: 2, Window: 8}))
 		defer f.stop(t)
 		f.subscribe(t, 7, "https://a.example", "invoice.paid")
 		var batch []*fattorino.Event

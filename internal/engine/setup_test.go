@@ -98,25 +98,35 @@ type fixture struct {
 	admin   *fattorino.Token
 }
 
-type option func(*engine.Config, *sqlite.Options)
+// setup is what a test may change before the start.
+type setup struct {
+	engine.Config
+	store sqlite.Options
+	wrap  func(fattorino.Store) fattorino.Store // puts faults before the real store
+}
+
+type option func(*setup)
 
 // start opens the store of dir and starts an engine on it.
 func start(tb testing.TB, dir string, sender engine.Sender, options ...option) *fixture {
 	tb.Helper()
-	storeOptions := sqlite.Options{Dir: dir}
-	config := engine.Config{
-		Contracts: []fattorino.Contract{newPlain(tb)}, Sender: sender,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	c := setup{
+		Config: engine.Config{
+			Contracts: []fattorino.Contract{newPlain(tb)}, Sender: sender,
+			Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		},
+		store: sqlite.Options{Dir: dir},
+		wrap:  func(s fattorino.Store) fattorino.Store { return s },
 	}
 	for _, o := range options {
-		o(&config, &storeOptions)
+		o(&c)
 	}
-	store, err := sqlite.Open(context.Background(), storeOptions)
+	store, err := sqlite.Open(context.Background(), c.store)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	config.Store = store
-	e, err := engine.New(config)
+	c.Store = c.wrap(store)
+	e, err := engine.New(c.Config)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -124,7 +134,7 @@ func start(tb testing.TB, dir string, sender engine.Sender, options ...option) *
 		tb.Fatal(err)
 	}
 	service, err := fattorino.NewService(fattorino.Config{
-		Store: store, Engine: e, Contracts: config.Contracts,
+		Store: store, Engine: e, Contracts: c.Contracts,
 		Limits:    fattorino.Limits{Subscriptions: 100, AwaitSink: 2 * time.Second},
 		CheckSink: func(string) error { return nil },
 	})

@@ -1,0 +1,338 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/engine"
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// gauge counts what is in flight, and the most there ever was, by key.
+type gauge struct {
+	mu        sync.Mutex
+	now, most map[string]int
+}
+
+func (g *gauge) enter(keys ...string) (leave func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.now == nil {
+		g.now, g.most = map[string]int{}, map[string]int{}
+	}
+	for _, k := range keys {
+		g.now[k]++
+		g.most[k] = max(g.most[k], g.now[k])
+	}
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, k := range keys {
+			g.now[k]--
+		}
+	}
+}
+
+// reset forgets the most there ever was.
+func (g *gauge) reset() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.now, g.most = map[string]int{}, map[string]int{}
+}
+
+func limits(l engine.Limits) option {
+	return func(c *setup) { c.Limits = l }
+}
+
+func TestAttemptsInFlightAreBoundedPerLaneHostAndNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gauge
+		receiver := &sink{answer: func(_ int, url, _ string) *fattorino.Answer {
+			leave := g.enter("node", url, url[:len("https://h1")])
+			time.Sleep(time.Second)
+			leave()
+			return &fattorino.Answer{Status: 200}
+		}}
+		f := start(t, t.TempDir(), receiver, limits(engine.Limits{Lane: 3, Host: 4, Node: 6, Window: 16}))
+		defer f.stop(t)
+		for company, url := range map[int64]string{1: "https://h1/a", 2: "https://h1/b", 3: "https://h2/c", 4: "https://h3/d"} {
+			f.subscribe(t, company, url, "invoice.paid")
+		}
+		time.Sleep(10 * time.Second) // the welcomes
+		g.reset()
+		for i := range 20 {
+			for company := int64(1); company <= 4; company++ {
+				f.publish(t, event(company, fmt.Sprint("e", i), "invoice.paid", nil))
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		for key, want := range map[string]int{"node": 6, "https://h1": 4, "https://h1/a": 3, "https://h1/b": 3, "https://h2/c": 3} {
+			if g.most[key] > want || g.most[key] == 0 {
+				t.Errorf("%s: at most %d in flight at once, want 1 to %d", key, g.most[key], want)
+			}
+		}
+		if g.most["node"] != 6 {
+			t.Errorf("node: %d in flight at most, want its limit of 6 to be used", g.most["node"])
+		}
+		if n := len(receiver.received()); n != 80 {
+			t.Errorf("%d received, want 80", n)
+		}
+	})
+}
+
+func TestAHangingSinkDelaysNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		receiver := &sink{answer: func(_ int, url, _ string) *fattorino.Answer {
+			if url == "https://hangs.example" {
+				time.Sleep(10 * time.Second)
+				return &fattorino.Answer{Failure: fattorino.FailedTimeout}
+			}
+			return &fattorino.Answer{Status: 200}
+		}}
+		f := start(t, t.TempDir(), receiver)
+		defer f.stop(t)
+		f.subscribe(t, 1, "https://hangs.example", "invoice.paid")
+		f.app.App = 2 // another app
+		f.subscribe(t, 1, "https://well.example", "invoice.paid")
+		for i := range 100 {
+			sent := time.Now()
+			id := fmt.Sprint("e", i)
+			f.publish(t, event(1, id, "invoice.paid", nil))
+			synctest.Wait()
+			if !arrived(receiver.received(), "https://well.example", id, sent) {
+				t.Fatalf("%s did not reach the healthy sink at once", id)
+			}
+		}
+	})
+}
+
+func arrived(all []got, url, id string, at time.Time) bool {
+	for _, g := range all {
+		if g.url == url && g.event == id && g.at.Equal(at) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestASinkThatIsTooSlowGetsOneAttemptAtATimeUntilItRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gauge
+		slow := true
+		receiver := &sink{}
+		receiver.answer = func(int, string, string) *fattorino.Answer {
+			leave := g.enter("sink")
+			defer leave()
+			receiver.mu.Lock()
+			hangs := slow
+			receiver.mu.Unlock()
+			if hangs {
+				time.Sleep(10 * time.Second)
+				return &fattorino.Answer{Failure: fattorino.FailedTimeout}
+			}
+			time.Sleep(time.Millisecond)
+			return &fattorino.Answer{Status: 200}
+		}
+		f := start(t, t.TempDir(), receiver)
+		defer f.stop(t)
+		f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		for i := range 60 {
+			f.publish(t, event(1, fmt.Sprint("e", i), "invoice.paid", nil))
+		}
+		time.Sleep(15 * time.Second) // the first ones have timed out
+		g.mu.Lock()
+		if g.now["sink"] != 1 {
+			t.Errorf("%d in flight to a sink that hangs, want 1", g.now["sink"])
+		}
+		g.most = map[string]int{}
+		g.mu.Unlock()
+		receiver.mu.Lock()
+		slow = false
+		receiver.mu.Unlock()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if g.most["sink"] != engine.DefaultLimits().Lane {
+			t.Errorf("at most %d in flight after it recovered, want %d", g.most["sink"], engine.DefaultLimits().Lane)
+		}
+	})
+}
+
+func TestCompaniesAreServedInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		receiver := &sink{answer: func(int, string, string) *fattorino.Answer {
+			time.Sleep(time.Second)
+			return &fattorino.Answer{Status: 200}
+		}}
+		f := start(t, t.TempDir(), receiver, limits(engine.Limits{Lane: 8, Host: 64, Node: 1, Window: 128}))
+		defer f.stop(t)
+		// Given a company with a hundred events waiting on a node that sends one
+		// at a time,
+		f.subscribe(t, 1, "https://big.example", "invoice.paid")
+		f.subscribe(t, 2, "https://small.example", "invoice.paid")
+		time.Sleep(10 * time.Second)
+		for i := range 100 {
+			f.publish(t, event(1, fmt.Sprint("e", i), "invoice.paid", nil))
+		}
+		// when something happens at another company,
+		begun := time.Now()
+		f.publish(t, event(2, "small", "invoice.paid", nil))
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		// then it is next in turn.
+		for _, g := range receiver.received() {
+			if g.event == "small" && g.at.Sub(begun) <= 2*time.Second {
+				return
+			}
+		}
+		t.Error("the small company waits behind the big one")
+	})
+}
+
+func TestWhileTheStoreCannotWriteNothingIsAcceptedAndNothingIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Given attempts in flight when the store becomes unable to write,
+		store := &failing{}
+		receiver := &sink{answer: func(int, string, string) *fattorino.Answer {
+			time.Sleep(time.Second)
+			return &fattorino.Answer{Status: 200}
+		}}
+		f := start(t, t.TempDir(), receiver, func(c *setup) {
+			c.wrap = func(s fattorino.Store) fattorino.Store { store.Store = s; return store }
+		})
+		defer f.stop(t)
+		f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		time.Sleep(5 * time.Second)
+		for i := range 20 {
+			f.publish(t, event(1, fmt.Sprint("e", i), "invoice.paid", nil))
+		}
+		synctest.Wait()
+		store.set(true)
+
+		// then a publisher is told so, with the time to try again,
+		_, err := f.service.Publish(context.Background(), f.admin, []*fattorino.Event{event(1, "refused", "invoice.paid", nil)})
+		if e := fattorino.AsError(err); e.Kind != fattorino.Unavailable {
+			t.Fatalf("publish: %v, want Unavailable", err)
+		}
+		// and nothing more is sent, for its result could not be written.
+		time.Sleep(10 * time.Second)
+		inFlight := len(receiver.received())
+		time.Sleep(10 * time.Minute)
+		if n := len(receiver.received()); n != inFlight {
+			t.Errorf("%d attempts while the store could not write", n-inFlight)
+		}
+
+		// When it can again, it goes on by itself: all is delivered, once.
+		store.set(false)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := receiver.received(); len(got) != 20 {
+			t.Errorf("%d received, want 20: each once", len(got))
+		}
+		for _, d := range f.log(t, 1) {
+			if d.State != fattorino.Delivered || d.Attempts != 1 {
+				t.Errorf("%s is %s after %d attempts, want delivered after one", d.Event.ID, d.State, d.Attempts)
+			}
+		}
+		if seq := f.publish(t, event(1, "again", "invoice.paid", nil)); seq != 21 {
+			t.Errorf("seq = %d, want 21: the refused event left a gap", seq)
+		}
+	})
+}
+
+// failing is the real store, whose writes can be made to fail.
+type failing struct {
+	fattorino.Store
+	mu sync.Mutex
+	on bool
+}
+
+func (s *failing) set(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.on = on
+}
+
+func (s *failing) fails() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.on {
+		return &fattorino.Error{Kind: fattorino.Unavailable, Msg: "the disk is full"}
+	}
+	return nil
+}
+
+func (s *failing) Commit(ctx context.Context, b *fattorino.Batch) error {
+	if err := s.fails(); err != nil {
+		return err
+	}
+	return s.Store.Commit(ctx, b)
+}
+
+func (s *failing) Update(ctx context.Context, f func(fattorino.Tx) error) error {
+	if err := s.fails(); err != nil {
+		return err
+	}
+	return s.Store.Update(ctx, f)
+}
+
+func TestAResendGoesOutAgainWithAllItsTries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		receiver := &sink{answer: func(int, string, string) *fattorino.Answer { return &fattorino.Answer{Status: 400} }}
+		f := start(t, t.TempDir(), receiver)
+		defer f.stop(t)
+		f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		f.publish(t, event(1, "e", "invoice.paid", nil))
+		synctest.Wait()
+		refused := f.log(t, 1)[0]
+		if refused.Reason != fattorino.Refused {
+			t.Fatalf("delivery = %+v, want refused", refused)
+		}
+		receiver.mu.Lock()
+		receiver.answer = func(n int, _, _ string) *fattorino.Answer {
+			if n < 6 {
+				return &fattorino.Answer{Status: 500}
+			}
+			return &fattorino.Answer{Status: 200}
+		}
+		receiver.mu.Unlock()
+		if _, err := f.service.Resend(context.Background(), f.app, 1, refused.ID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		d, _, attempts, err := f.service.Delivery(context.Background(), f.app, 1, refused.ID)
+		if err != nil || d.State != fattorino.Delivered || len(attempts) != d.Attempts {
+			t.Fatalf("delivery = %+v with %d attempts kept, %v; want delivered", d, len(attempts), err)
+		}
+		for i, a := range attempts {
+			if a.Number != i+1 {
+				t.Errorf("attempt %d has number %d", i+1, a.Number)
+			}
+		}
+	})
+}
+
+func TestRetentionDeletesWhatIsSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, t.TempDir(), &sink{}, func(c *setup) { c.Retention = 30 * 24 * time.Hour })
+		defer f.stop(t)
+		f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		f.publish(t, event(1, "old", "invoice.paid", nil))
+		time.Sleep(29 * 24 * time.Hour)
+		f.publish(t, event(1, "new", "invoice.paid", nil))
+		synctest.Wait()
+		if n := len(f.log(t, 1)); n != 2 {
+			t.Fatalf("%d deliveries after 29 days, want 2", n)
+		}
+		time.Sleep(26 * time.Hour)
+		synctest.Wait()
+		if log := f.log(t, 1); len(log) != 1 || log[0].Event.ID != "new" {
+			t.Errorf("log after 30 days = %v, want the new one alone", log)
+		}
+	})
+}
