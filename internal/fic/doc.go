@@ -1,0 +1,10 @@
+// Package fic is the whole Fatture in Cloud contract: the subscriptions API
+// that its official SDKs speak, the notifications that its receivers expect,
+// its catalog of event types, and its rules for answers, retries, expiry and
+// verification.
+//
+// [Contract] is what the engine needs of it, [Door] the six operations over
+// HTTP. It follows OpenAPI 2.1.8 of Fatture in Cloud and the documentation
+// since general availability; where neither answers, the decisions A1 to A17
+// of docs/decisions do.
+package fic
