@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,7 +33,7 @@ func (f *fixture) subscriber(name string, answer http.HandlerFunc) subscriber {
 	f.t.Helper()
 	sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if challenge := r.Header.Get("x-fic-verification-challenge"); challenge != "" {
-			fmt.Fprintf(w, `{"verification":%q}`, challenge)
+			_ = json.NewEncoder(w).Encode(map[string]string{"verification": challenge})
 			return
 		}
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -211,7 +212,7 @@ func TestADeliveryIsShownWithItsAttempts(t *testing.T) {
 		t.Errorf("the sink is shown as %q and %q", detail.Subscription.Sink, detail.Attempts[0].Request.URL)
 	}
 	attempt := detail.Attempts[0]
-	if attempt.Number != 1 || attempt.StartedAt.IsZero() || attempt.Request.Method != "POST" || !strings.Contains(attempt.Request.Body, `"ids":[42]`) {
+	if attempt.Number != 1 || attempt.StartedAt.IsZero() || attempt.Request.Method != http.MethodPost || !strings.Contains(attempt.Request.Body, `"ids":[42]`) {
 		t.Errorf("the request: %+v", attempt.Request)
 	}
 	authorization := header(attempt.Request.Headers, "Authorization")

@@ -211,12 +211,12 @@ func (d *description) resolveHeaders(responses ordered[response]) error {
 }
 
 // public tells whether the operation needs no token.
-func (*description) public(op *operationItem) bool {
+func (op *operationItem) public() bool {
 	return op.Security != nil && len(*op.Security) == 0
 }
 
 // queryNames gives the query parameters of an operation.
-func (*description) queryNames(path *pathItem, op *operationItem) []string {
+func (op *operationItem) queryNames(path *pathItem) []string {
 	var names []string
 	for _, p := range slices.Concat(path.Parameters, op.Parameters) {
 		if p.In == "query" {

@@ -34,6 +34,7 @@ type docsPage struct {
 func renderDocs(d *description) (docsPage, error) {
 	page, err := template.New("docs").Funcs(template.FuncMap{
 		"markdown": markdown,
+		"inline":   inline,
 		"example":  example,
 		"typename": typeName,
 		"link":     schemaLink,
@@ -77,7 +78,7 @@ func (d *description) tagged(name string) []described {
 	for path, item := range d.Paths.all() {
 		for method, op := range item.operations() {
 			if slices.Contains(op.Tags, name) {
-				list = append(list, described{method, path, item.Parameters, d.public(op), op})
+				list = append(list, described{method, path, item.Parameters, op.public(), op})
 			}
 		}
 	}
@@ -145,6 +146,11 @@ func schemaLink(s schema) string {
 	return refName(s.Ref)
 }
 
+// inline turns one line of our descriptions into HTML.
+func inline(line string) template.HTML {
+	return template.HTML(codeSpan.ReplaceAllString(template.HTMLEscapeString(line), "<code>$1</code>")) //nolint:gosec // it has been escaped
+}
+
 // codeSpan finds `code` in text that has been escaped for HTML.
 var codeSpan = regexp.MustCompile("`([^`]+)`")
 
@@ -159,18 +165,17 @@ func markdown(text string) template.HTML {
 			out.WriteString(map[bool]string{true: "<ul>", false: "</ul>"}[isItem])
 			inList = isItem
 		}
-		inline := codeSpan.ReplaceAllString(template.HTMLEscapeString(item), "<code>$1</code>")
 		switch {
 		case isItem:
-			out.WriteString("<li>" + inline + "</li>")
+			out.WriteString("<li>" + string(inline(item)) + "</li>")
 		case line != "":
-			out.WriteString("<p>" + inline + "</p>")
+			out.WriteString("<p>" + string(inline(line)) + "</p>")
 		}
 	}
 	if inList {
 		out.WriteString("</ul>")
 	}
-	return template.HTML(out.String()) //nolint:gosec // every line of it has been escaped
+	return template.HTML(out.String()) //nolint:gosec // inline has escaped every line of it
 }
 
 // example gives a YAML value as JSON to read; empty where there is none.

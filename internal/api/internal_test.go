@@ -137,7 +137,7 @@ func TestWait(t *testing.T) {
 func TestTheLinkKeepsTheFilters(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
-	linkNext(w, httptest.NewRequest("GET", "/v1/x%20y?type=a&type=b&cursor=9&q=%3E", nil), "cursor", "7")
+	linkNext(w, httptest.NewRequestWithContext(t.Context(), "GET", "/v1/x%20y?type=a&type=b&cursor=9&q=%3E", nil), "cursor", "7")
 	if got, want := w.Header().Get("Link"), `</v1/x%20y?cursor=7&q=%3E&type=a&type=b>; rel="next"`; got != want {
 		t.Errorf("Link %s, want %s", got, want)
 	}

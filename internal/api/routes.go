@@ -37,7 +37,7 @@ func newRouter(s *server, spec *description) http.Handler {
 	})
 	for path, methods := range spec.Paths.all() {
 		for method, op := range methods.operations() {
-			rt.operations[method+" "+path] = operation{public: spec.public(op), query: spec.queryNames(methods, op)}
+			rt.operations[method+" "+path] = operation{public: op.public(), query: op.queryNames(methods)}
 		}
 	}
 	return httpjson.Handle(s.Log, writeError, rt.serve)
@@ -156,7 +156,11 @@ func (s *server) refuseParameter(w http.ResponseWriter, r *http.Request, err err
 func (s *server) checkIDs(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, name := range []string{"company", "delivery", "token"} {
-			if id, err := strconv.ParseInt(r.PathValue(name), 10, 64); err == nil && id < 1 {
+			text := r.PathValue(name)
+			if text == "" {
+				continue
+			}
+			if id, err := strconv.ParseInt(text, 10, 64); err == nil && id < 1 {
 				s.do(w, r, func() error { return badParameter(name, "%s is %d: ids are positive", name, id) })
 				return
 			}
