@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -109,7 +110,7 @@ func (c *Client) Close() {
 //
 // Header fields go out with the spelling and values of r, sorted by name. The
 // host, the length and what concerns the connection are Send's own and ignored
-// in r. Accept-Encoding is identity where r has none, and no User-Agent is
+// in r, but for "Connection: close". Accept-Encoding is identity where r has none, and no User-Agent is
 // added.
 //
 // The exchange ends with ctx or after Options.TotalTimeout. Once a status line
@@ -142,7 +143,7 @@ func (c *Client) roundTrip(ctx context.Context, x *exchange, r *fattorino.Reques
 	if err != nil {
 		return nil, err
 	}
-	if len(r.Body) == 0 {
+	if len(r.Body) == 0 || wantsClose(r.Header) {
 		return c.fresh.RoundTrip(req)
 	}
 	resp, err := c.pooled.RoundTrip(req)
@@ -201,6 +202,14 @@ func wireHeader(fields []fattorino.Header) http.Header {
 		h["User-Agent"] = nil // net/http adds its own where the key is absent
 	}
 	return h
+}
+
+// wantsClose tells whether the request asks for a connection of its own, that
+// is closed after it (RFC 9112, section 9.6).
+func wantsClose(fields []fattorino.Header) bool {
+	return slices.ContainsFunc(fields, func(f fattorino.Header) bool {
+		return strings.EqualFold(f.Name, "Connection") && strings.EqualFold(f.Value, "close")
+	})
 }
 
 // ownField tells the fields that frame the message or concern the connection

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -151,4 +152,35 @@ func post(ctx context.Context, client *http.Client, r *fattorino.Request) error 
 	defer resp.Body.Close()
 	_, err = io.ReadAll(resp.Body)
 	return err
+}
+
+// A contract may ask for a connection of its own for each request.
+func TestConnectionCloseIsSentAndKept(t *testing.T) {
+	t.Parallel()
+	server := egresstest.Serve(t, func(p *egresstest.Peer) {
+		for {
+			r, ok := p.ReadRequest()
+			if !ok {
+				return
+			}
+			if !slices.Contains(r.Fields, "Connection: close") {
+				t.Error("the request does not say Connection: close")
+			}
+			p.Print("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	client := egress.NewClient(egress.Policy{Dev: true}, egress.Options{})
+	t.Cleanup(client.Close)
+	request := &fattorino.Request{
+		Method: "POST", URL: server.URL, Body: []byte("{}"),
+		Header: []fattorino.Header{{Name: "Connection", Value: "close"}},
+	}
+	for range 3 {
+		if a := client.Send(t.Context(), request); a.Status != 200 {
+			t.Fatalf("the request failed: %s", a.Detail)
+		}
+	}
+	if server.Conns() != 3 {
+		t.Errorf("%d connections for 3 requests, want 3", server.Conns())
+	}
 }

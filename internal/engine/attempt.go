@@ -2,6 +2,7 @@ package engine
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -27,6 +28,7 @@ func (e *Engine) attempt(t task) *outcome {
 	if answer.Failure != "" && e.work.Err() != nil {
 		return nil
 	}
+	forLog(answer)
 	o.attempt = &fattorino.Attempt{
 		Delivery: t.delivery.ID, Number: t.delivery.Attempts + 1, StartedAt: started,
 		Request: *request, Answer: *answer,
@@ -34,6 +36,16 @@ func (e *Engine) attempt(t task) *outcome {
 	e.metrics.attempt(t.sub.Contract, answer)
 	e.logAttempt(t, o.attempt)
 	return o
+}
+
+// loggedBody is how much of an answer's body the log keeps, in bytes.
+const loggedBody = 4 << 10
+
+// forLog cuts an answer to what the log keeps.
+func forLog(a *fattorino.Answer) {
+	if len(a.Body) > loggedBody {
+		a.Body, a.Truncated = slices.Clone(a.Body[:loggedBody]), true
+	}
 }
 
 // logAttempt writes the one line of an attempt. The sink appears as its host

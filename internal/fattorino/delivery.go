@@ -91,8 +91,8 @@ type Request struct {
 type Answer struct {
 	Status    int // 0 where no status line came
 	Header    []Header
-	Body      []byte  // its first 4 KiB
-	Truncated bool    // there was more body than was kept
+	Body      []byte  // as far as it was kept: 64 KiB of one just received, 4 KiB of one in the log
+	Truncated bool    // there was more body than was kept, or its rest did not come
 	Failure   Failure // empty where a complete status line and header came
 	Detail    string  // the failure in words, free of secrets and of inner addresses
 	Timing    Timing
