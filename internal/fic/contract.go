@@ -166,7 +166,7 @@ func (c *Contract) Passed(challenge string, a *fattorino.Answer) error {
 		return errors.New("the sink's answer was too long, or broke off")
 	}
 	var members map[string]json.RawMessage // a map, for struct fields match in any case
-	if err := json.Unmarshal(a.Body, &members); err != nil || members == nil {
+	if err := json.Unmarshal(a.Body, &members); err != nil {
 		return errors.New(`the sink's answer is no JSON object: {"verification":"<challenge>"} is needed`)
 	}
 	raw, ok := members["verification"]
@@ -191,7 +191,7 @@ func (c *Contract) Welcome(s *fattorino.Subscription, now time.Time) *fattorino.
 		Source:          c.options.Issuer,
 		Type:            welcomeType,
 		Subject:         string(appendSubject(nil, s.Company)),
-		Time:            now.In(c.rome).Truncate(time.Second),
+		Time:            now,
 		DataContentType: "application/json",
 		Data:            []byte(`{"ids":[]}`),
 		Form:            fattorino.JSONData,

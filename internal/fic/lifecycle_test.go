@@ -153,6 +153,7 @@ func TestA4_FailedNotificationsAreRetriedThenTenDaysOfFailuresEndTheSubscription
 			attempts, ids = nil, nil
 			st.publish(prefix+"taxes.create", 1)
 			time.Sleep(10 * time.Minute)
+			synctest.Wait()
 		}
 		synctest.Wait() // the welcome
 		status = http.StatusServiceUnavailable
@@ -212,6 +213,7 @@ func TestA5_TheFifthFailedAttemptLosesTheSubscription(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
+		synctest.Wait()
 		if asked != 5 {
 			t.Errorf("asked %d times, want 5", asked)
 		}

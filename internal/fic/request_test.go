@@ -172,6 +172,7 @@ func TestA9_AModifyRequestChangesOnlyWhatItNames(t *testing.T) {
 	for body, want := range map[string]fattorino.SubscriptionChange{
 		`{"data":{}}`:                                    {Method: fattorino.ByHeader},
 		`{"data":{"types":["t","u"]}}`:                   {Types: []string{"t", "u"}, Method: fattorino.ByHeader},
+		`{"data":{"types":["` + oldFamily + `delete"]}}`: {Types: []string{supplierFamily + "delete", ownFamily + "delete"}, Method: fattorino.ByHeader},
 		`{"data":{"types":null,"sink":null}}`:            {Method: fattorino.ByHeader},
 		`{"data":{"sink":"https://b.example"}}`:          {Sink: &sink, Method: fattorino.ByHeader},
 		`{"data":{"config":{"mapping":"structured"}}}`:   {Format: &structured, Method: fattorino.ByHeader},
