@@ -5,6 +5,6 @@
 //
 // [Contract] is what the engine needs of it, [Door] the six operations over
 // HTTP. It follows OpenAPI 2.1.8 of Fatture in Cloud and the documentation
-// since general availability; where neither answers, the decisions A1 to A17
-// of docs/decisions do.
+// since general availability; where neither answers, the decisions numbered A…
+// in docs/contracts/fatture-in-cloud.md do.
 package fic
