@@ -15,7 +15,9 @@ import (
 func decodeBinary(contentType string, header http.Header, body []byte) (*fattorino.Event, error) {
 	var found faults
 	d := newDraft(&found)
-	d.headers(header)
+	if err := d.headers(header); err != nil {
+		return nil, err
+	}
 	if d.seen&(1<<id|1<<source|1<<specversion|1<<typ) == 0 {
 		return nil, &fattorino.Error{
 			Kind: fattorino.Malformed, Code: CodeNotCloudEvent,
@@ -41,8 +43,10 @@ func decodeBinary(contentType string, header http.Header, body []byte) (*fattori
 	return e, nil
 }
 
-// headers sets the attributes that come as headers: all but datacontenttype.
-func (d *draft) headers(header http.Header) {
+// headers sets the attributes that come as headers: all but datacontenttype. A
+// value that does not decode to UTF-8 cannot be read at all (HTTP binding
+// 1.0.2, section 3.1.3.2).
+func (d *draft) headers(header http.Header) error {
 	var buffer [maxName + 1]byte // one more than a name may have
 	for key, values := range header {
 		if !hasPrefixFold(key, "ce-") || len(values) == 0 {
@@ -59,9 +63,18 @@ func (d *draft) headers(header http.Header) {
 		case len(values) > 1:
 			d.twice(name)
 		default:
-			d.set(a, name, decodeHeader(values[0]))
+			value := decodeHeader(values[0])
+			if !utf8.ValidString(value) {
+				return &fattorino.Error{
+					Kind: fattorino.Malformed, Msg: "the header ce-" + string(name) + " does not decode to valid UTF-8",
+					Fix:    "Percent-encode the UTF-8 bytes of the value.",
+					Faults: []fattorino.Fault{{Field: string(name), Msg: "is not valid UTF-8"}},
+				}
+			}
+			d.set(a, name, value)
 		}
 	}
+	return nil
 }
 
 // lower appends s to dst in lower case, as far as dst has room.

@@ -70,6 +70,7 @@ type Engine struct {
 	work     context.Context //nolint:containedctx // the life of everything Start has started
 	stopWork context.CancelFunc
 	stopping chan struct{} // closed when nothing new is to be begun
+	stopOnce sync.Once
 	running  sync.WaitGroup
 }
 
@@ -156,9 +157,9 @@ func (e *Engine) Start(ctx context.Context) error {
 }
 
 // Stop takes up nothing new, lets attempts in flight end until ctx does, and
-// returns when all that is known has been written.
+// returns when all that is known has been written. It may be called again.
 func (e *Engine) Stop(ctx context.Context) error {
-	close(e.stopping)
+	e.stopOnce.Do(func() { close(e.stopping) })
 	e.dispatcher.stop()
 	quiet := make(chan struct{})
 	go func() {

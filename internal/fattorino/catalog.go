@@ -2,6 +2,7 @@ package fattorino
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -156,8 +157,8 @@ func (cs *Catalogs) Noun(typ string) string {
 // when nothing is close.
 func (cs *Catalogs) Nearest(typ string) string {
 	best, bestDistance := "", 4
-	for name := range cs.common {
-		if d := distance(typ, name, bestDistance); d < bestDistance || (d == bestDistance && best != "" && name < best) {
+	for _, name := range slices.Sorted(maps.Keys(cs.common)) {
+		if d := distance(typ, name, bestDistance); d < bestDistance {
 			best, bestDistance = name, d
 		}
 	}

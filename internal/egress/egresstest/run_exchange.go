@@ -73,7 +73,7 @@ func (s suite) wire(t *testing.T) {
 			{Name: "Content-Length", Value: "1"},
 			{Name: "content-length", Value: "1"},
 			{Name: "Transfer-Encoding", Value: "chunked"},
-			{Name: "connection", Value: "close"},
+			{Name: "connection", Value: "upgrade"},
 			{Name: "Upgrade", Value: "x"},
 			{Name: "Expect", Value: "100-continue"},
 			{Name: "TE", Value: "trailers"},
