@@ -1,0 +1,299 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/fattorino-dev/fattorino/internal/api"
+	"github.com/fattorino-dev/fattorino/internal/egress"
+	"github.com/fattorino-dev/fattorino/internal/engine"
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/fic"
+	"github.com/fattorino-dev/fattorino/internal/sign"
+	"github.com/fattorino-dev/fattorino/internal/sqlite"
+)
+
+// awaitSink is how long the creation of a subscription waits for the outcome
+// of its handshake (A1).
+const awaitSink = 2 * time.Second
+
+// Options are what an App is made of besides its settings.
+type Options struct {
+	Config
+	Log     io.Writer // where the log goes
+	LogText bool      // what log_format "auto" stands for: text, not JSON
+}
+
+// An App is the whole program. New binds its address, Start sets it going, and
+// Stop ends it.
+type App struct {
+	config   Config
+	lines    *lineWriter
+	log      *slog.Logger
+	registry *prometheus.Registry
+
+	listener net.Listener
+	server   *http.Server
+	gate     gate
+	failed   chan error
+
+	store   *watchedStore
+	engine  *engine.Engine
+	service *fattorino.Service
+
+	firstAdminToken string
+
+	stopping context.Context //nolint:containedctx // ends what would else wait on: long polls
+	stopNow  context.CancelFunc
+	parts    []part // what is running, in the order of its start
+	once     sync.Once
+	stopped  error
+}
+
+// New checks the settings and takes the address, so that errors in either come
+// at once. It fails with a [SettingError] for each setting that is wrong.
+func New(ctx context.Context, o Options) (*App, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	a := &App{config: o.Config, lines: newLineWriter(o.Log), registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	a.log = newLog(&a.config, a.lines, o.LogText)
+	a.stopping, a.stopNow = context.WithCancel(context.Background())
+	var err error
+	if a.listener, err = listen(ctx, o.Listen); err != nil {
+		return nil, err
+	}
+	a.onStop("log", time.Second, func(context.Context) error { return a.lines.Flush() })
+	a.server = newServer(a.log, a.harden(&a.gate))
+	a.onStop("http server", time.Second, func(context.Context) error { return a.closeServer() })
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return a, nil
+}
+
+// listen takes the address.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, &fattorino.Error{
+			Kind: fattorino.Conflict, Msg: fmt.Sprintf("the address %s is in use by another program", address),
+			Fix: "stop that program, or set listen to another address", Err: err,
+		}
+	}
+	if err != nil {
+		return nil, &fattorino.Error{
+			Kind: fattorino.Invalid, Msg: fmt.Sprintf("cannot listen on %s: %v", address, err),
+			Fix: "set listen to an address of this machine", Err: err,
+		}
+	}
+	return l, nil
+}
+
+// Addr is the address served on, with the port that was found for port 0.
+func (a *App) Addr() netip.AddrPort {
+	addr, _ := a.listener.Addr().(*net.TCPAddr) // listen makes no other
+	return netip.AddrPortFrom(addr.AddrPort().Addr().Unmap(), addr.AddrPort().Port())
+}
+
+// URL is where the app is reached on this machine.
+func (a *App) URL() string {
+	addr := a.Addr()
+	if ip := addr.Addr(); ip.IsUnspecified() {
+		local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		addr = netip.AddrPortFrom(local, addr.Port())
+	}
+	return "http://" + addr.String()
+}
+
+// FirstAdminToken is the admin token that Start made for a store that had none;
+// empty else. It is to be shown once and kept nowhere.
+func (a *App) FirstAdminToken() string { return a.firstAdminToken }
+
+// Failed gives the error that made the app stop serving of its own.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// Start sets everything going: first the server, which answers that it is up
+// and not yet ready, then what it stands on, from the ground up. On an error
+// everything that was started is stopped.
+func (a *App) Start(ctx context.Context) error {
+	go a.serve()
+	if err := a.start(ctx); err != nil {
+		return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+	}
+	a.log.Info("serving", "url", a.URL(), "data", a.config.Data)
+	return nil
+}
+
+func (a *App) start(ctx context.Context) error {
+	if err := os.MkdirAll(a.config.Data, 0o700); err != nil {
+		return &fattorino.Error{Kind: fattorino.Invalid, Msg: fmt.Sprintf("cannot make the data folder: %v", err), Fix: "set data to a folder that can be written to", Err: err}
+	}
+	store, err := sqlite.Open(ctx, sqlite.Options{Dir: a.config.Data})
+	if err != nil {
+		return err
+	}
+	a.store = &watchedStore{Store: store}
+	a.onStop("store", 5*time.Second, func(context.Context) error { return store.Close() })
+
+	vault, err := sign.OpenVault(a.config.Data, a.config.MasterKeys)
+	if err != nil {
+		return err
+	}
+	keys, err := openKeyring(ctx, a.store, vault)
+	if err != nil {
+		return err
+	}
+	policy, err := a.config.policy(a.Addr())
+	if err != nil {
+		return err
+	}
+	contract, err := a.ficContract(keys.ring)
+	if err != nil {
+		return err
+	}
+	contracts := []fattorino.Contract{contract}
+	if err := a.startEngine(ctx, policy, contracts); err != nil {
+		return err
+	}
+	keys.store = a.engine
+	if err := a.makeService(policy, contracts); err != nil {
+		return err
+	}
+	if a.firstAdminToken, err = a.service.FirstAdminToken(ctx); err != nil {
+		return fmt.Errorf("make the first admin token: %w", err)
+	}
+	routes, err := a.routes(keys)
+	if err != nil {
+		return err
+	}
+	a.gate.open(routes)
+	a.onStop("requests", 10*time.Second, a.finishRequests)
+	a.warn()
+	return nil
+}
+
+func (a *App) ficContract(ring *sign.Ring) (*fic.Contract, error) {
+	return fic.New(fic.Options{
+		Signer: ringSigner{ring}, Issuer: a.config.FICIssuer, UserAgent: a.config.FICUserAgent,
+		ConnectionClose: a.config.FICConnection == connectionClose,
+	})
+}
+
+// startEngine makes the way out and what uses it.
+func (a *App) startEngine(ctx context.Context, policy egress.Policy, contracts []fattorino.Contract) error {
+	authorities, err := rootCAs(a.config.SinkCAFile)
+	if err != nil {
+		return err
+	}
+	client := egress.NewClient(policy, egress.Options{
+		ConnectTimeout: time.Duration(a.config.ConnectTimeout), TotalTimeout: time.Duration(a.config.AttemptTimeout),
+		RootCAs: authorities,
+	})
+	a.onStop("connections to sinks", time.Second, func(context.Context) error {
+		client.Close()
+		return nil
+	})
+	log := a.log
+	if !a.config.LogAttempts {
+		log = slog.New(withoutAttempts{log.Handler()})
+	}
+	a.engine, err = engine.New(engine.Config{
+		Store: a.store, Contracts: contracts, Sender: client, Log: log,
+		Limits: engine.Limits{
+			Lane: a.config.LaneLimit, Host: a.config.HostLimit, Node: a.config.NodeLimit,
+			Window: a.config.Window, WindowBytes: a.config.WindowBytes,
+		},
+		Retention: time.Duration(a.config.Retention), Metrics: a.registry,
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.engine.Start(ctx); err != nil {
+		return fmt.Errorf("start engine: %w", err)
+	}
+	a.onStop("engine", 15*time.Second, a.engine.Stop)
+	return nil
+}
+
+func (a *App) makeService(policy egress.Policy, contracts []fattorino.Contract) (err error) {
+	exempt, err := parseHostPatterns(a.config.ExemptSinks)
+	if err != nil {
+		return err
+	}
+	config := fattorino.Config{
+		Store: a.store, Engine: a.engine, Contracts: contracts,
+		Limits:    fattorino.Limits{Subscriptions: a.config.SubscriptionLimit, AwaitSink: awaitSink},
+		CheckSink: policy.CheckSink, Exempt: exempt.match,
+	}
+	if a.config.AdminToken != "" {
+		config.AdminTokenHash = fattorino.HashSecret(a.config.AdminToken)
+	}
+	a.service, err = fattorino.NewService(config)
+	return err
+}
+
+func (a *App) quotas() fic.Quotas {
+	return fic.Quotas{Hourly: a.config.FICHourlyQuota, Monthly: a.config.FICMonthlyQuota, Short: a.config.FICShortQuota}
+}
+
+func (a *App) apiLimits() api.Limits {
+	return api.Limits{EventBytes: a.config.MaxEventBytes, BatchBytes: a.config.MaxBatchBytes, BatchEvents: a.config.MaxBatchEvents}
+}
+
+// warn says what an operator should know of the settings.
+func (a *App) warn() {
+	if a.config.Dev {
+		a.log.Warn("dev is on: sinks on this machine and plain http to them are allowed; not for production")
+	}
+	if n := len(a.config.AdminToken); n > 0 && n < 16 {
+		a.log.Warn("the admin token is short and could be guessed: use 16 characters or more")
+	}
+}
+
+// A part is something that runs, and how it is ended.
+type part struct {
+	name  string
+	limit time.Duration // how long its end may take
+	stop  func(context.Context) error
+}
+
+func (a *App) onStop(name string, limit time.Duration, stop func(context.Context) error) {
+	a.parts = append(a.parts, part{name, limit, stop})
+}
+
+// Stop ends everything in the reverse order of its start: no request is taken
+// any more and those under way are finished, attempts under way end and are
+// written, the store is closed. Each step is bounded, all of them by about half
+// a minute, so that a supervisor need not kill. It may be called at any time
+// and more than once.
+func (a *App) Stop(ctx context.Context) error {
+	a.once.Do(func() {
+		a.log.Info("stopping")
+		a.gate.close()
+		a.stopNow()
+		var all []error
+		for i := len(a.parts) - 1; i >= 0; i-- {
+			p := a.parts[i]
+			bounded, cancel := context.WithTimeout(ctx, p.limit)
+			if err := p.stop(bounded); err != nil {
+				all = append(all, fmt.Errorf("stop %s: %w", p.name, err))
+			}
+			cancel()
+		}
+		a.stopped = errors.Join(all...)
+	})
+	return a.stopped
+}

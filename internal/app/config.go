@@ -1,0 +1,210 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/engine"
+	"github.com/fattorino-dev/fattorino/internal/fic"
+	"github.com/fattorino-dev/fattorino/internal/sign"
+)
+
+// Config is every setting of the program. [Default] gives the defaults;
+// [Config.Validate] refuses what would fail later.
+//
+// A field's tags say its name in a file and in messages (key), what it is for
+// (help), where it belongs (group) and that it is never shown (secret).
+type Config struct {
+	Data        string `key:"data" group:"server" help:"Folder that keeps everything: the database and the master keys. Made where it is not there."`
+	Listen      string `key:"listen" group:"server" help:"Address to serve on, as host:port. Port 0 takes any that is free."`
+	Dev         bool   `key:"dev" group:"server" help:"For work on one machine: allow sinks on this machine, and plain http to them. Not for production."`
+	AdminToken  string `key:"admin_token" group:"server" secret:"true" help:"The operator's token. Not set: one is made at the first start and shown once."`
+	MasterKeys  string `key:"master_keys" group:"server" secret:"true" help:"Keys that encrypt secrets at rest, as id:base64 of 32 bytes, the current one first. Not set: the file master.keys in the data folder, made at the first start."`
+	LogLevel    string `key:"log_level" group:"server" help:"What to log: debug, info, warn or error."`
+	LogFormat   string `key:"log_format" group:"server" help:"How to log: text, json, or auto for text on a terminal and JSON elsewhere."`
+	LogAttempts bool   `key:"log_attempts" group:"server" help:"Log one line for every attempt to deliver."`
+
+	AllowNetworks  []string `key:"allow_networks" group:"sinks" help:"Own networks in which sinks may be though they are not public, as 10.1.0.0/16."`
+	SinkPorts      []string `key:"sink_ports" group:"sinks" help:"The only ports that sinks may have. Empty: all but those known to be dangerous."`
+	PublicNames    []string `key:"public_names" group:"sinks" help:"Host names under which this service is reached: refused as sinks, for they would be a loop."`
+	ExemptSinks    []string `key:"exempt_sinks" group:"sinks" help:"Hosts whose sinks need no handshake, as erp.example.com or *.example.com."`
+	SinkCAFile     string   `key:"sink_ca_file" group:"sinks" help:"PEM file of further authorities that may sign sinks' certificates, as that of an own network."`
+	ConnectTimeout Duration `key:"connect_timeout" group:"sinks" help:"For name, connection and TLS together."`
+	AttemptTimeout Duration `key:"attempt_timeout" group:"sinks" help:"For a whole attempt, the answer included."`
+
+	LaneLimit         int      `key:"lane_limit" group:"limits" help:"Attempts in flight for one subscription."`
+	HostLimit         int      `key:"host_limit" group:"limits" help:"Attempts in flight for one host."`
+	NodeLimit         int      `key:"node_limit" group:"limits" help:"Attempts in flight in all."`
+	Window            int      `key:"window" group:"limits" help:"Deliveries of one subscription held in memory; the rest waits in the database."`
+	WindowBytes       int64    `key:"window_bytes" group:"limits" help:"About how many bytes of events are held in memory in all."`
+	SubscriptionLimit int      `key:"subscription_limit" group:"limits" help:"Subscriptions of one app to one company."`
+	Retention         Duration `key:"retention" group:"limits" help:"How long events are kept after they were accepted; 0 = for ever."`
+	MaxEventBytes     int64    `key:"max_event_bytes" group:"limits" help:"Bytes of one event published."`
+	MaxBatchBytes     int64    `key:"max_batch_bytes" group:"limits" help:"Bytes of one batch of events."`
+	MaxBatchEvents    int      `key:"max_batch_events" group:"limits" help:"Events in one batch."`
+
+	FICIssuer       string `key:"fic_issuer" group:"fic" help:"CloudEvents source and token issuer of the notifications; receivers compare with it."`
+	FICUserAgent    string `key:"fic_user_agent" group:"fic" help:"User-Agent of the notifications."`
+	FICConnection   string `key:"fic_connection" group:"fic" help:"keep-alive, which is many times faster, or close, as the documentation of Fatture in Cloud prints it."`
+	FICHourlyQuota  int64  `key:"fic_hourly_quota" group:"fic" help:"API calls of one app on one company in an hour; 0 = no limit. Fatture in Cloud has 1000."`
+	FICMonthlyQuota int64  `key:"fic_monthly_quota" group:"fic" help:"API calls of one app on one company in a month; 0 = no limit. Fatture in Cloud has 40000."`
+	FICShortQuota   int64  `key:"fic_short_quota" group:"fic" help:"API calls on one company in five minutes; 0 = no limit. Fatture in Cloud has 300."`
+}
+
+// The values of Config.FICConnection.
+const (
+	keepAlive       = "keep-alive"
+	connectionClose = "close"
+)
+
+// The values of Config.LogFormat.
+const (
+	logAuto = "auto"
+	logText = "text"
+	logJSON = "json"
+)
+
+// Default gives the defaults: a server for this machine only, safe to put
+// behind a proxy as it is.
+func Default() Config {
+	limits := engine.DefaultLimits()
+	return Config{
+		Data: "data", Listen: "127.0.0.1:8480",
+		LogLevel: "info", LogFormat: logAuto, LogAttempts: true,
+		ConnectTimeout: Duration(5 * time.Second), AttemptTimeout: Duration(10 * time.Second),
+		LaneLimit: limits.Lane, HostLimit: limits.Host, NodeLimit: limits.Node,
+		Window: limits.Window, WindowBytes: limits.WindowBytes,
+		SubscriptionLimit: 100, Retention: Duration(30 * 24 * time.Hour),
+		MaxEventBytes: 1 << 20, MaxBatchBytes: 16 << 20, MaxBatchEvents: 1000,
+		FICIssuer: fic.DefaultIssuer, FICUserAgent: fic.DefaultUserAgent, FICConnection: keepAlive,
+	}
+}
+
+// A SettingError says what is wrong with one setting. It never quotes a secret.
+type SettingError struct {
+	Key     string // the setting, as "listen"
+	Problem string // goes on after the key
+}
+
+// Error gives key and problem.
+func (e *SettingError) Error() string { return e.Key + ": " + e.Problem }
+
+// faults gathers what is wrong with the settings.
+type faults []error
+
+func (f *faults) add(key, format string, args ...any) {
+	*f = append(*f, &SettingError{Key: key, Problem: fmt.Sprintf(format, args...)})
+}
+
+// addError adds err, where there is one, under the setting.
+func (f *faults) addError(key string, err error) {
+	if err != nil {
+		f.add(key, "%v", err)
+	}
+}
+
+// oneOf checks a setting that is a choice.
+func (f *faults) oneOf(key, value string, choices ...string) {
+	if !slices.Contains(choices, value) {
+		f.add(key, "%q is none of %s", value, strings.Join(choices, ", "))
+	}
+}
+
+// atLeast checks a number.
+func (f *faults) atLeast(key string, value, least int64) {
+	if value < least {
+		f.add(key, "%d is too small: it must be %d or more", value, least)
+	}
+}
+
+// Validate refuses every value that would fail later. Its error joins a
+// [SettingError] for each.
+func (c *Config) Validate() error {
+	var f faults
+	c.checkServer(&f)
+	c.checkSinks(&f)
+	c.checkLimits(&f)
+	c.checkFIC(&f)
+	return errors.Join(f...)
+}
+
+func (c *Config) checkServer(f *faults) {
+	if c.Data == "" {
+		f.add("data", "it is empty: give a folder")
+	}
+	_, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		f.add("listen", "%q is not of the form host:port, as 127.0.0.1:8480", c.Listen)
+	} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		f.add("listen", "the port %q is not a number from 0 to 65535", port)
+	}
+	if strings.ContainsFunc(c.AdminToken, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		f.add("admin_token", "it must be of printable ASCII without spaces, for it travels in a header")
+	}
+	if c.MasterKeys != "" {
+		_, err := sign.OpenVault("", c.MasterKeys) // reads no file where keys are given
+		f.addError("master_keys", err)
+	}
+	f.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
+	f.oneOf("log_format", c.LogFormat, logAuto, logText, logJSON)
+}
+
+func (c *Config) checkSinks(f *faults) {
+	_, err := parseNetworks(c.AllowNetworks)
+	f.addError("allow_networks", err)
+	_, err = parsePorts(c.SinkPorts)
+	f.addError("sink_ports", err)
+	_, err = parseHostPatterns(c.ExemptSinks)
+	f.addError("exempt_sinks", err)
+	for _, name := range c.PublicNames {
+		if !isHostName(name) {
+			f.add("public_names", "%q is not a host name", name)
+		}
+	}
+	_, err = rootCAs(c.SinkCAFile)
+	f.addError("sink_ca_file", err)
+	const longest = Duration(time.Minute)
+	for _, d := range []struct {
+		key   string
+		value Duration
+	}{{"connect_timeout", c.ConnectTimeout}, {"attempt_timeout", c.AttemptTimeout}} {
+		if d.value <= 0 || d.value > longest {
+			f.add(d.key, "%v is not above 0 and at most %v", d.value, longest)
+		}
+	}
+	if c.ConnectTimeout > c.AttemptTimeout {
+		f.add("connect_timeout", "%v is longer than attempt_timeout, which is %v", c.ConnectTimeout, c.AttemptTimeout)
+	}
+}
+
+func (c *Config) checkLimits(f *faults) {
+	f.atLeast("lane_limit", int64(c.LaneLimit), 1)
+	f.atLeast("host_limit", int64(c.HostLimit), 1)
+	f.atLeast("node_limit", int64(c.NodeLimit), 1)
+	f.atLeast("window", int64(c.Window), 1)
+	f.atLeast("window_bytes", c.WindowBytes, 1)
+	f.atLeast("subscription_limit", int64(c.SubscriptionLimit), 1)
+	f.atLeast("max_event_bytes", c.MaxEventBytes, 1)
+	f.atLeast("max_batch_bytes", c.MaxBatchBytes, 1)
+	f.atLeast("max_batch_events", int64(c.MaxBatchEvents), 1)
+	if c.Retention < 0 {
+		f.add("retention", "%v is negative", c.Retention)
+	}
+}
+
+func (c *Config) checkFIC(f *faults) {
+	// The contract knows best which it can use.
+	_, err := fic.New(fic.Options{Signer: ringSigner{}, Issuer: c.FICIssuer})
+	f.addError("fic_issuer", err)
+	_, err = fic.New(fic.Options{Signer: ringSigner{}, UserAgent: c.FICUserAgent})
+	f.addError("fic_user_agent", err)
+	f.oneOf("fic_connection", c.FICConnection, keepAlive, connectionClose)
+	f.atLeast("fic_hourly_quota", c.FICHourlyQuota, 0)
+	f.atLeast("fic_monthly_quota", c.FICMonthlyQuota, 0)
+	f.atLeast("fic_short_quota", c.FICShortQuota, 0)
+}

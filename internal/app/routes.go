@@ -1,0 +1,44 @@
+package app
+
+import (
+	_ "embed"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/fattorino-dev/fattorino/internal/api"
+	"github.com/fattorino-dev/fattorino/internal/fic"
+)
+
+//go:embed index.html
+var indexPage []byte
+
+// routes is the list of all that is served. /healthz is answered at the gate,
+// before there are routes.
+func (a *App) routes(keys *keyring) (http.Handler, error) {
+	native, err := api.New(api.Config{Service: a.service, Keys: keys, Log: a.log, Limits: a.apiLimits()})
+	if err != nil {
+		return nil, err
+	}
+	ficDoor, err := fic.NewDoor(a.service, a.quotas(), a.log)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	ficDoor.Routes(mux) // /c/…
+	mux.Handle("/v1/", native)
+	mux.Handle("GET /v1/companies/{company}/events", a.untilStop(native)) // long polls
+	mux.Handle("/.well-known/jwks.json", native)
+	mux.Handle("/openapi.yaml", native)
+	mux.Handle("/docs", native)
+	mux.Handle("GET /readyz", http.HandlerFunc(a.ready))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))
+	mux.Handle("GET /{$}", http.HandlerFunc(index))
+	mux.Handle("/", native) // which says that there is no such thing
+	return mux, nil
+}
+
+func index(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(indexPage) // a caller that has gone away is no error of ours
+}

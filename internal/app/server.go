@@ -1,0 +1,44 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// newServer makes the server. Its timeouts are for clients that are slow on
+// purpose; a long poll, of half a minute at most, fits in all of them.
+func newServer(log *slog.Logger, h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      2 * time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what it reports is the doing of clients
+	}
+}
+
+// serve answers requests until the server is shut down.
+func (a *App) serve() {
+	if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		a.failed <- err
+	}
+}
+
+// finishRequests takes no more requests and waits for those under way.
+func (a *App) finishRequests(ctx context.Context) error { return a.server.Shutdown(ctx) }
+
+// closeServer cuts off what is left: nothing, where requests could be
+// finished. The listener is closed as well if it never served.
+func (a *App) closeServer() error {
+	err := a.server.Close()
+	if closed := a.listener.Close(); closed != nil && !errors.Is(closed, net.ErrClosed) {
+		err = errors.Join(err, closed)
+	}
+	return err
+}
