@@ -1,11 +1,8 @@
 # `make help` lists the commands.
 
 GO            ?= go
-ADDR          ?= 127.0.0.1:8080
-DATA          ?= data
 FUZZTIME      ?= 5s
 BENCH         ?= ./test/bench
-VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # What the checks are made with, built here and nowhere else.
 TOOLS         := $(CURDIR)/.tools
@@ -19,8 +16,8 @@ help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## serve on this machine, with the data in ./data
-	$(GO) run ./cmd/fattorino serve --dev --data $(DATA) --listen $(ADDR)
+run: ## serve on this machine, with the data in ./data; ARGS are passed on
+	$(GO) run ./cmd/fattorino serve --dev $(ARGS)
 
 .PHONY: test
 test: setup ## run every test, those with other people's SDKs included
@@ -49,7 +46,7 @@ bench: ## measure; ARGS are passed on
 
 .PHONY: build
 build: ## make the one static binary, dist/fattorino
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o dist/fattorino ./cmd/fattorino
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o dist/fattorino ./cmd/fattorino
 
 .PHONY: generate
 generate: ## make the generated code anew
