@@ -32,8 +32,8 @@ type Catalog struct {
 	byCommon map[string]string // common name → the catalog's type that is told of it
 }
 
-// NewCatalog makes a catalog. It fails on a repeated name or a group member
-// that is no type.
+// NewCatalog makes a catalog. It fails on a repeated name, be it of a type or a
+// group, and on a group member that is no type.
 func NewCatalog(contract string, types []EventType, groups []Group) (*Catalog, error) {
 	c := &Catalog{
 		Contract: contract, Types: types, Groups: groups,
@@ -46,6 +46,10 @@ func NewCatalog(contract string, types []EventType, groups []Group) (*Catalog, e
 		c.types[t.Name] = t
 	}
 	for _, g := range groups {
+		_, twice := c.groups[g.Name]
+		if _, taken := c.types[g.Name]; taken || twice {
+			return nil, fmt.Errorf("catalog %s: group %s has a name that is taken", contract, g.Name)
+		}
 		for _, member := range g.Types {
 			if _, ok := c.types[member]; !ok {
 				return nil, fmt.Errorf("catalog %s: group %s holds unknown type %s", contract, g.Name, member)
@@ -112,6 +116,12 @@ func NewCatalogs(list ...*Catalog) *Catalogs {
 		cs.byContract[c.Contract] = c
 		for _, t := range c.Types {
 			cs.common[t.Name] = ""
+		}
+	}
+	// Links come after all names, so that a type without a link hides no common
+	// name of another catalog.
+	for _, c := range list {
+		for _, t := range c.Types {
 			if len(t.Common) > 0 {
 				cs.common[t.Name] = t.Common[0]
 			}
