@@ -67,8 +67,7 @@ func (d *draft) headers(header http.Header) error {
 			if !utf8.ValidString(value) {
 				return &fattorino.Error{
 					Kind: fattorino.Malformed, Msg: "the header ce-" + string(name) + " does not decode to valid UTF-8",
-					Fix:    "Percent-encode the UTF-8 bytes of the value.",
-					Faults: []fattorino.Fault{{Field: string(name), Msg: "is not valid UTF-8"}},
+					Fix: "Percent-encode the UTF-8 bytes of the value.",
 				}
 			}
 			d.set(a, name, value)

@@ -165,9 +165,37 @@ func (c *committer) write(q queue) bool {
 	return ok
 }
 
-// commit writes events and outcomes. On failure publishers are told, for they
-// can try again; outcomes are facts, and wait here until they can be written.
+// commit writes events and outcomes in one transaction, and reports whether
+// the store can write. When it cannot at the moment, publishers are told, for
+// they can try again; outcomes are facts, and wait until they can be written.
 func (c *committer) commit(publishes []*publish, outcomes []*outcome) bool {
+	err := c.tryCommit(publishes, outcomes)
+	switch {
+	case err == nil:
+		c.recovered()
+		return true
+	case fattorino.KindOf(err) == fattorino.Unavailable:
+		c.failed(err, publishes, outcomes)
+		return false
+	case len(publishes)+len(outcomes) == 1:
+		c.reject(err, publishes, outcomes)
+		return true
+	}
+	// The store refuses something in the batch, which must not take the rest
+	// with it: each by itself.
+	c.log.Error("a batch was refused by the store: writing its parts one by one", "error", err)
+	ok := true
+	for i := range publishes {
+		ok = c.commit(publishes[i:i+1], nil) && ok
+	}
+	for i := range outcomes {
+		ok = c.commit(nil, outcomes[i:i+1]) && ok
+	}
+	return ok
+}
+
+// tryCommit writes a batch and puts what it changes in force.
+func (c *committer) tryCommit(publishes []*publish, outcomes []*outcome) error {
 	started := time.Now()
 	b := &fattorino.Batch{Now: started, Publishes: make([]*fattorino.Publish, len(publishes))}
 	for i, p := range publishes {
@@ -182,17 +210,28 @@ func (c *committer) commit(publishes []*publish, outcomes []*outcome) bool {
 	err := c.store.Commit(context.Background(), b)
 	c.metrics.commit(started, len(publishes)+len(outcomes), err)
 	if err != nil {
-		c.failed(err, publishes, outcomes)
-		return false
+		return err
 	}
-	c.recovered()
 	for _, s := range changed {
 		c.apply(s)
 	}
 	c.dispatcher.recorded(outcomes, b.Outcomes)
 	c.hand(publishes)
 	c.metrics.outcomes(b.Outcomes)
-	return true
+	return nil
+}
+
+// reject gives up on what the store refuses by itself, which no fault of the
+// disk explains. A delivery stays pending in the store, and is taken up again
+// at the next start.
+func (c *committer) reject(err error, publishes []*publish, outcomes []*outcome) {
+	for _, p := range publishes {
+		p.done <- err
+	}
+	for _, o := range outcomes {
+		c.log.Error("the outcome of a delivery was refused by the store: it stays pending until the next start", "delivery", o.delivery.ID, "error", err)
+		c.dispatcher.recorded([]*outcome{o}, []fattorino.Outcome{{Delivery: o.delivery}})
+	}
 }
 
 // settle works the outcomes into copies of their deliveries and subscriptions,

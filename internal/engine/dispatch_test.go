@@ -2,8 +2,10 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -278,6 +280,88 @@ func (s *failing) Update(ctx context.Context, f func(fattorino.Tx) error) error 
 		return err
 	}
 	return s.Store.Update(ctx, f)
+}
+
+// lagging is the real store, whose readings of what is due come late: they
+// show what was there when they began.
+type lagging struct{ fattorino.Store }
+
+func (s *lagging) Due(ctx context.Context, subscription int64, limit int) ([]*fattorino.Delivery, error) {
+	found, err := s.Store.Due(ctx, subscription, limit)
+	time.Sleep(3 * time.Second)
+	return found, err
+}
+
+func TestADeliveryIsNotAttemptedAgainOnAnOutdatedReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Given two deliveries that failed and are due a little apart, and a
+		// sink that takes two seconds to answer,
+		var up atomic.Bool
+		receiver := &sink{answer: func(int, string, string) *fattorino.Answer {
+			if !up.Load() {
+				return &fattorino.Answer{Status: 500}
+			}
+			time.Sleep(2 * time.Second)
+			return &fattorino.Answer{Status: 200}
+		}}
+		f := start(t, t.TempDir(), receiver, func(c *setup) {
+			c.wrap = func(s fattorino.Store) fattorino.Store { return &lagging{s} }
+		})
+		defer f.stop(t)
+		f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		f.publish(t, event(1, "e1", "invoice.paid", nil))
+		time.Sleep(4 * time.Second)
+		f.publish(t, event(1, "e2", "invoice.paid", nil))
+		// when the first is delivered while the second is being read,
+		synctest.Wait()
+		up.Store(true)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		// then each has been delivered, at its second attempt, and not again.
+		for _, d := range f.log(t, 1) {
+			if d.State != fattorino.Delivered || d.Attempts != 2 {
+				t.Errorf("%s is %s after %d attempts, want delivered after 2", d.Event.ID, d.State, d.Attempts)
+			}
+		}
+		if n := len(receiver.received()); n != 4 {
+			t.Errorf("%d attempts, want 4", n)
+		}
+	})
+}
+
+func TestWhatTheStoreRefusesForGoodDoesNotStopTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Given a store that will not take the outcome of one delivery,
+		f := start(t, t.TempDir(), &sink{}, func(c *setup) {
+			c.wrap = func(s fattorino.Store) fattorino.Store { return &picky{s} }
+		})
+		defer f.stop(t)
+		f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		for _, id := range []string{"a", "poison", "b", "c"} {
+			f.publish(t, event(1, id, "invoice.paid", nil))
+		}
+		synctest.Wait()
+		// then the others are recorded all the same,
+		for _, d := range f.log(t, 1) {
+			if want := d.Event.ID != "poison"; (d.State == fattorino.Delivered) != want {
+				t.Errorf("%s is %s", d.Event.ID, d.State)
+			}
+		}
+		// and events go on being accepted.
+		f.publish(t, event(1, "d", "invoice.paid", nil))
+	})
+}
+
+// picky is the real store, but for one delivery whose outcome it refuses.
+type picky struct{ fattorino.Store }
+
+func (s *picky) Commit(ctx context.Context, b *fattorino.Batch) error {
+	for _, o := range b.Outcomes {
+		if o.Delivery.Event.ID == "poison" {
+			return errors.New("no")
+		}
+	}
+	return s.Store.Commit(ctx, b)
 }
 
 func TestAResendGoesOutAgainWithAllItsTries(t *testing.T) {

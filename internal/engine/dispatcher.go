@@ -332,6 +332,9 @@ func (d *dispatcher) recorded(outcomes []*outcome, written []fattorino.Outcome) 
 		delivery := written[i].Delivery
 		delete(o.lane.fresh, delivery.ID)
 		delete(o.lane.again, delivery.ID)
+		if o.lane.loading {
+			o.lane.outdated[delivery.ID] = true
+		}
 		d.bytes -= int64(delivery.Event.Size())
 		if !delivery.DueAt.IsZero() {
 			o.lane.dueAt(delivery.DueAt)
@@ -457,11 +460,13 @@ func (d *dispatcher) loaded(l *lane, p page, err error) {
 	if err != nil {
 		d.log.Error("a lane could not be read from the store: trying again", "subscription", l.sub.ID, "error", err)
 		l.dueAt(now.Add(retryCommit))
+		clear(l.outdated)
 		d.schedule(l)
 		return
 	}
 	d.takeDue(l, p, now)
 	d.takeFresh(l, p.fresh, p.last)
+	clear(l.outdated)
 	d.refresh(l)
 	d.wakeOne()
 }
@@ -470,10 +475,10 @@ func (d *dispatcher) loaded(l *lane, p page, err error) {
 // notes when the rest is.
 func (d *dispatcher) takeDue(l *lane, p page, now time.Time) {
 	for _, delivery := range p.again {
-		inMemory := l.again[delivery.ID] || l.fresh[delivery.ID]
+		known := l.again[delivery.ID] || l.fresh[delivery.ID] || l.outdated[delivery.ID]
 		later := delivery.DueAt.After(now) && !l.sub.State.Gone()
 		switch {
-		case inMemory:
+		case known:
 		case later || !d.roomFor(l):
 			l.dueAt(delivery.DueAt)
 		default:

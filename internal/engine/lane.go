@@ -27,14 +27,15 @@ type lane struct {
 	nextDue time.Time // soonest due date in the store, of what is not in memory; zero = none
 	saved   int64     // what was last told the store as settled
 
-	ready    bool // it is in its company's ring
-	parked   bool // it waits for its host
-	loading  bool // it is being read from the store
-	heapSlot int  // place in the heap of due dates, from 1; 0 = not in it
+	ready    bool           // it is in its company's ring
+	parked   bool           // it waits for its host
+	loading  bool           // it is being read from the store
+	outdated map[int64]bool // what was recorded since that began: the reading may show it as it was before
+	heapSlot int            // place in the heap of due dates, from 1; 0 = not in it
 }
 
 func newLane(sub *fattorino.Subscription, limit int) *lane {
-	return &lane{sub: sub, limit: limit, fresh: map[int64]bool{}, again: map[int64]bool{}}
+	return &lane{sub: sub, limit: limit, fresh: map[int64]bool{}, again: map[int64]bool{}, outdated: map[int64]bool{}}
 }
 
 // sendable tells whether the lane has something that may be sent now, its host
