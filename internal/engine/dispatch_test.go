@@ -329,6 +329,48 @@ func TestADeliveryIsNotAttemptedAgainOnAnOutdatedReading(t *testing.T) {
 	})
 }
 
+// telling is the real store, which tells of a commit long after it is made: by
+// then the rows have been read.
+type telling struct{ fattorino.Store }
+
+func (s *telling) Commit(ctx context.Context, b *fattorino.Batch) error {
+	err := s.Store.Commit(ctx, b)
+	time.Sleep(5 * time.Second)
+	return err
+}
+
+func TestADeliveryReadBeforeItsCommitIsToldIsSentOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		receiver := &sink{answer: func(int, string, string) *fattorino.Answer {
+			time.Sleep(time.Second)
+			return &fattorino.Answer{Status: 200}
+		}}
+		f := start(t, t.TempDir(), receiver, limits(engine.Limits{Lane: 1, Window: 8}), func(c *setup) {
+			c.wrap = func(s fattorino.Store) fattorino.Store { return &telling{s} }
+		})
+		defer f.stop(t)
+		f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		const requests, each = 4, 10
+		for i := range requests {
+			var batch []*fattorino.Event
+			for j := range each {
+				batch = append(batch, event(1, fmt.Sprintf("e%d-%d", i, j), "invoice.paid", nil))
+			}
+			go func() {
+				if _, err := f.service.Publish(context.Background(), f.admin, batch); err != nil {
+					t.Error(err)
+				}
+			}()
+			time.Sleep(3 * time.Second)
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if n := len(receiver.received()); n != requests*each {
+			t.Errorf("%d attempts for %d deliveries", n, requests*each)
+		}
+	})
+}
+
 func TestWhatTheStoreRefusesForGoodDoesNotStopTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Given a store that will not take the outcome of one delivery,

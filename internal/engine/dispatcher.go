@@ -121,8 +121,12 @@ func (d *dispatcher) add(e *fattorino.Event, first int64, targets []int64) {
 }
 
 // take takes a fresh delivery into its lane's window, where there is room and
-// nothing older waits in the store.
+// nothing older waits in the store. One that was read from the store as soon as
+// it was committed is there already.
 func (d *dispatcher) take(l *lane, delivery *fattorino.Delivery) {
+	if delivery.ID <= l.readTo {
+		return
+	}
 	behind := l.last > l.readTo
 	l.last = max(l.last, delivery.ID)
 	if !behind && l.sub.State == fattorino.Active && d.roomFor(l) {
