@@ -1,6 +1,7 @@
 package fattorino
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -74,8 +75,11 @@ func (s *Service) complete(e *Event, at string) []Fault {
 		e.Entity = entity
 		return nil
 	}
-	if ids := idsIn(e); len(ids) > 0 {
-		e.Entity = Entity{Type: s.catalogs.Noun(e.Type), IDs: ids}
+	// A type can be any text, and give a noun that could be written and not read
+	// again: such an event has no entity.
+	noun := s.catalogs.Noun(e.Type)
+	if ids := idsIn(e); len(ids) > 0 && noun != "" && !strings.Contains(noun, "/") {
+		e.Entity = Entity{Type: noun, IDs: ids}
 	}
 	return nil
 }
@@ -105,7 +109,7 @@ func companyOf(e *Event) (int64, *Fault) {
 
 // idsIn reads data.ids, else data.id: strings or numbers, kept as written.
 func idsIn(e *Event) []string {
-	if e.Form != JSONData || len(e.Data) == 0 || e.Data[0] != '{' {
+	if e.Form != JSONData || !bytes.HasPrefix(bytes.TrimLeft(e.Data, " \t\r\n"), []byte("{")) {
 		return nil
 	}
 	var about struct {
