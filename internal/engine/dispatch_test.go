@@ -170,7 +170,7 @@ func TestCompaniesAreServedInTurn(t *testing.T) {
 			time.Sleep(time.Second)
 			return &fattorino.Answer{Status: 200}
 		}}
-		f := start(t, t.TempDir(), receiver, limits(engine.Limits{Lane: 8, Host: 64, Node: 1, Window: 128}))
+		f := start(t, t.TempDir(), receiver, limits(engine.Limits{Node: 1}))
 		defer f.stop(t)
 		// Given a company with a hundred events waiting on a node that sends one
 		// at a time,
