@@ -1,0 +1,110 @@
+package rules_test
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// A link that leads nowhere wastes the time of whoever follows it.
+func TestLinksInDocumentsLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^()\s]+)\)`)
+	found := 0
+	eachFile(t, ".md", func(name string) {
+		for _, match := range link.FindAllStringSubmatch(prose(t, name), -1) {
+			found++
+			target, err := url.Parse(match[1])
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			if target.IsAbs() {
+				continue // somebody else's page
+			}
+			file := name
+			if target.Path != "" {
+				file = filepath.Join(filepath.Dir(name), target.Path)
+			}
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("%s: the link %s leads nowhere", name, match[1])
+			} else if target.Fragment != "" && !strings.Contains(anchors(t, file), "#"+target.Fragment+"\n") {
+				t.Errorf("%s: there is no heading for %s", name, match[1])
+			}
+		}
+	})
+	if found == 0 {
+		t.Error("there is no link in any document")
+	}
+}
+
+// prose gives the text of a document without what stands in fences.
+func prose(t *testing.T, name string) string {
+	t.Helper()
+	return regexp.MustCompile("(?ms)^```.*?^```$").ReplaceAllString(read(t, name), "")
+}
+
+// anchors gives the anchors of a document's headings, one a line: the text in
+// lower case, without punctuation, with hyphens for spaces.
+func anchors(t *testing.T, name string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(prose(t, name), -1) {
+		all.WriteString("#" + strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, heading[1]) + "\n")
+	}
+	return all.String()
+}
+
+// The examples in the README are files that other tests run.
+func TestTheReadmeShowsTheExamplesAsTheyAre(t *testing.T) {
+	t.Parallel()
+	shown := regexp.MustCompile("(?ms)^<!-- (docs/examples/\\S+) -->\n```[a-z]+\n(.*?)^```$").
+		FindAllStringSubmatch(read(t, filepath.Join(root, "README.md")), -1)
+	if len(shown) != 3 {
+		t.Errorf("the README shows %d examples, want 3", len(shown))
+	}
+	for _, example := range shown {
+		if read(t, filepath.Join(root, example[1])) != example[2] {
+			t.Errorf("the README does not show %s as it is: copy it there", example[1])
+		}
+	}
+}
+
+func TestDecisionsAreNumberedInOrder(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join(root, "docs/decisions/*.md"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("there are no decisions", err)
+	}
+	heading := regexp.MustCompile(`^# (\d+)\. `)
+	for i, name := range files {
+		number := heading.FindStringSubmatch(read(t, name))
+		if number == nil || strings.TrimLeft(filepath.Base(name)[:4], "0") != number[1] {
+			t.Errorf("%s: the heading does not have the number of the file", name)
+		} else if want := i + 1; number[1] != strconv.Itoa(want) {
+			t.Errorf("%s: the decision before it is missing", name)
+		}
+	}
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
