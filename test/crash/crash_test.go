@@ -283,23 +283,44 @@ func (p *publisher) run(stopped <-chan struct{}) {
 
 // publish gives the seq of the event, or 0 when it is not known to be accepted.
 func (p *publisher) publish(e acceptedEvent) int64 {
-	body := fmt.Sprintf(`{"specversion":"1.0","id":"e%d","source":"/crash","type":%q,"subject":"company:1","data":{"id":%d}}`, e.number, e.typ, e.number)
-	r, err := http.NewRequest(http.MethodPost, p.program.url("/v1/events"), strings.NewReader(body))
+	_, seq, err := p.post(e, "")
 	if err != nil {
 		return 0
+	}
+	return seq
+}
+
+// try publishes once, with padding to make the event larger.
+func (p *publisher) try(t *testing.T, e acceptedEvent, padding string) (*http.Response, int64) {
+	t.Helper()
+	answer, seq, err := p.post(e, padding)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer, seq
+}
+
+func (p *publisher) post(e acceptedEvent, padding string) (answer *http.Response, seq int64, err error) {
+	body := fmt.Sprintf(`{"specversion":"1.0","id":"e%d","source":"/crash","type":%q,"subject":"company:1","data":{"id":%d,"note":%q}}`, e.number, e.typ, e.number, padding)
+	r, err := http.NewRequest(http.MethodPost, p.program.url("/v1/events"), strings.NewReader(body))
+	if err != nil {
+		return nil, 0, err
 	}
 	r.Header.Set("Authorization", "Bearer "+admin)
 	r.Header.Set("Content-Type", "application/cloudevents+json")
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return 0
+	if answer, err = http.DefaultClient.Do(r); err != nil {
+		return nil, 0, err
 	}
 	defer answer.Body.Close() //nolint:errcheck // read to its end
-	var receipt struct{ Events []struct{ Seq int64 } }
-	if answer.StatusCode != http.StatusAccepted || json.NewDecoder(answer.Body).Decode(&receipt) != nil || len(receipt.Events) != 1 {
-		return 0
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusAccepted {
+		return answer, 0, err
 	}
-	return receipt.Events[0].Seq
+	var receipt struct{ Events []struct{ Seq int64 } }
+	if err := json.Unmarshal(text, &receipt); err != nil || len(receipt.Events) != 1 {
+		return answer, 0, fmt.Errorf("receipt %s: %w", text, err)
+	}
+	return answer, receipt.Events[0].Seq, nil
 }
 
 // sink receives notifications; the first attempt of every fiftieth is answered
