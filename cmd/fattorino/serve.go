@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -40,6 +41,9 @@ func (c *serveCommand) Run(ctx context.Context, parsed *kong.Context, env *envir
 		return err
 	}
 	if err := a.Start(ctx); err != nil {
+		if errors.Is(err, context.Canceled) {
+			return nil // told to stop before it had started
+		}
 		return err
 	}
 	showFirstToken(env.stdout, a.FirstAdminToken())

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/fattorino-dev/fattorino/internal/api"
 	"github.com/fattorino-dev/fattorino/internal/egress"
@@ -44,6 +43,7 @@ type App struct {
 	lines    *lineWriter
 	log      *slog.Logger
 	registry *prometheus.Registry
+	metrics  *metrics
 
 	listener net.Listener
 	server   *http.Server
@@ -70,16 +70,19 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a := &App{config: o.Config, lines: newLineWriter(o.Log), registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	a.metrics = newMetrics(a.registry)
 	a.log = newLog(&a.config, a.lines, o.LogText)
 	a.stopping, a.stopNow = context.WithCancel(context.Background())
 	var err error
 	if a.listener, err = listen(ctx, o.Listen); err != nil {
 		return nil, err
 	}
-	a.onStop("log", time.Second, func(context.Context) error { return a.lines.Flush() })
+	a.onStop("log", time.Second, func(context.Context) error {
+		a.log.Info("stopped")
+		return a.lines.Flush()
+	})
 	a.server = newServer(a.log, a.harden(&a.gate))
 	a.onStop("http server", time.Second, func(context.Context) error { return a.closeServer() })
-	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return a, nil
 }
 
@@ -141,17 +144,16 @@ func (a *App) start(ctx context.Context) error {
 	if err := os.MkdirAll(a.config.Data, 0o700); err != nil {
 		return &fattorino.Error{Kind: fattorino.Invalid, Msg: fmt.Sprintf("cannot make the data folder: %v", err), Fix: "set data to a folder that can be written to", Err: err}
 	}
+	vault, err := sign.OpenVault(a.config.Data, a.config.MasterKeys)
+	if err != nil {
+		return err
+	}
 	store, err := sqlite.Open(ctx, sqlite.Options{Dir: a.config.Data})
 	if err != nil {
 		return err
 	}
 	a.store = &watchedStore{Store: store}
 	a.onStop("store", 5*time.Second, func(context.Context) error { return store.Close() })
-
-	vault, err := sign.OpenVault(a.config.Data, a.config.MasterKeys)
-	if err != nil {
-		return err
-	}
 	keys, err := openKeyring(ctx, a.store, vault)
 	if err != nil {
 		return err
@@ -172,12 +174,13 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.makeService(policy, contracts); err != nil {
 		return err
 	}
-	if a.firstAdminToken, err = a.service.FirstAdminToken(ctx); err != nil {
-		return fmt.Errorf("make the first admin token: %w", err)
-	}
 	routes, err := a.routes(keys)
 	if err != nil {
 		return err
+	}
+	// Last, for what fails now would take a token with it that nobody has seen.
+	if a.firstAdminToken, err = a.service.FirstAdminToken(ctx); err != nil {
+		return fmt.Errorf("make the first admin token: %w", err)
 	}
 	a.gate.open(routes)
 	a.onStop("requests", 10*time.Second, a.finishRequests)
@@ -277,8 +280,8 @@ func (a *App) onStop(name string, limit time.Duration, stop func(context.Context
 // Stop ends everything in the reverse order of its start: no request is taken
 // any more and those under way are finished, attempts under way end and are
 // written, the store is closed. Each step is bounded, all of them by about half
-// a minute, so that a supervisor need not kill. It may be called at any time
-// and more than once.
+// a minute, so that a supervisor need not kill. It may be called more than
+// once, and before Start; not while Start runs, which is ended by its context.
 func (a *App) Stop(ctx context.Context) error {
 	a.once.Do(func() {
 		a.log.Info("stopping")

@@ -36,8 +36,8 @@ func (w *response) Write(p []byte) (int, error) {
 // Unwrap lets [http.ResponseController] through.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// harden wraps everything that is served: headers for browsers, a log at level
-// debug, and an answer where a handler panics.
+// harden wraps everything that is served: headers for browsers, metrics, a log
+// at level debug, and an answer where a handler panics.
 func (a *App) harden(next http.Handler) http.Handler {
 	// One slice each for all answers; handlers that know better replace them.
 	nosniff, deny, none := []string{"nosniff"}, []string{"DENY"}, []string{"no-referrer"}
@@ -48,6 +48,11 @@ func (a *App) harden(next http.Handler) http.Handler {
 		h["Referrer-Policy"], h["Content-Security-Policy"] = none, policy
 		answer := &response{ResponseWriter: w}
 		started := time.Now()
+		a.metrics.inFlight.Inc()
+		defer func() {
+			a.metrics.inFlight.Dec()
+			a.metrics.answered(answer.status)
+		}()
 		defer a.recover(answer, r)
 		next.ServeHTTP(answer, r)
 		if a.log.Enabled(r.Context(), slog.LevelDebug) {
