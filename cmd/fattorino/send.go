@@ -138,7 +138,7 @@ func (c *sendCommand) sendFile(ctx context.Context, out *sender, env *environmen
 		return err
 	}
 	defer file.Close() //nolint:errcheck // it was only read
-	events := &eventReader{in: bufio.NewReader(file)}
+	events := newEventReader(file)
 	for {
 		batch, err := events.next()
 		if errors.Is(err, io.EOF) {
@@ -166,6 +166,8 @@ type eventReader struct {
 	read int           // events so far
 	end  bool
 }
+
+func newEventReader(r io.Reader) *eventReader { return &eventReader{in: bufio.NewReader(r)} }
 
 // Bounds of what is sent at a time of events that stand one after the other.
 const (

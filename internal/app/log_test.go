@@ -37,12 +37,12 @@ func TestLinesWaitAShortWhileAndAreWrittenTogether(t *testing.T) {
 		for range 1000 {
 			_, _ = l.Write([]byte("line\n"))
 		}
-		time.Sleep(flushAfter - 1)
+		time.Sleep(flushAfter - time.Nanosecond)
 		synctest.Wait()
 		if n, _ := end.state(); n != 0 {
 			t.Errorf("%d writes were made at once", n)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if n, text := end.state(); n != 1 || strings.Count(text, "line\n") != 1000 {
 			t.Errorf("%d writes with %d lines, want one with all", n, strings.Count(text, "\n"))
