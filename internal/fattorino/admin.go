@@ -128,12 +128,19 @@ func (s *Service) CreateToken(ctx context.Context, caller *Token, t Token) (*Tok
 				return err
 			}
 		}
-		return tx.PutToken(token)
+		return insert(tx, token)
 	})
 	if err != nil {
 		return nil, "", err
 	}
 	return token, secret, nil
+}
+
+// insert writes a new token. One that was given an ID in a transaction that did
+// not come about, and is run again, is as new as before.
+func insert(tx Tx, token *Token) error {
+	token.ID = 0
+	return tx.PutToken(token)
 }
 
 func checkToken(t Token, now time.Time) error {
@@ -176,7 +183,10 @@ func (s *Service) FirstAdminToken(ctx context.Context) (string, error) {
 		return "", err
 	}
 	token, secret := mint(Token{Kind: AdminToken, Scopes: []string{"*"}}, time.Now())
-	return secret, s.Engine.Update(ctx, func(tx Tx) error { return tx.PutToken(token) })
+	if err := s.Engine.Update(ctx, func(tx Tx) error { return insert(tx, token) }); err != nil {
+		return "", err
+	}
+	return secret, nil
 }
 
 // Tokens lists tokens by id; their secrets are not known any more.
@@ -230,7 +240,7 @@ func (s *Service) NameCompany(ctx context.Context, caller *Token, id int64, name
 		return nil, err
 	}
 	if id <= 0 {
-		return nil, InvalidField("company", "company %d is not a positive integer", id)
+		return nil, notACompany(id)
 	}
 	if len(name) > 200 {
 		return nil, InvalidField("name", "the name has more than 200 bytes")

@@ -47,7 +47,7 @@ func (s *Service) Delivery(ctx context.Context, caller *Token, company, id int64
 	}
 	d, err := s.Store.Delivery(ctx, id)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, hide("delivery", err)
 	}
 	sub, err := s.Store.Subscription(ctx, d.Subscription)
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *Service) Delivery(ctx context.Context, caller *Token, company, id int64
 // to read; the log of one that is gone can still be read.
 func mayRead(caller *Token, company int64, sub *Subscription) error {
 	if sub.Company != company || (caller.Kind != AdminToken && sub.App != caller.App) {
-		return Errorf(NotFound, "there is no such delivery")
+		return noSuch("delivery")
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func (s *Service) Resend(ctx context.Context, caller *Token, company, id int64) 
 	err := s.Engine.Update(ctx, func(tx Tx) error {
 		found, err := tx.Delivery(id)
 		if err != nil {
-			return err
+			return hide("delivery", err)
 		}
 		sub, err := tx.Subscription(found.Subscription)
 		if err != nil {

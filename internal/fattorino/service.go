@@ -108,3 +108,19 @@ func need(caller *Token, company int64, kinds ...TokenKind) error {
 	}
 	return nil
 }
+
+// noSuch is the answer about a thing that is not there, and about one that the
+// caller may not see: the two must not be told apart.
+func noSuch(what string) error { return Errorf(NotFound, "there is no such %s", what) }
+
+// hide makes a store's NotFound the answer of noSuch.
+func hide(what string, err error) error {
+	if KindOf(err) == NotFound {
+		return noSuch(what)
+	}
+	return err
+}
+
+func notACompany(id int64) error {
+	return InvalidField("company", "company %d is not a positive integer", id)
+}

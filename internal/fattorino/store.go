@@ -18,7 +18,8 @@ type Store interface {
 	// may be committed again.
 	Commit(ctx context.Context, b *Batch) error
 	// Update runs f in one transaction and returns once it is durable. When f
-	// fails nothing is written and its error is returned as it is.
+	// fails nothing is written and its error is returned as it is. Where another
+	// transaction stood in the way, f may be run again: it must begin anew.
 	Update(ctx context.Context, f func(Tx) error) error
 
 	// LiveSubscriptions calls f with every subscription that is not gone, or

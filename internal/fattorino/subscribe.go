@@ -57,9 +57,8 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 		return nil, nil, err
 	}
 	now := time.Now()
-	sub := &Subscription{
-		Company: n.Company, App: caller.App, Contract: n.Contract, Format: n.Format, CreatedAt: now,
-	}
+	var sub *Subscription
+	var taken []TypeRefusal
 	err = s.Engine.Update(ctx, func(tx Tx) error {
 		own, err := tx.OwnSubscriptions(n.Company, caller.App)
 		if err != nil {
@@ -72,10 +71,10 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 				Fix: "delete one, or register more types with one that is there",
 			}
 		}
-		var taken []TypeRefusal
-		sub.Types, taken = free(types, own, n.Contract)
-		refused = append(refused, taken...)
-		if len(sub.Types) == 0 {
+		sub = &Subscription{
+			Company: n.Company, App: caller.App, Contract: n.Contract, Format: n.Format, CreatedAt: now,
+		}
+		if sub.Types, taken = free(types, own, n.Contract); len(sub.Types) == 0 {
 			return noTypeLeft()
 		}
 		if err := tx.EnsureCompany(n.Company, now); err != nil {
@@ -84,6 +83,7 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 		sub.moveTo(n.Sink, n.Method, now)
 		return s.enter(tx, contract, sub, now)
 	})
+	refused = append(refused, taken...)
 	if err != nil {
 		return nil, refused, err
 	}
@@ -135,7 +135,7 @@ func (s *Service) Subscription(ctx context.Context, caller *Token, company int64
 	}
 	sub, err := s.Store.Subscription(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, hide("subscription", err)
 	}
 	return sub, visible(caller, company, contract, sub)
 }
@@ -157,6 +157,7 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 		return nil, nil, err
 	}
 	var sub *Subscription
+	var taken []TypeRefusal
 	err = s.Engine.Update(ctx, func(tx Tx) error {
 		now := time.Now()
 		if sub, err = ownSubscription(tx, caller, company, contract, id); err != nil {
@@ -168,10 +169,7 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 				return err
 			}
 			others := slices.DeleteFunc(own, func(o *Subscription) bool { return o.ID == id })
-			var taken []TypeRefusal
-			sub.Types, taken = free(types, others, contract)
-			refused = append(refused, taken...)
-			if len(sub.Types) == 0 {
+			if sub.Types, taken = free(types, others, contract); len(sub.Types) == 0 {
 				return noTypeLeft()
 			}
 		}
@@ -185,6 +183,7 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 		sub.moveTo(*c.Sink, c.Method, now)
 		return s.enter(tx, rules, sub, now)
 	})
+	refused = append(refused, taken...)
 	if err != nil {
 		return nil, refused, err
 	}
@@ -245,6 +244,9 @@ func (s *Service) awaitHandshake(ctx context.Context, sub *Subscription) (*Subsc
 // owner checks that the caller may hold subscriptions to the company, and gives
 // the contract's rules.
 func (s *Service) owner(caller *Token, company int64, contract string) (Contract, error) {
+	if company <= 0 {
+		return nil, notACompany(company)
+	}
 	if err := need(caller, company, APIToken, AdminToken); err != nil {
 		return nil, err
 	}
@@ -260,7 +262,7 @@ func (s *Service) owner(caller *Token, company int64, contract string) (Contract
 func visible(caller *Token, company int64, contract string, sub *Subscription) error {
 	foreign := caller.Kind != AdminToken && sub.App != caller.App
 	if sub.State.Gone() || sub.Company != company || sub.Contract != contract || foreign {
-		return Errorf(NotFound, "there is no such subscription")
+		return noSuch("subscription")
 	}
 	return nil
 }
@@ -269,7 +271,7 @@ func visible(caller *Token, company int64, contract string, sub *Subscription) e
 func ownSubscription(tx Tx, caller *Token, company int64, contract string, id int64) (*Subscription, error) {
 	sub, err := tx.Subscription(id)
 	if err != nil {
-		return nil, err
+		return nil, hide("subscription", err)
 	}
 	if err := visible(caller, company, contract, sub); err != nil {
 		return nil, err
@@ -277,13 +279,13 @@ func ownSubscription(tx Tx, caller *Token, company int64, contract string, id in
 	return sub.Clone(), nil
 }
 
-// explode gives the concrete types that the names stand for, each once, in
-// order, and the names that stand for none.
+// explode gives the concrete types that the names stand for, and the names that
+// stand for none: each once, in order.
 func explode(c *Catalog, names []string) (types []string, refused []TypeRefusal) {
 	for _, name := range names {
 		members := c.Explode(name)
-		if len(members) == 0 {
-			refused = append(refused, TypeRefusal{Type: name, Why: UnknownType})
+		if unknown := (TypeRefusal{Type: name, Why: UnknownType}); len(members) == 0 && !slices.Contains(refused, unknown) {
+			refused = append(refused, unknown)
 		}
 		for _, member := range members {
 			if !slices.Contains(types, member) {
