@@ -52,7 +52,7 @@ func TestAnEventNamesItsCompany(t *testing.T) {
 			}
 			continue
 		}
-		refusal := fails(t, err, fattorino.Invalid)
+		refusal := told(t, err, fattorino.Invalid)
 		if len(refusal.Faults) != 1 || refusal.Faults[0].Field != tt.fault {
 			t.Errorf("%s: faults %v, want one at %s", tt.name, refusal.Faults, tt.fault)
 		}
@@ -146,7 +146,7 @@ func TestAnEntityThatIsGivenMustBeOne(t *testing.T) {
 		e := happened("e1", paid)
 		e.Extensions = map[string]any{"entity": entity}
 		_, err := f.Publish(context.Background(), f.admin, []*fattorino.Event{e})
-		refusal := fails(t, err, fattorino.Invalid)
+		refusal := told(t, err, fattorino.Invalid)
 		if len(refusal.Faults) != 1 || refusal.Faults[0].Field != "entity" {
 			t.Errorf("entity %v: faults %v, want one at entity", entity, refusal.Faults)
 		}
@@ -165,7 +165,7 @@ func TestABatchIsAcceptedWholeOrNotAtAll(t *testing.T) {
 	_, err := f.Publish(context.Background(), f.admin, []*fattorino.Event{good, nowhere, odd, late})
 
 	// then each fault is told with the place of its event,
-	refusal := fails(t, err, fattorino.Invalid)
+	refusal := told(t, err, fattorino.Invalid)
 	var fields []string
 	for _, fault := range refusal.Faults {
 		fields = append(fields, fault.Field)
@@ -198,7 +198,7 @@ func TestABatchWithAForeignCompanyIsRefusedWhole(t *testing.T) {
 	foreign := happened("e2", paid)
 	foreign.Subject = "company:8"
 	_, err := f.Publish(context.Background(), platform, []*fattorino.Event{happened("e1", paid), foreign})
-	if refusal := fails(t, err, fattorino.Denied); refusal.Code != "NO_PERMISSION" {
+	if refusal := told(t, err, fattorino.Denied); refusal.Code != "NO_PERMISSION" {
 		t.Errorf("code %q, want NO_PERMISSION", refusal.Code)
 	}
 	if got := f.history(t); len(got) != 0 {

@@ -221,7 +221,7 @@ func TestAReaderWhosePlaceIsNoLongerKeptIsToldSo(t *testing.T) {
 	f.forget(t, 2) // e1 and e2
 
 	_, _, err := f.Pull(context.Background(), f.app, from(1, 10), time.Hour)
-	gone := fails(t, err, fattorino.Gone)
+	gone := told(t, err, fattorino.Gone)
 	if gone.Code != "pruned" || gone.Msg != "events 2 to 2 are past their retention and no longer kept" {
 		t.Errorf("told %q, %q", gone.Code, gone.Msg)
 	}
@@ -245,7 +245,7 @@ func TestAReaderIsToldAlsoWhenNothingIsKeptAtAll(t *testing.T) {
 	f.forget(t, 10)
 
 	_, _, err := f.Pull(context.Background(), f.app, from(1, 10), time.Hour)
-	if gone := fails(t, err, fattorino.Gone); gone.Msg != "events 2 to 4 are past their retention and no longer kept" {
+	if gone := told(t, err, fattorino.Gone); gone.Msg != "events 2 to 4 are past their retention and no longer kept" {
 		t.Errorf("told %q", gone.Msg)
 	}
 	// One that had read all has missed nothing.

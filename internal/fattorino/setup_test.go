@@ -360,8 +360,14 @@ func (f *fixture) deliveries(tb testing.TB) []*fattorino.Delivery {
 	return slices.DeleteFunc(page, func(d *fattorino.Delivery) bool { return d.Event.Private() })
 }
 
-// fails checks that err is of the kind, and gives it as an Error.
-func fails(tb testing.TB, err error, want fattorino.Kind) *fattorino.Error {
+// fails checks that err is of the kind.
+func fails(tb testing.TB, err error, want fattorino.Kind) {
+	tb.Helper()
+	_ = told(tb, err, want)
+}
+
+// told gives what a caller is told by err, which must be of the kind.
+func told(tb testing.TB, err error, want fattorino.Kind) *fattorino.Error {
 	tb.Helper()
 	if err == nil {
 		tb.Fatalf("no error, want one of kind %d", want)
