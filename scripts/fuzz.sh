@@ -9,9 +9,9 @@ while IFS=: read -r file line; do
 	name=${line#func }
 	name=${name%%(*}
 	echo "fuzz: $name ($(dirname "$file")) for $time"
-	go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" -timeout 10m "./$(dirname "$file")"
+	go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" -timeout 10m "./$(dirname "$file")" </dev/null
 	count=$((count + 1))
-done < <(git ls-files --cached --others --exclude-standard '*_test.go' | xargs grep -HE '^func Fuzz[A-Za-z0-9_]*\(' || true)
+done < <(grep -rHE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' cmd internal | sort)
 
 if [ "$count" = 0 ]; then
 	echo "fuzz: there is no fuzz target" >&2
