@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"time"
@@ -24,7 +25,7 @@ func (e *Engine) attempt(t task) *outcome {
 		o.reason = fattorino.Unfit
 		return o
 	}
-	answer := e.sender.Send(e.work, request)
+	answer := e.send(t.sub, request)
 	if answer.Failure != "" && e.work.Err() != nil {
 		return nil
 	}
@@ -36,6 +37,16 @@ func (e *Engine) attempt(t task) *outcome {
 	e.metrics.attempt(t.sub.Contract, answer)
 	e.logAttempt(t, o.attempt)
 	return o
+}
+
+// send makes the exchange, within the time that the subscription allows.
+func (e *Engine) send(s *fattorino.Subscription, r *fattorino.Request) *fattorino.Answer {
+	if s.Options.Timeout == 0 {
+		return e.sender.Send(e.work, r)
+	}
+	ctx, cancel := context.WithTimeout(e.work, s.Options.Timeout)
+	defer cancel()
+	return e.sender.Send(ctx, r)
 }
 
 // loggedBody is how much of an answer's body the log keeps, in bytes.

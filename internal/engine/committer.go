@@ -332,7 +332,9 @@ func (c *committer) update(u *update) {
 
 // apply puts a committed subscription in force.
 func (c *committer) apply(s *fattorino.Subscription) {
-	c.index.put(s)
+	if err := c.index.put(s); err != nil {
+		c.log.Error("the filters of a subscription cannot be understood: it hears nothing", "subscription", s.ID, "error", err)
+	}
 	c.dispatcher.changed(s)
 	if s.Handshake.Pending {
 		c.handshakes.start(s)

@@ -462,3 +462,107 @@ func TestRetentionDeletesWhatIsSettled(t *testing.T) {
 		}
 	})
 }
+
+func TestADisabledSubscriptionMissesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		receiver := &sink{}
+		f := start(t, t.TempDir(), receiver)
+		defer f.stop(t)
+		sub := f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		enable := func(on bool) {
+			if _, _, err := f.service.ModifySubscription(context.Background(), f.app, 1, "plain", sub.ID, fattorino.SubscriptionChange{Enabled: &on}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		enable(false)
+		for i := range 5 {
+			f.publish(t, event(1, fmt.Sprint("e", i), "invoice.paid", nil))
+		}
+		time.Sleep(24 * time.Hour)
+		if n := len(receiver.received()); n != 0 {
+			t.Fatalf("%d notifications while it was disabled", n)
+		}
+		enable(true)
+		synctest.Wait()
+		if n := len(receiver.received()); n != 5 {
+			t.Errorf("%d notifications once it was enabled, want 5", n)
+		}
+	})
+}
+
+func TestASinkThatAsksToWaitIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		receiver := &sink{answer: func(n int, _, _ string) *fattorino.Answer {
+			if n == 2 { // after the welcome
+				return &fattorino.Answer{Status: 503, Header: []fattorino.Header{{Name: "Retry-After", Value: "10m"}}}
+			}
+			return &fattorino.Answer{Status: 200}
+		}}
+		f := start(t, t.TempDir(), receiver)
+		defer f.stop(t)
+		f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		synctest.Wait()
+		begun := time.Now()
+		f.publish(t, event(1, "busy", "invoice.paid", nil))
+		synctest.Wait()
+		f.publish(t, event(1, "next", "invoice.paid", nil))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		got := receiver.received()
+		if len(got) != 3 {
+			t.Fatalf("%d attempts, want 3", len(got))
+		}
+		for _, g := range got[1:] {
+			if wait := g.at.Sub(begun); wait < 10*time.Minute || wait > 11*time.Minute {
+				t.Errorf("%s came again after %v, want 10 minutes", g.event, wait)
+			}
+		}
+	})
+}
+
+func TestAPaceIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		receiver := &sink{}
+		f := start(t, t.TempDir(), receiver)
+		defer f.stop(t)
+		sub := f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		paced := fattorino.Options{Rate: 120} // two in a second
+		if _, _, err := f.service.ModifySubscription(context.Background(), f.app, 1, "plain", sub.ID, fattorino.SubscriptionChange{Options: &paced}); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		for i := range 20 {
+			f.publish(t, event(1, fmt.Sprint("e", i), "invoice.paid", nil))
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		got := receiver.received()
+		if len(got) != 20 {
+			t.Fatalf("%d received, want 20", len(got))
+		}
+		if took := got[19].at.Sub(begun); took < 8*time.Second || took > 11*time.Second {
+			t.Errorf("20 at two a second took %v", took)
+		}
+	})
+}
+
+func TestASubscriptionWithADateEndsAtIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, t.TempDir(), &sink{})
+		defer f.stop(t)
+		sub := f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		ends := fattorino.Options{EndsAt: time.Now().Add(24 * time.Hour)}
+		if _, _, err := f.service.ModifySubscription(context.Background(), f.app, 1, "plain", sub.ID, fattorino.SubscriptionChange{Options: &ends}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(24*time.Hour - time.Second)
+		if s, _ := f.store.Subscription(context.Background(), sub.ID); s.State != fattorino.Active {
+			t.Errorf("state a second before = %s, want active", s.State)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if s, _ := f.store.Subscription(context.Background(), sub.ID); s.State != fattorino.Expired {
+			t.Errorf("state = %s, want expired", s.State)
+		}
+	})
+}

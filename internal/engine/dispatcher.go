@@ -77,7 +77,8 @@ func (d *dispatcher) restore(backlogs []fattorino.Backlog) {
 func (d *dispatcher) lane(subscription int64) *lane {
 	l := d.lanes[subscription]
 	if l == nil {
-		l = newLane(d.index.get(subscription), d.limits.Lane)
+		l = newLane()
+		l.follow(d.index.get(subscription), d.limits.Lane)
 		d.lanes[subscription] = l
 		d.place(l)
 	}
@@ -155,15 +156,16 @@ func (d *dispatcher) push(l *lane, delivery *fattorino.Delivery, in map[int64]bo
 // can be served, in the heap when something is due later, with the loader when
 // the store has more.
 func (d *dispatcher) refresh(l *lane) {
-	if l.sendable() && !l.ready && !l.parked {
+	now := time.Now()
+	if l.sendable(now) && !l.ready && !l.parked {
 		d.enqueue(l)
 	}
-	if l.wantsLoad(time.Now(), d.limits.Window) && d.roomFor(l) && !d.stopped {
+	if l.wantsLoad(now, d.limits.Window) && d.roomFor(l) && !d.stopped {
 		l.loading = true
 		d.workers.Add(1)
 		go d.load(l)
 	}
-	d.schedule(l)
+	d.schedule(l, now)
 	if l.finished() {
 		d.drop(l)
 	}
@@ -273,15 +275,17 @@ func (d *dispatcher) turn() *lane {
 			d.ring.push(c)
 		}
 		l.ready = false
-		if !l.sendable() {
-			continue
-		}
-		if l.host.inFlight >= d.limits.Host {
+		now := time.Now()
+		switch {
+		case !l.sendable(now):
+		case l.host.inFlight >= d.limits.Host:
 			l.parked = true
 			l.host.parked.push(l)
-			continue
+		case !l.spend(now):
+			d.schedule(l, now)
+		default:
+			return l
 		}
-		return l
 	}
 	return nil
 }
@@ -320,8 +324,12 @@ func (d *dispatcher) adapt(l *lane, a *fattorino.Answer) {
 	switch {
 	case a.Failure == fattorino.FailedTimeout:
 		l.limit = 1
-	case a.Status != 0 && l.limit < d.limits.Lane:
+	case a.Status != 0 && l.limit < l.most:
 		l.limit++
+	}
+	now := time.Now()
+	if wait := d.contract(l.sub).Wait(a, now); wait > 0 {
+		l.restTo = now.Add(wait)
 	}
 }
 
@@ -372,7 +380,7 @@ func (d *dispatcher) changed(s *fattorino.Subscription) {
 		return
 	}
 	moved := l.sub.Sink != s.Sink
-	l.sub = s
+	l.follow(s, d.limits.Lane)
 	if moved && l.inFlight == 0 && !l.parked {
 		d.leaveHost(l)
 		d.place(l)
@@ -465,7 +473,7 @@ func (d *dispatcher) loaded(l *lane, p page, err error) {
 		d.log.Error("a lane could not be read from the store: trying again", "subscription", l.sub.ID, "error", err)
 		l.dueAt(now.Add(retryCommit))
 		clear(l.outdated)
-		d.schedule(l)
+		d.schedule(l, now)
 		return
 	}
 	d.takeDue(l, p, now)
@@ -509,14 +517,18 @@ func (d *dispatcher) takeFresh(l *lane, page []*fattorino.Delivery, last int64) 
 	}
 }
 
-// schedule keeps the lane's place in the heap of due dates.
-func (d *dispatcher) schedule(l *lane) {
+// schedule keeps the lane's place in the heap of lanes to wake.
+func (d *dispatcher) schedule(l *lane, now time.Time) {
 	// What is due already is read as soon as the window has room (refresh).
-	waits := l.nextDue.After(time.Now()) && !l.loading && l.sub.State != fattorino.Unverified
+	at := time.Time{}
+	if l.served() {
+		at = l.wakesAt(now)
+	}
+	l.wakeAt = at
 	switch {
-	case waits && l.heapSlot == 0:
+	case !at.IsZero() && l.heapSlot == 0:
 		heap.Push(&d.due, l)
-	case waits:
+	case !at.IsZero():
 		heap.Fix(&d.due, l.heapSlot-1)
 	case l.heapSlot != 0:
 		heap.Remove(&d.due, l.heapSlot-1)
@@ -531,7 +543,7 @@ func (d *dispatcher) schedule(l *lane) {
 	}
 }
 
-// watchDue sleeps until the next due date and has what is due read.
+// watchDue sleeps until there is a lane to wake, and wakes it.
 func (d *dispatcher) watchDue() {
 	timer := time.NewTimer(longestSleep)
 	defer timer.Stop()
@@ -546,30 +558,29 @@ func (d *dispatcher) watchDue() {
 	}
 }
 
-// wakeDue has the lanes whose date has come read, and gives the time until the
+// wakeDue wakes the lanes whose time has come, and gives the time until the
 // next.
 func (d *dispatcher) wakeDue() time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	for len(d.due) > 0 && !d.due[0].nextDue.After(now) {
+	for len(d.due) > 0 && !d.due[0].wakeAt.After(now) {
 		l := d.due[0]
 		heap.Pop(&d.due)
-		if l.wantsLoad(now, d.limits.Window) {
-			d.refresh(l)
-		} // else its window is full: it is read when that drains
+		d.refresh(l) // where its window is full, what is due is read when that drains
 	}
+	d.wakeOne()
 	if len(d.due) == 0 {
 		return longestSleep
 	}
-	return min(longestSleep, max(0, d.due[0].nextDue.Sub(now)))
+	return min(longestSleep, max(0, d.due[0].wakeAt.Sub(now)))
 }
 
-// dueHeap orders lanes by their next due date.
+// dueHeap orders lanes by when they are to be woken.
 type dueHeap []*lane
 
 func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].nextDue.Before(h[j].nextDue) }
+func (h dueHeap) Less(i, j int) bool { return h[i].wakeAt.Before(h[j].wakeAt) }
 
 func (h dueHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]

@@ -45,18 +45,20 @@ func DefaultLimits() Limits {
 type Config struct {
 	Store     fattorino.Store
 	Contracts []fattorino.Contract
-	Sender    Sender
-	Log       *slog.Logger
-	Limits    Limits                // zero fields take the default
-	Retention time.Duration         // how long events are kept; 0 = for ever
-	Metrics   prometheus.Registerer // nil = not measured
+	// CompileFilters makes a predicate of a subscription's filters; needed where
+	// a contract lets subscriptions have some.
+	CompileFilters func(filters []byte) (func(*fattorino.Event) bool, error)
+	Sender         Sender
+	Log            *slog.Logger
+	Limits         Limits                // zero fields take the default
+	Retention      time.Duration         // how long events are kept; 0 = for ever
+	Metrics        prometheus.Registerer // nil = not measured
 }
 
 // An Engine accepts events and delivers them. It implements
 // [fattorino.Engine].
 type Engine struct {
 	store      fattorino.Store
-	contracts  map[string]fattorino.Contract
 	sender     Sender
 	log        *slog.Logger
 	retention  time.Duration
@@ -86,14 +88,11 @@ func New(c Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		store: c.Store, contracts: map[string]fattorino.Contract{}, sender: c.Sender, log: c.Log,
+		store: c.Store, sender: c.Sender, log: c.Log,
 		retention: c.Retention, metrics: newMetrics(c.Metrics), stopping: make(chan struct{}),
 	}
-	for _, contract := range c.Contracts {
-		e.contracts[contract.Name()] = contract
-	}
 	e.work, e.stopWork = context.WithCancel(context.Background())
-	e.index = newIndex(e.contracts)
+	e.index = newIndex(c)
 	e.dispatcher = newDispatcher(e, limits)
 	e.committer = newCommitter(e)
 	e.handshakes = newHandshakes(e)
@@ -132,7 +131,9 @@ func (e *Engine) Start(ctx context.Context) error {
 			unknown = fmt.Errorf("subscription %d is under the contract %q, which this program does not have", s.ID, s.Contract)
 			return
 		}
-		e.index.put(s)
+		if err := e.index.put(s); err != nil {
+			unknown = fmt.Errorf("the filters of subscription %d: %w", s.ID, err)
+		}
 		if s.Handshake.Pending {
 			pending = append(pending, s)
 		}
@@ -146,9 +147,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	e.running.Go(e.committer.run)
 	e.running.Go(e.dispatcher.watchDue)
-	if e.retention > 0 {
-		e.running.Go(e.pruneNowAndThen)
-	}
+	e.running.Go(e.keepHouse)
 	e.dispatcher.restore(backlogs)
 	for _, s := range pending {
 		e.handshakes.start(s)
@@ -222,7 +221,7 @@ func (e *Engine) Committed(company int64) <-chan struct{} { return e.watchers.wa
 
 // contract gives the rules of a subscription.
 func (e *Engine) contract(s *fattorino.Subscription) fattorino.Contract {
-	return e.contracts[s.Contract]
+	return e.index.contracts[s.Contract]
 }
 
 // watchers tells who waits for a company's next event.

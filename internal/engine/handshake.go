@@ -85,7 +85,7 @@ func (h *handshakes) challenge(s *fattorino.Subscription) {
 		return
 	}
 	defer func() { <-h.slots }()
-	rules := h.contract(s).Handshake()
+	rules := h.contract(s).Handshake(s)
 	failure := h.ask(rules, s)
 	if h.work.Err() != nil && failure != nil {
 		return // cut off by the program's stop: asked again at the next start
@@ -138,7 +138,7 @@ func (h *handshakes) settle(tx fattorino.Tx, asked *fattorino.Subscription, fail
 	}
 	s, now := found.Clone(), time.Now()
 	rules := h.contract(s)
-	fattorino.SettleHandshake(rules.Handshake().Limits(), s, failure, now)
+	fattorino.SettleHandshake(rules.Handshake(s).Limits(), s, failure, now)
 	if err := tx.PutSubscription(s); err != nil || failure != nil {
 		return err
 	}

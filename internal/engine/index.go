@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -12,17 +13,35 @@ import (
 // with the store when an event is matched.
 type index struct {
 	contracts map[string]fattorino.Contract
+	compile   func(filters []byte) (func(*fattorino.Event) bool, error)
 
-	mu      sync.RWMutex
-	byID    map[int64]*fattorino.Subscription
-	hearing map[int64]map[string][]int64 // company → type or common name → active subscriptions
+	mu        sync.RWMutex
+	byID      map[int64]*fattorino.Subscription
+	companies map[int64]*hearing
+	filters   map[int64]func(*fattorino.Event) bool // of the subscriptions that have some
 }
 
-func newIndex(contracts map[string]fattorino.Contract) *index {
-	return &index{
-		contracts: contracts, byID: map[int64]*fattorino.Subscription{},
-		hearing: map[int64]map[string][]int64{},
+// hearing is who hears what in one company.
+type hearing struct {
+	byName    map[string][]int64 // type or common name → subscriptions
+	wildcards []wildcard
+}
+
+// wildcard is a subscription to every type that begins with the prefix.
+type wildcard struct {
+	prefix       string
+	subscription int64
+}
+
+func newIndex(c Config) *index {
+	x := &index{
+		contracts: map[string]fattorino.Contract{}, compile: c.CompileFilters,
+		byID: map[int64]*fattorino.Subscription{}, companies: map[int64]*hearing{}, filters: map[int64]func(*fattorino.Event) bool{},
 	}
+	for _, contract := range c.Contracts {
+		x.contracts[contract.Name()] = contract
+	}
+	return x
 }
 
 // get gives a subscription as it is in force; nil for one that is unknown.
@@ -32,17 +51,27 @@ func (x *index) get(id int64) *fattorino.Subscription {
 	return x.byID[id]
 }
 
-// put takes in a new or changed subscription.
-func (x *index) put(s *fattorino.Subscription) {
+// put takes in a new or changed subscription. It fails on filters that were
+// good when they were registered and are not any more.
+func (x *index) put(s *fattorino.Subscription) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if old := x.byID[s.ID]; old != nil && old.State == fattorino.Active {
+	if old := x.byID[s.ID]; old != nil && old.State.Hears() {
 		x.unlisten(old)
 	}
 	x.byID[s.ID] = s
-	if s.State == fattorino.Active {
-		x.listen(s)
+	if !s.State.Hears() {
+		return nil
 	}
+	if len(s.Filters) > 0 {
+		filter, err := x.compile(s.Filters)
+		if err != nil {
+			return err
+		}
+		x.filters[s.ID] = filter
+	}
+	x.listen(s)
+	return nil
 }
 
 // forget drops a subscription that is gone and has nothing left to do.
@@ -52,32 +81,50 @@ func (x *index) forget(id int64) {
 	delete(x.byID, id)
 }
 
+// ending gives the subscriptions for which over is true.
+func (x *index) ending(over func(*fattorino.Subscription) bool) (ids []int64) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for id, s := range x.byID {
+		if !s.State.Gone() && over(s) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 func (x *index) listen(s *fattorino.Subscription) {
-	types := x.hearing[s.Company]
-	if types == nil {
-		types = map[string][]int64{}
-		x.hearing[s.Company] = types
+	h := x.companies[s.Company]
+	if h == nil {
+		h = &hearing{byName: map[string][]int64{}}
+		x.companies[s.Company] = h
 	}
 	for _, name := range x.names(s) {
-		types[name] = append(types[name], s.ID)
+		if prefix, wild := strings.CutSuffix(name, "*"); wild {
+			h.wildcards = append(h.wildcards, wildcard{prefix, s.ID})
+			continue
+		}
+		h.byName[name] = append(h.byName[name], s.ID)
 	}
 }
 
 func (x *index) unlisten(s *fattorino.Subscription) {
-	types := x.hearing[s.Company]
+	h := x.companies[s.Company]
 	for _, name := range x.names(s) {
-		left := slices.DeleteFunc(types[name], func(id int64) bool { return id == s.ID })
-		if types[name] = left; len(left) == 0 {
-			delete(types, name)
+		left := slices.DeleteFunc(h.byName[name], func(id int64) bool { return id == s.ID })
+		if h.byName[name] = left; len(left) == 0 {
+			delete(h.byName, name)
 		}
 	}
-	if len(types) == 0 {
-		delete(x.hearing, s.Company)
+	h.wildcards = slices.DeleteFunc(h.wildcards, func(w wildcard) bool { return w.subscription == s.ID })
+	if len(h.byName) == 0 && len(h.wildcards) == 0 {
+		delete(x.companies, s.Company)
 	}
+	delete(x.filters, s.ID)
 }
 
 // names gives every name under which an event can reach the subscription: its
-// types and the common names they are linked to.
+// types, wildcards among them, and the common names they are linked to.
 func (x *index) names(s *fattorino.Subscription) []string {
 	var names []string
 	catalog := x.contracts[s.Contract].Catalog()
@@ -94,19 +141,26 @@ func (x *index) names(s *fattorino.Subscription) []string {
 func (x *index) match(e *fattorino.Event) []int64 {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	types := x.hearing[e.Company]
-	if types == nil {
+	h := x.companies[e.Company]
+	if h == nil {
 		return nil
 	}
-	found := types[e.Type]
-	if e.Common == "" || e.Common == e.Type {
-		return slices.Clone(found)
+	all := slices.Clone(h.byName[e.Type])
+	if e.Common != "" && e.Common != e.Type {
+		all = append(all, h.byName[e.Common]...)
 	}
-	linked := types[e.Common]
-	all := slices.Concat(found, linked)
-	if len(found) > 0 && len(linked) > 0 {
-		slices.Sort(all)
-		all = slices.Compact(all)
+	for _, w := range h.wildcards {
+		if strings.HasPrefix(e.Type, w.prefix) || (e.Common != "" && strings.HasPrefix(e.Common, w.prefix)) {
+			all = append(all, w.subscription)
+		}
 	}
-	return all
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if len(x.filters) == 0 {
+		return all
+	}
+	return slices.DeleteFunc(all, func(id int64) bool {
+		passes, filtered := x.filters[id]
+		return filtered && !passes(e)
+	})
 }

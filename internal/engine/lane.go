@@ -3,6 +3,8 @@ package engine
 import (
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
@@ -13,7 +15,10 @@ type lane struct {
 	sub      *fattorino.Subscription // as it is in force
 	company  *company
 	host     *host
-	limit    int // attempts it may have in flight now; falls to 1 when its sink is too slow
+	most     int           // attempts it may have in flight
+	limit    int           // as many as it may have now: falls to 1 when its sink is too slow
+	pace     *rate.Limiter // how fast its sink may be called; nil = as fast as it answers
+	restTo   time.Time     // its sink is not to be called before
 	inFlight int
 	window   fifo[*fattorino.Delivery] // to be sent now
 
@@ -31,31 +36,80 @@ type lane struct {
 	parked   bool           // it waits for its host
 	loading  bool           // it is being read from the store
 	outdated map[int64]bool // what was recorded since that began: the reading may show it as it was before
-	heapSlot int            // place in the heap of due dates, from 1; 0 = not in it
+	wakeAt   time.Time      // its key in the heap of lanes to wake
+	heapSlot int            // its place there, from 1; 0 = not in it
 }
 
-func newLane(sub *fattorino.Subscription, limit int) *lane {
-	return &lane{sub: sub, limit: limit, fresh: map[int64]bool{}, again: map[int64]bool{}, outdated: map[int64]bool{}}
+func newLane() *lane {
+	return &lane{fresh: map[int64]bool{}, again: map[int64]bool{}, outdated: map[int64]bool{}}
+}
+
+// follow makes the lane serve the subscription as it now stands.
+func (l *lane) follow(sub *fattorino.Subscription, most int) {
+	before := l.sub
+	l.sub = sub
+	if chosen := sub.Options.Concurrency; chosen > 0 {
+		most = min(most, chosen)
+	}
+	if l.most != most {
+		l.most, l.limit = most, most
+	}
+	perMinute := sub.Options.Rate
+	if before != nil && before.Options.Rate == perMinute {
+		return
+	}
+	l.pace = nil
+	if perMinute > 0 {
+		l.pace = rate.NewLimiter(rate.Limit(float64(perMinute)/60), max(1, perMinute/60))
+	}
 }
 
 // sendable tells whether the lane has something that may be sent now, its host
 // aside. A lane whose subscription is gone is served too: what it holds is
 // discarded.
-func (l *lane) sendable() bool {
+func (l *lane) sendable(now time.Time) bool {
 	if l.window.len() == 0 || l.inFlight >= l.limit {
 		return false
 	}
-	return l.sub.State == fattorino.Active || l.sub.State.Gone()
+	return l.sub.State.Gone() || (l.sub.State == fattorino.Active && !now.Before(l.restTo))
+}
+
+// spend counts one attempt against the lane's pace, and gives false when it is
+// too early for one.
+func (l *lane) spend(now time.Time) bool {
+	if l.pace == nil || l.sub.State.Gone() || l.pace.AllowN(now, 1) {
+		return true
+	}
+	missing := 1 - l.pace.TokensAt(now)
+	l.restTo = now.Add(time.Duration(missing / float64(l.pace.Limit()) * float64(time.Second)))
+	return false
+}
+
+// wakesAt gives when something will be there to do that is not now: a delivery
+// due, or the end of a rest. Zero = never.
+func (l *lane) wakesAt(now time.Time) time.Time {
+	at := time.Time{}
+	if l.nextDue.After(now) && !l.loading {
+		at = l.nextDue
+	}
+	if l.restTo.After(now) && l.window.len() > 0 && (at.IsZero() || l.restTo.Before(at)) {
+		at = l.restTo
+	}
+	return at
 }
 
 // wantsLoad tells whether the store has something for the lane now, and the
 // lane has room for it.
 func (l *lane) wantsLoad(now time.Time, window int) bool {
-	if l.loading || l.window.len() > window/2 || l.sub.State == fattorino.Unverified {
+	if l.loading || l.window.len() > window/2 || !l.served() {
 		return false
 	}
 	return l.last > l.readTo || l.isDue(now)
 }
+
+// served tells whether deliveries of the subscription are taken up at all: to
+// be sent, or, when it is gone, to be discarded.
+func (l *lane) served() bool { return l.sub.State == fattorino.Active || l.sub.State.Gone() }
 
 // isDue tells whether a delivery is due. One whose subscription is gone is
 // discarded at once, whenever it was due.

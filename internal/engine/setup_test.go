@@ -35,10 +35,10 @@ func newPlain(tb testing.TB) *plain {
 	return &plain{catalog: c}
 }
 
-func (p *plain) Name() string                   { return "plain" }
-func (p *plain) Catalog() *fattorino.Catalog    { return p.catalog }
-func (p *plain) Expiry() time.Duration          { return 10 * 24 * time.Hour }
-func (p *plain) Handshake() fattorino.Handshake { return p }
+func (p *plain) Name() string                                          { return "plain" }
+func (p *plain) Catalog() *fattorino.Catalog                           { return p.catalog }
+func (p *plain) Expiry() time.Duration                                 { return 10 * 24 * time.Hour }
+func (p *plain) Handshake(*fattorino.Subscription) fattorino.Handshake { return p }
 func (p *plain) Limits() fattorino.HandshakeLimits {
 	return fattorino.HandshakeLimits{Attempts: 5, Every: 10 * time.Minute, Timeout: 10 * time.Second}
 }
@@ -65,7 +65,15 @@ func (p *plain) Judge(a *fattorino.Answer) fattorino.Verdict {
 	return fattorino.Refuse
 }
 
-func (p *plain) Retry(tries int) (time.Duration, bool) {
+func (p *plain) Wait(a *fattorino.Answer, _ time.Time) time.Duration {
+	if a.Status == http.StatusServiceUnavailable && len(a.Header) > 0 {
+		wait, _ := time.ParseDuration(a.Header[0].Value)
+		return wait
+	}
+	return 0
+}
+
+func (p *plain) Retry(_ *fattorino.Subscription, tries int) (time.Duration, bool) {
 	waits := []time.Duration{5 * time.Second, 25 * time.Second, 125 * time.Second}
 	if tries > len(waits) {
 		return 0, false

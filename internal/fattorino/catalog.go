@@ -26,6 +26,11 @@ type Catalog struct {
 	Contract string
 	Types    []EventType
 	Groups   []Group
+	// Open catalogs take any type name besides their own, and the wildcards
+	// "*" and "prefix.*".
+	Open bool
+	// Shared catalogs let several subscriptions of an app hold the same type.
+	Shared bool
 
 	types    map[string]EventType
 	groups   map[string]Group
@@ -85,22 +90,48 @@ func (c *Catalog) Type(name string) (EventType, bool) {
 }
 
 // Explode gives the concrete types that name stands for: itself for a type,
-// its members in order for a group, nothing for an unknown name.
+// its members in order for a group, nothing for an unknown name. An open
+// catalog gives any other name as it is, wildcards included.
 func (c *Catalog) Explode(name string) []string {
 	if _, ok := c.types[name]; ok {
 		return []string{name}
 	}
-	return c.groups[name].Types
+	if g, ok := c.groups[name]; ok {
+		return g.Types
+	}
+	if c.Open && wellFormed(name) {
+		return []string{name}
+	}
+	return nil
 }
 
+// wellFormed tells whether name can be a type or a wildcard of an open catalog:
+// printable, and a star at its end alone, after a dot or nothing.
+func wellFormed(name string) bool {
+	stem, wild := strings.CutSuffix(name, "*")
+	if wild && stem != "" && !strings.HasSuffix(stem, ".") {
+		return false
+	}
+	if (stem == "" && !wild) || len(name) > maxTypeName {
+		return false
+	}
+	return !strings.ContainsFunc(stem, func(r rune) bool { return r <= ' ' || r == '*' || r == 0x7f })
+}
+
+// maxTypeName bounds the length of a type's name, in bytes.
+const maxTypeName = 200
+
 // TypeOf gives the name under which this catalog tells of the event: the
-// event's own type, else the type linked to its common name.
+// event's own type, else the type linked to its common name. An open catalog
+// tells of any other event under the event's own type.
 func (c *Catalog) TypeOf(e *Event) (string, bool) {
 	if _, ok := c.types[e.Type]; ok {
 		return e.Type, true
 	}
-	name, ok := c.byCommon[e.Common]
-	return name, ok && e.Common != ""
+	if name, ok := c.byCommon[e.Common]; ok && e.Common != "" {
+		return name, true
+	}
+	return e.Type, c.Open
 }
 
 // Catalogs is what all contracts' catalogs know together.

@@ -14,14 +14,18 @@ type Contract interface {
 	Notification(s *Subscription, e *Event, now time.Time) (*Request, error)
 	// Judge says what an answer to a notification means.
 	Judge(a *Answer) Verdict
+	// Wait is how long the sink asks, by its answer, not to be called again; 0
+	// where it does not ask or the contract does not listen.
+	Wait(a *Answer, now time.Time) time.Duration
 	// Retry gives the wait after the given number of failed tries (from 1),
 	// before jitter; false when no further attempt is allowed. It is pure.
-	Retry(tries int) (time.Duration, bool)
+	Retry(s *Subscription, tries int) (time.Duration, bool)
 	// Expiry is how long a subscription may go on failing before the next
 	// error ends it; 0 = for ever.
 	Expiry() time.Duration
-	// Handshake proves that a sink wants the notifications.
-	Handshake() Handshake
+	// Handshake proves that a sink wants the notifications; nil where the
+	// contract, or the subscription under it, needs no proof.
+	Handshake(s *Subscription) Handshake
 	// Welcome gives the private event that tells a newly verified
 	// subscription so; nil where the contract has none.
 	Welcome(s *Subscription, now time.Time) *Event

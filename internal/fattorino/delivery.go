@@ -77,7 +77,10 @@ const MaxAttempts = 1000
 
 // A Header is one header field as it goes over the wire; order and spelling
 // are kept.
-type Header struct{ Name, Value string }
+type Header struct {
+	Name, Value string
+	Secret      bool // the log keeps the name alone
+}
 
 // A Request is what goes to a sink in one attempt.
 type Request struct {

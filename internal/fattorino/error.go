@@ -24,6 +24,7 @@ const (
 	TooMany              // not now: a rate or count is exhausted
 	Unavailable          // the store cannot write at the moment
 	Gone                 // it was there and is kept no longer
+	Stale                // it has changed since the caller read it
 )
 
 // An Error tells a caller what went wrong and what to do about it.

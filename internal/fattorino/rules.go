@@ -35,7 +35,7 @@ func Settle(c Contract, s *Subscription, d *Delivery, a *Answer, now time.Time, 
 		s.UpdatedAt = now
 		return true
 	}
-	return failed(c, s, d, verdict, now, shift)
+	return failed(c, s, d, a, now, shift)
 }
 
 // succeed ends a delivery well; any success takes a pending expiry back.
@@ -50,12 +50,13 @@ func succeed(s *Subscription, d *Delivery, now time.Time) (changed bool) {
 
 // failed sets a delivery due again, or discards it and starts the
 // subscription's expiry.
-func failed(c Contract, s *Subscription, d *Delivery, verdict Verdict, now time.Time, shift float64) (changed bool) {
+func failed(c Contract, s *Subscription, d *Delivery, a *Answer, now time.Time, shift float64) (changed bool) {
 	reason := Refused
-	if verdict == Retry {
-		wait, again := c.Retry(d.Tries)
+	if c.Judge(a) == Retry {
+		wait, again := c.Retry(s, d.Tries)
 		if again {
-			d.DueAt = now.Add(wait + time.Duration(float64(wait)*Jitter*shift))
+			wait += time.Duration(float64(wait) * Jitter * shift)
+			d.DueAt = now.Add(max(wait, c.Wait(a, now)))
 			return false
 		}
 		reason = Exhausted
@@ -97,7 +98,7 @@ func (s *Subscription) moveTo(sink string, m Method, now time.Time) {
 // limits: Conflict when the sink is verified, TooMany when it is too early.
 func (s *Subscription) retryHandshake(l HandshakeLimits, m Method, now time.Time) error {
 	switch {
-	case s.State == Active:
+	case s.State.Hears():
 		return &Error{Kind: Conflict, Msg: "the subscription is already verified"}
 	case s.Handshake.Pending:
 		return &Error{

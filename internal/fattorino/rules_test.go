@@ -285,7 +285,7 @@ func (h *happenings) checkDelivery(was, d *fattorino.Delivery) {
 	if d.State != fattorino.Pending {
 		return
 	}
-	plain, again := h.rules.Retry(d.Tries)
+	plain, again := h.rules.Retry(nil, d.Tries)
 	if !again {
 		h.t.Fatalf("pending after %d tries, which the contract does not allow", d.Tries)
 	}

@@ -45,6 +45,9 @@ type Config struct {
 	Limits    Limits
 	// CheckSink judges a sink at registration; its error is an Error for the caller.
 	CheckSink func(sink string) error
+	// CompileFilters reads a JSON array of CloudEvents filters; its error is an
+	// Error for the caller.
+	CompileFilters func(filters []byte) (func(*Event) bool, error)
 	// Exempt tells whether a sink needs no handshake; nil = none is exempt.
 	Exempt func(sink string) bool
 	// AdminTokenHash is the SHA-256 of the admin token that the operator set;

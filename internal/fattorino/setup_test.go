@@ -68,10 +68,13 @@ func newContract(tb testing.TB, name string, types []fattorino.EventType, groups
 	return &house{name: name, catalog: c}
 }
 
-func (h *house) Name() string                   { return h.name }
-func (h *house) Catalog() *fattorino.Catalog    { return h.catalog }
-func (h *house) Expiry() time.Duration          { return 10 * day }
-func (h *house) Handshake() fattorino.Handshake { return h }
+func (h *house) Name() string                                          { return h.name }
+func (h *house) Catalog() *fattorino.Catalog                           { return h.catalog }
+func (h *house) Expiry() time.Duration                                 { return 10 * day }
+func (h *house) Handshake(*fattorino.Subscription) fattorino.Handshake { return h }
+
+func (h *house) Wait(*fattorino.Answer, time.Time) time.Duration { return 0 }
+
 func (h *house) Limits() fattorino.HandshakeLimits {
 	return fattorino.HandshakeLimits{Attempts: 5, Every: 10 * time.Minute, Timeout: 10 * time.Second}
 }
@@ -99,7 +102,7 @@ func (h *house) Judge(a *fattorino.Answer) fattorino.Verdict {
 	return fattorino.Refuse
 }
 
-func (h *house) Retry(tries int) (time.Duration, bool) {
+func (h *house) Retry(_ *fattorino.Subscription, tries int) (time.Duration, bool) {
 	waits := []time.Duration{5 * time.Second, 25 * time.Second, 125 * time.Second}
 	if tries > len(waits) {
 		return 0, false

@@ -15,6 +15,9 @@ type NewSubscription struct {
 	Types    []string // types and groups of the contract's catalog
 	Format   Format
 	Method   Method
+	Filters  []byte
+	Options  Options
+	Secrets  []Secret
 }
 
 // SubscriptionChange says what to change; nil leaves a field as it is.
@@ -23,6 +26,14 @@ type SubscriptionChange struct {
 	Types  []string // replaces all types; nil = unchanged
 	Format *Format
 	Method Method // how the challenge travels when the sink changes
+
+	Filters *[]byte // replaces the filters; empty = none
+	Options *Options
+	Enabled *bool
+	Secret  *Secret // becomes the newest; those before it go on signing for Overlap
+	Overlap time.Duration
+
+	Unless func(*Subscription) error // refuses the change by how the subscription stands
 }
 
 // A TypeRefusal is a type that was asked for and not subscribed to.
@@ -52,6 +63,9 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 	if err := s.CheckSink(n.Sink); err != nil {
 		return nil, nil, err
 	}
+	if err := s.checkFilters(n.Filters); err != nil {
+		return nil, nil, err
+	}
 	types, refused := explode(contract.Catalog(), n.Types)
 	if err := needScopes(caller, contract.Catalog(), types); err != nil {
 		return nil, nil, err
@@ -73,8 +87,9 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 		}
 		sub = &Subscription{
 			Company: n.Company, App: caller.App, Contract: n.Contract, Format: n.Format, CreatedAt: now,
+			Filters: n.Filters, Options: n.Options, Secrets: n.Secrets,
 		}
-		if sub.Types, taken = free(types, own, n.Contract); len(sub.Types) == 0 {
+		if sub.Types, taken = free(types, own, contract.Catalog()); len(sub.Types) == 0 {
 			return noTypeLeft()
 		}
 		if err := tx.EnsureCompany(n.Company, now); err != nil {
@@ -92,16 +107,26 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 }
 
 // enter writes a subscription whose sink is new. A sink that the operator
-// exempts is taken as proved.
+// exempts, or that the contract takes at its word, counts as proved.
 func (s *Service) enter(tx Tx, contract Contract, sub *Subscription, now time.Time) error {
-	exempt := s.Exempt != nil && s.Exempt(sub.Sink)
-	if exempt {
-		SettleHandshake(contract.Handshake().Limits(), sub, nil, now)
+	proved := contract.Handshake(sub) == nil || (s.Exempt != nil && s.Exempt(sub.Sink))
+	if proved {
+		SettleHandshake(HandshakeLimits{}, sub, nil, now)
 	}
-	if err := tx.PutSubscription(sub); err != nil || !exempt {
+	if err := tx.PutSubscription(sub); err != nil || !proved {
 		return err
 	}
 	return PutWelcome(tx, contract, sub, now)
+}
+
+// checkFilters fails with Invalid and the place of the fault for filters that
+// cannot be understood.
+func (s *Service) checkFilters(filters []byte) error {
+	if len(filters) == 0 {
+		return nil
+	}
+	_, err := s.CompileFilters(filters)
+	return err
 }
 
 // PutWelcome writes the welcome of a subscription that has just been verified,
@@ -152,6 +177,11 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 			return nil, nil, err
 		}
 	}
+	if c.Filters != nil {
+		if err := s.checkFilters(*c.Filters); err != nil {
+			return nil, nil, err
+		}
+	}
 	types, refused := explode(rules.Catalog(), c.Types)
 	if err := needScopes(caller, rules.Catalog(), types); err != nil {
 		return nil, nil, err
@@ -163,20 +193,22 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 		if sub, err = ownSubscription(tx, caller, company, contract, id); err != nil {
 			return err
 		}
+		if c.Unless != nil {
+			if err := c.Unless(sub); err != nil {
+				return err
+			}
+		}
 		if c.Types != nil {
 			own, err := tx.OwnSubscriptions(company, sub.App)
 			if err != nil {
 				return err
 			}
 			others := slices.DeleteFunc(own, func(o *Subscription) bool { return o.ID == id })
-			if sub.Types, taken = free(types, others, contract); len(sub.Types) == 0 {
+			if sub.Types, taken = free(types, others, rules.Catalog()); len(sub.Types) == 0 {
 				return noTypeLeft()
 			}
 		}
-		if c.Format != nil {
-			sub.Format = *c.Format
-		}
-		sub.UpdatedAt = now
+		c.apply(sub, now)
 		if c.Sink == nil || *c.Sink == sub.Sink {
 			return tx.PutSubscription(sub)
 		}
@@ -189,6 +221,30 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 	}
 	settled, err := s.awaitHandshake(ctx, sub)
 	return settled, refused, err
+}
+
+// apply changes what needs no further rule.
+func (c *SubscriptionChange) apply(sub *Subscription, now time.Time) {
+	sub.UpdatedAt = now
+	if c.Format != nil {
+		sub.Format = *c.Format
+	}
+	if c.Filters != nil {
+		sub.Filters = *c.Filters
+	}
+	if c.Options != nil {
+		sub.Options = *c.Options
+	}
+	if c.Secret != nil {
+		sub.replaceSecret(*c.Secret, now, c.Overlap)
+	}
+	switch {
+	case c.Enabled == nil || !sub.State.Hears():
+	case *c.Enabled:
+		sub.State = Active
+	default:
+		sub.State = Disabled
+	}
 }
 
 // DeleteSubscription ends a subscription; what is pending for it is discarded.
@@ -218,7 +274,11 @@ func (s *Service) VerifySubscription(ctx context.Context, caller *Token, company
 		if sub, err = ownSubscription(tx, caller, company, contract, id); err != nil {
 			return err
 		}
-		if err := sub.retryHandshake(rules.Handshake().Limits(), m, time.Now()); err != nil {
+		handshake := rules.Handshake(sub)
+		if handshake == nil {
+			return &Error{Kind: Conflict, Msg: "the sink of this subscription needs no verification"}
+		}
+		if err := sub.retryHandshake(handshake.Limits(), m, time.Now()); err != nil {
 			return err
 		}
 		return tx.PutSubscription(sub)
@@ -227,6 +287,27 @@ func (s *Service) VerifySubscription(ctx context.Context, caller *Token, company
 		return nil, err
 	}
 	return s.awaitHandshake(ctx, sub)
+}
+
+// SendTest sends an event to one subscription alone, as a test: it is in no
+// company's history.
+func (s *Service) SendTest(ctx context.Context, caller *Token, company int64, contract string, id int64, e *Event) (*Delivery, error) {
+	if _, err := s.owner(caller, company, contract); err != nil {
+		return nil, err
+	}
+	var d *Delivery
+	err := s.Engine.Update(ctx, func(tx Tx) error {
+		sub, err := ownSubscription(tx, caller, company, contract, id)
+		if err != nil {
+			return err
+		}
+		if sub.State != Active {
+			return &Error{Kind: Conflict, Msg: "the subscription is " + string(sub.State) + ": nothing is sent to it", Fix: "verify or enable it first"}
+		}
+		d, err = tx.PutPrivate(e, sub.ID)
+		return err
+	})
+	return d, err
 }
 
 // awaitHandshake gives the subscription as it stands once its handshake has an
@@ -297,12 +378,15 @@ func explode(c *Catalog, names []string) (types []string, refused []TypeRefusal)
 }
 
 // free parts the types into those nobody of own holds under the contract and
-// those that are taken.
-func free(types []string, own []*Subscription, contract string) (left []string, taken []TypeRefusal) {
+// those that are taken. In a shared catalog none ever is.
+func free(types []string, own []*Subscription, c *Catalog) (left []string, taken []TypeRefusal) {
+	if c.Shared {
+		return types, nil
+	}
 	held := map[string]bool{}
 	for _, o := range own {
 		for _, t := range o.Types {
-			held[t] = held[t] || o.Contract == contract
+			held[t] = held[t] || o.Contract == c.Contract
 		}
 	}
 	for _, t := range types {

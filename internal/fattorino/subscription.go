@@ -15,6 +15,9 @@ type Subscription struct {
 	Sink     string   // the subscriber's URL, byte for byte as registered; its query can hold secrets
 	Types    []string // concrete types of the contract's catalog
 	Format   Format
+	Filters  []byte // a JSON array of CloudEvents filters, all of which must pass; empty = none
+	Options  Options
+	Secrets  []Secret // newest first; those before the newest are in force until they end
 	State    State
 
 	Handshake HandshakeState
@@ -23,6 +26,29 @@ type Subscription struct {
 	ExpiresAt    time.Time // the first error after it ends the subscription; zero = no expiry pending
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+}
+
+// Options are what a subscriber may choose, as far as its contract lets it.
+// The zero value of each leaves it to the contract.
+type Options struct {
+	Name        string            `json:"name,omitempty"`
+	Description string            `json:"description,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	Handshake   string            `json:"handshake,omitempty"` // how the sink proves itself
+	Signature   string            `json:"signature,omitempty"` // scheme
+	Thin        bool              `json:"thin,omitempty"`      // ids in place of the state
+	Headers     []byte            `json:"headers,omitempty"`   // encrypted: header fields sent with each notification
+	Rate        int               `json:"rate,omitempty"`      // attempts in a minute
+	Concurrency int               `json:"concurrency,omitempty"`
+	Schedule    []time.Duration   `json:"schedule,omitempty"` // waits between attempts
+	Timeout     time.Duration     `json:"timeout,omitempty"`  // of one attempt
+	EndsAt      time.Time         `json:"ends_at,omitzero"`   // when the subscription ends unless it is renewed
+}
+
+// A Secret is a signing secret as it is kept.
+type Secret struct {
+	Sealed []byte    `json:"sealed"`           // encrypted
+	EndsAt time.Time `json:"ends_at,omitzero"` // when it stops signing; zero = it is the current one
 }
 
 // HandshakeState is how far a subscription is in proving its sink.
@@ -42,6 +68,7 @@ type Format string
 const (
 	Binary     Format = "binary"
 	Structured Format = "structured"
+	Standard   Format = "standard" // the body of Standard Webhooks: type, timestamp, data
 )
 
 // Method says how a challenge travels to the sink.
@@ -58,9 +85,11 @@ const (
 type State string
 
 // The states. The last four are ends: a subscription in one of them is gone.
+// EndsAt of the options ends one as expired.
 const (
 	Unverified       State = "unverified"        // the sink has not proved itself; nothing is sent
 	Active           State = "active"            // hears events
+	Disabled         State = "disabled"          // hears events, and is sent them once it is enabled again
 	Deleted          State = "deleted"           // its owner deleted it
 	GoneByAnswer     State = "gone_410"          // its sink answered that it is gone
 	Expired          State = "expired"           // it failed for longer than the contract allows
@@ -68,11 +97,31 @@ const (
 )
 
 // Gone tells whether the state is an end.
-func (s State) Gone() bool { return s != Unverified && s != Active }
+func (s State) Gone() bool { return s != Unverified && s != Active && s != Disabled }
+
+// Hears tells whether events are put on their way to a subscription in this
+// state, now or once it is enabled.
+func (s State) Hears() bool { return s == Active || s == Disabled }
+
+// replaceSecret makes a secret the newest. The others go on signing beside it
+// for the overlap, and those whose time is over are forgotten.
+func (s *Subscription) replaceSecret(newest Secret, now time.Time, overlap time.Duration) {
+	kept := []Secret{newest}
+	for _, old := range s.Secrets {
+		if old.EndsAt.IsZero() {
+			old.EndsAt = now.Add(overlap)
+		}
+		if now.Before(old.EndsAt) {
+			kept = append(kept, old)
+		}
+	}
+	s.Secrets = kept
+}
 
 // Clone gives a copy that can be changed without touching s.
 func (s *Subscription) Clone() *Subscription {
 	c := *s
 	c.Types = slices.Clone(s.Types)
+	c.Secrets = slices.Clone(s.Secrets)
 	return &c
 }

@@ -128,7 +128,7 @@ func (c *Contract) Judge(a *fattorino.Answer) fattorino.Verdict {
 
 // Retry gives the growing intervals between the documented four attempts: 5 s,
 // 25 s and 125 s (A4).
-func (c *Contract) Retry(tries int) (time.Duration, bool) {
+func (c *Contract) Retry(_ *fattorino.Subscription, tries int) (time.Duration, bool) {
 	switch tries {
 	case 1:
 		return 5 * time.Second, true
@@ -140,11 +140,14 @@ func (c *Contract) Retry(tries int) (time.Duration, bool) {
 	return 0, false
 }
 
+// Wait is nothing: Retry-After means nothing under this contract.
+func (c *Contract) Wait(*fattorino.Answer, time.Time) time.Duration { return 0 }
+
 // Expiry is ten days.
 func (c *Contract) Expiry() time.Duration { return expiry }
 
 // Handshake gives the contract itself.
-func (c *Contract) Handshake() fattorino.Handshake { return c }
+func (c *Contract) Handshake(*fattorino.Subscription) fattorino.Handshake { return c }
 
 // Limits are five attempts in all, one retry in ten minutes (A5), ten seconds
 // for an attempt (A4).

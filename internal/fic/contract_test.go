@@ -83,7 +83,7 @@ func TestA4_FourAttemptsAtGrowingIntervals(t *testing.T) {
 	t.Parallel()
 	c := newContract(t, fic.Options{})
 	for tries, want := range map[int]time.Duration{0: 0, 1: 5 * time.Second, 2: 25 * time.Second, 3: 125 * time.Second, 4: 0, 5: 0, 1000: 0, -1: 0} {
-		got, again := c.Retry(tries)
+		got, again := c.Retry(nil, tries)
 		if got != want || again != (want > 0) {
 			t.Errorf("after %d tries: %v, %v; want %v", tries, got, again, want)
 		}
@@ -100,7 +100,7 @@ func TestRules_InNumbers(t *testing.T) {
 		t.Errorf("expiry %v, want ten days", c.Expiry())
 	}
 	want := fattorino.HandshakeLimits{Attempts: 5, Every: 10 * time.Minute, Timeout: 10 * time.Second}
-	if got := c.Handshake().Limits(); got != want {
+	if got := c.Handshake(nil).Limits(); got != want {
 		t.Errorf("handshake limits %+v, want %+v", got, want)
 	}
 }

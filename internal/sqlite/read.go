@@ -62,7 +62,7 @@ func (s *Store) Subscription(ctx context.Context, id int64) (*fattorino.Subscrip
 // Subscriptions implements [fattorino.Reader].
 func (s *Store) Subscriptions(ctx context.Context, company, app int64) ([]*fattorino.Subscription, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions
-		WHERE company = ? AND (? = 0 OR app = ?) AND state IN ('unverified', 'active') ORDER BY id`, company, app, app)
+		WHERE company = ? AND (? = 0 OR app = ?) AND state IN ('unverified', 'active', 'disabled') ORDER BY id`, company, app, app)
 	return collect(rows, err, scanSubscription)
 }
 
@@ -74,7 +74,7 @@ func (s *Store) SubscriptionIDs(ctx context.Context, company, app int64) ([]int6
 
 // LiveSubscriptions implements [fattorino.Store].
 func (s *Store) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscription)) error {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions s WHERE state IN ('unverified', 'active')
+	rows, err := s.read.QueryContext(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions s WHERE state IN ('unverified', 'active', 'disabled')
 		OR EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.due_at IS NOT NULL)
 		OR EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.state = 0
 			AND d.id > coalesce((SELECT settled FROM lanes l WHERE l.subscription = s.id), 0))`)

@@ -240,8 +240,11 @@ func scanAttempt(r row) (*fattorino.Attempt, error) {
 	return &a, nil
 }
 
-// headerLines writes fields as they stand in an HTTP/1.1 message; no value
-// holds a line break (RFC 9110, section 5.5).
+// hidden stands in the log for a value that is secret.
+const hidden = "[hidden]"
+
+// headerLines writes fields as they stand in an HTTP/1.1 message, but for
+// values that are secret; none holds a line break (RFC 9110, section 5.5).
 func headerLines(fields []fattorino.Header) string {
 	size := 0
 	for _, f := range fields {
@@ -252,7 +255,11 @@ func headerLines(fields []fattorino.Header) string {
 	for _, f := range fields {
 		b.WriteString(f.Name)
 		b.WriteString(": ")
-		b.WriteString(f.Value)
+		if f.Secret {
+			b.WriteString(hidden)
+		} else {
+			b.WriteString(f.Value)
+		}
 		b.WriteByte('\n')
 	}
 	return b.String()
@@ -267,26 +274,28 @@ func parseHeader(lines string) []fattorino.Header {
 	return fields
 }
 
-const subscriptionColumns = `id, company, app, contract, sink, types, format, state, handshake, first_error_at, expires_at, created_at, updated_at`
+const subscriptionColumns = `id, company, app, contract, sink, types, format, filters, options, secrets, state, handshake, first_error_at, expires_at, created_at, updated_at`
 
 const updateSubscription = `UPDATE subscriptions SET company = ?, app = ?, contract = ?, sink = ?, types = ?, format = ?,
-	state = ?, handshake = ?, first_error_at = ?, expires_at = ?, created_at = ?, updated_at = ? WHERE id = ?`
+	filters = ?, options = ?, secrets = ?, state = ?, handshake = ?, first_error_at = ?, expires_at = ?, created_at = ?, updated_at = ? WHERE id = ?`
 
-const insertSubscription = `INSERT INTO subscriptions (company, app, contract, sink, types, format, state, handshake,
-	first_error_at, expires_at, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const insertSubscription = `INSERT INTO subscriptions (company, app, contract, sink, types, format, filters, options, secrets, state, handshake,
+	first_error_at, expires_at, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // subscriptionValues gives the columns in the order of the statements above,
 // the id last.
 func subscriptionValues(s *fattorino.Subscription) []driver.Value {
 	return []driver.Value{
-		s.Company, s.App, s.Contract, s.Sink, toJSON(s.Types), string(s.Format), string(s.State), toJSON(s.Handshake),
+		s.Company, s.App, s.Contract, s.Sink, toJSON(s.Types), string(s.Format),
+		string(s.Filters), toJSON(s.Options), toJSON(orEmpty(s.Secrets)), string(s.State), toJSON(s.Handshake),
 		optional(s.FirstErrorAt), optional(s.ExpiresAt), micros(s.CreatedAt), micros(s.UpdatedAt), s.ID,
 	}
 }
 
 func scanSubscription(r row) (*fattorino.Subscription, error) {
 	var s fattorino.Subscription
-	err := r.Scan(&s.ID, &s.Company, &s.App, &s.Contract, &s.Sink, jsonOf{&s.Types}, &s.Format, &s.State, jsonOf{&s.Handshake},
+	err := r.Scan(&s.ID, &s.Company, &s.App, &s.Contract, &s.Sink, jsonOf{&s.Types}, &s.Format,
+		&s.Filters, jsonOf{&s.Options}, jsonOf{&s.Secrets}, &s.State, jsonOf{&s.Handshake},
 		micro{&s.FirstErrorAt}, micro{&s.ExpiresAt}, micro{&s.CreatedAt}, micro{&s.UpdatedAt})
 	return &s, err
 }

@@ -88,7 +88,7 @@ func (t *tx) Subscription(id int64) (*fattorino.Subscription, error) {
 
 func (t *tx) OwnSubscriptions(company, app int64) ([]*fattorino.Subscription, error) {
 	rows, err := t.tx.QueryContext(t.ctx, `SELECT `+subscriptionColumns+` FROM subscriptions
-		WHERE company = ? AND app = ? AND state IN ('unverified', 'active') ORDER BY id`, company, app)
+		WHERE company = ? AND app = ? AND state IN ('unverified', 'active', 'disabled') ORDER BY id`, company, app)
 	return collect(rows, err, scanSubscription)
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -259,7 +260,7 @@ func testOutcome(t *testing.T, b *bundle) {
 		Delivery: d.ID, Number: 1, StartedAt: start,
 		Request: fattorino.Request{
 			Method: "POST", URL: "https://sink.example/hook?token=secret",
-			Header: []fattorino.Header{{Name: "ce-id", Value: "1:a"}, {Name: "Empty", Value: ""}, {Name: "X", Value: "a: b"}}, Body: []byte(`{"a":1}`),
+			Header: []fattorino.Header{{Name: "ce-id", Value: "1:a"}, {Name: "Empty", Value: ""}, {Name: "X", Value: "a: b"}, {Name: "Key", Value: "canary", Secret: true}}, Body: []byte(`{"a":1}`),
 		},
 		Answer: fattorino.Answer{
 			Status: 500, Header: []fattorino.Header{{Name: "Content-Type", Value: "text/plain"}}, Body: []byte{0, 1, 'x'}, Truncated: true,
@@ -288,6 +289,8 @@ func testOutcome(t *testing.T, b *bundle) {
 	want := []*fattorino.Attempt{attempt, &second}
 	for _, a := range want {
 		a.Request.URL = "https://sink.example/hook" // the query can hold secrets, and is not kept
+		a.Request.Header = slices.Clone(a.Request.Header)
+		a.Request.Header[3] = fattorino.Header{Name: "Key", Value: "[hidden]"}
 	}
 	if diff := cmp.Diff(want, attempts, same); diff != "" {
 		t.Errorf("attempts (-written +read):\n%s", diff)
@@ -492,6 +495,12 @@ func testSubscriptions(t *testing.T, b *bundle) {
 	a, other, foreign := b.subscribe(7, 1), b.subscribe(7, 2), b.subscribe(8, 1)
 	a.Handshake = fattorino.HandshakeState{Method: fattorino.ByQuery, Pending: true, Round: 3, Failed: 2, RetryAt: start.Add(time.Minute).UTC(), Error: "no"}
 	a.State, a.Types = fattorino.Unverified, []string{"x", "y"}
+	a.Filters = []byte(`[{"exact":{"type":"x"}}]`)
+	a.Secrets = []fattorino.Secret{{Sealed: []byte{1, 2}}, {Sealed: []byte{3}, EndsAt: start.Add(time.Hour).UTC()}}
+	a.Options = fattorino.Options{
+		Name: "ledger", Description: "d", Metadata: map[string]string{"k": "v"}, Handshake: "none", Signature: "v1", Thin: true,
+		Headers: []byte{9}, Rate: 60, Concurrency: 2, Schedule: []time.Duration{time.Second}, Timeout: time.Minute, EndsAt: start.UTC(),
+	}
 	a.FirstErrorAt, a.ExpiresAt = start, start.Add(time.Hour)
 	b.update(func(tx fattorino.Tx) error { return tx.PutSubscription(a) })
 	b.reopen(b)
@@ -513,6 +522,11 @@ func testSubscriptions(t *testing.T, b *bundle) {
 	}
 	if got := numbers(b.Store.Subscriptions(ctx, 7, 2)); !cmp.Equal(got, []int64{other.ID}) {
 		t.Errorf("app's = %v", got)
+	}
+	other.State = fattorino.Disabled
+	b.update(func(tx fattorino.Tx) error { return tx.PutSubscription(other) })
+	if got := numbers(b.Store.Subscriptions(ctx, 7, 2)); !cmp.Equal(got, []int64{other.ID}) {
+		t.Errorf("app's, one of them disabled = %v", got)
 	}
 	other.State = fattorino.Expired
 	b.update(func(tx fattorino.Tx) error {

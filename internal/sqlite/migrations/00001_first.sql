@@ -60,6 +60,9 @@ CREATE TABLE subscriptions (
     sink           TEXT    NOT NULL,
     types          TEXT    NOT NULL, -- JSON array
     format         TEXT    NOT NULL,
+    filters        TEXT    NOT NULL, -- JSON array, or empty
+    options        TEXT    NOT NULL, -- JSON object
+    secrets        TEXT    NOT NULL, -- JSON array; the secrets in it are encrypted
     state          TEXT    NOT NULL,
     handshake      TEXT    NOT NULL, -- JSON object
     first_error_at INTEGER,

@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// endEvery is the time between two looks for subscriptions whose time is over.
+const endEvery = time.Minute
+
+// pruneEvery is the time between two looks for events past their retention.
+const pruneEvery = time.Hour
+
+// pruneStep is how many events one transaction looks at: few, so that what
+// comes in meanwhile hardly waits.
+const pruneStep = 200
+
+// keepHouse ends subscriptions whose time is over and deletes what is past its
+// retention, until the program stops.
+func (e *Engine) keepHouse() {
+	end, prune := time.NewTicker(endEvery), time.NewTicker(pruneEvery)
+	defer end.Stop()
+	defer prune.Stop()
+	for {
+		select {
+		case <-end.C:
+			e.endOverdue(time.Now())
+		case <-prune.C:
+			if e.retention > 0 {
+				e.prune(time.Now().Add(-e.retention))
+			}
+		case <-e.stopping:
+			return
+		}
+	}
+}
+
+// endOverdue ends the subscriptions whose date of expiry has come without
+// having been renewed.
+func (e *Engine) endOverdue(now time.Time) {
+	over := func(s *fattorino.Subscription) bool {
+		return !s.Options.EndsAt.IsZero() && !s.Options.EndsAt.After(now)
+	}
+	for _, id := range e.index.ending(over) {
+		err := e.Update(context.Background(), func(tx fattorino.Tx) error {
+			found, err := tx.Subscription(id)
+			if err != nil || found.State.Gone() || !over(found) {
+				return err
+			}
+			s := found.Clone()
+			s.State, s.UpdatedAt = fattorino.Expired, now
+			s.Handshake.Pending = false
+			return tx.PutSubscription(s)
+		})
+		if err != nil {
+			e.log.Error("a subscription whose time is over could not be ended: trying again in a minute", "subscription", id, "error", err)
+		}
+	}
+}
+
+// prune deletes the events accepted before the time whose deliveries are
+// settled, in small steps.
+func (e *Engine) prune(before time.Time) {
+	total := 0
+	for after := int64(0); ; {
+		var last int64
+		var deleted int
+		err := e.Update(context.Background(), func(tx fattorino.Tx) (err error) {
+			last, deleted, err = tx.Prune(before, after, pruneStep)
+			return err
+		})
+		if err != nil {
+			e.log.Error("events past their retention could not be deleted: trying again within the hour", "error", err)
+			return
+		}
+		total += deleted
+		if after = last; last == 0 {
+			break
+		}
+	}
+	if total > 0 {
+		e.log.Info("deleted events past their retention", "events", total)
+	}
+}
