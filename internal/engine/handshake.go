@@ -86,12 +86,12 @@ func (h *handshakes) challenge(s *fattorino.Subscription) {
 	}
 	defer func() { <-h.slots }()
 	rules := h.contract(s).Handshake(s)
-	failure := h.ask(rules, s)
+	rate, failure := h.ask(rules, s)
 	if h.work.Err() != nil && failure != nil {
 		return // cut off by the program's stop: asked again at the next start
 	}
 	for {
-		err := h.Update(h.work, func(tx fattorino.Tx) error { return h.settle(tx, s, failure) })
+		err := h.Update(h.work, func(tx fattorino.Tx) error { return h.settle(tx, s, rate, failure) })
 		if err == nil {
 			return
 		}
@@ -105,30 +105,30 @@ func (h *handshakes) challenge(s *fattorino.Subscription) {
 }
 
 // ask sends the challenge; nil means that the sink has proved itself.
-func (h *handshakes) ask(rules fattorino.Handshake, s *fattorino.Subscription) error {
+func (h *handshakes) ask(rules fattorino.Handshake, s *fattorino.Subscription) (rate int, failure error) {
 	raw := make([]byte, 32)
 	_, _ = rand.Read(raw) // never fails (crypto/rand)
 	challenge := hex.EncodeToString(raw)
 	request, err := rules.Challenge(s, challenge, time.Now())
 	if err != nil {
 		h.log.Error("a challenge could not be built", "subscription", s.ID, "error", err)
-		return errors.New("the challenge could not be built")
+		return 0, errors.New("the challenge could not be built")
 	}
 	ctx, cancel := context.WithTimeout(h.work, rules.Limits().Timeout)
 	defer cancel()
 	answer := h.sender.Send(ctx, request)
-	failure := rules.Passed(challenge, answer)
+	rate, failure = rules.Passed(challenge, answer)
 	outcome := "verified"
 	if failure != nil {
 		outcome = failure.Error()
 	}
 	h.log.Info("handshake", "subscription", s.ID, "company", s.Company, "host", hostOf(s.Sink), "status", answer.Status, "outcome", outcome)
-	return failure
+	return rate, failure
 }
 
 // settle writes the outcome of the challenge, unless the subscription has gone
 // on since.
-func (h *handshakes) settle(tx fattorino.Tx, asked *fattorino.Subscription, failure error) error {
+func (h *handshakes) settle(tx fattorino.Tx, asked *fattorino.Subscription, rate int, failure error) error {
 	found, err := tx.Subscription(asked.ID)
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ func (h *handshakes) settle(tx fattorino.Tx, asked *fattorino.Subscription, fail
 	}
 	s, now := found.Clone(), time.Now()
 	rules := h.contract(s)
-	fattorino.SettleHandshake(rules.Handshake(s).Limits(), s, failure, now)
+	fattorino.SettleHandshake(rules.Handshake(s).Limits(), s, rate, failure, now)
 	if err := tx.PutSubscription(s); err != nil || failure != nil {
 		return err
 	}

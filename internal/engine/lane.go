@@ -54,14 +54,24 @@ func (l *lane) follow(sub *fattorino.Subscription, most int) {
 	if l.most != most {
 		l.most, l.limit = most, most
 	}
-	perMinute := sub.Options.Rate
-	if before != nil && before.Options.Rate == perMinute {
+	perMinute := pace(sub)
+	if before != nil && pace(before) == perMinute {
 		return
 	}
 	l.pace = nil
 	if perMinute > 0 {
 		l.pace = rate.NewLimiter(rate.Limit(float64(perMinute)/60), max(1, perMinute/60))
 	}
+}
+
+// pace gives how many attempts in a minute the subscription allows, by its own
+// choice and by the consent of its sink; 0 = any number.
+func pace(s *fattorino.Subscription) int {
+	chosen, granted := s.Options.Rate, s.Handshake.Rate
+	if chosen == 0 || (granted > 0 && granted < chosen) {
+		return granted
+	}
+	return chosen
 }
 
 // sendable tells whether the lane has something that may be sent now, its host

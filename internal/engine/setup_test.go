@@ -85,11 +85,11 @@ func (p *plain) Challenge(s *fattorino.Subscription, challenge string, _ time.Ti
 	return &fattorino.Request{Method: http.MethodGet, URL: s.Sink, Header: []fattorino.Header{{Name: "challenge", Value: challenge}}}, nil
 }
 
-func (p *plain) Passed(challenge string, a *fattorino.Answer) error {
+func (p *plain) Passed(challenge string, a *fattorino.Answer) (int, error) {
 	if a.Status != http.StatusOK || string(a.Body) != challenge {
-		return fmt.Errorf("the sink answered %d without the challenge", a.Status)
+		return 0, fmt.Errorf("the sink answered %d without the challenge", a.Status)
 	}
-	return nil
+	return 0, nil
 }
 
 func (p *plain) Welcome(s *fattorino.Subscription, now time.Time) *fattorino.Event {

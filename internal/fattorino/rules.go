@@ -1,6 +1,9 @@
 package fattorino
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Jitter is the share by which a retry's wait is moved at random, so that
 // deliveries which failed together do not come back together.
@@ -82,6 +85,7 @@ func (s *Subscription) askSink(m Method, now time.Time) {
 	s.Handshake.Method = m
 	s.Handshake.Pending = true
 	s.Handshake.Round++
+	s.Handshake.AskedAt = now
 	s.UpdatedAt = now
 }
 
@@ -117,16 +121,20 @@ func (s *Subscription) retryHandshake(l HandshakeLimits, m Method, now time.Time
 }
 
 // SettleHandshake works the outcome of a challenge into the subscription;
-// failure nil means that the sink has proved itself.
-func SettleHandshake(l HandshakeLimits, s *Subscription, failure error, now time.Time) {
+// failure nil means that the sink has proved itself, and may be called at the
+// rate (attempts in a minute; 0 = as often as we like).
+func SettleHandshake(l HandshakeLimits, s *Subscription, rate int, failure error, now time.Time) {
 	s.UpdatedAt = now
 	s.Handshake.Pending = false
 	if failure == nil {
 		s.State = Active
-		s.Handshake = HandshakeState{Round: s.Handshake.Round}
+		s.Handshake = HandshakeState{Round: s.Handshake.Round, Rate: rate}
 		return
 	}
 	s.Handshake.Error = failure.Error()
+	if _, later := errors.AsType[AwaitCallback](failure); later {
+		return // neither passed nor failed
+	}
 	s.Handshake.Failed++
 	if s.Handshake.Failed >= l.Attempts {
 		s.State = VerificationLost

@@ -370,7 +370,7 @@ func TestSettleHandshake(t *testing.T) {
 				Pending: true, Round: 3, Failed: tt.failed, RetryAt: retryAt, Error: "of the last attempt",
 			}}
 			tt.want.UpdatedAt = noon
-			fattorino.SettleHandshake(limits, s, tt.failure, noon)
+			fattorino.SettleHandshake(limits, s, 0, tt.failure, noon)
 			if diff := cmp.Diff(&tt.want, s); diff != "" {
 				t.Errorf("subscription (-want +got):\n%s", diff)
 			}

@@ -117,11 +117,11 @@ func (h *house) Challenge(s *fattorino.Subscription, challenge string, _ time.Ti
 	}, nil
 }
 
-func (h *house) Passed(challenge string, a *fattorino.Answer) error {
+func (h *house) Passed(challenge string, a *fattorino.Answer) (int, error) {
 	if a.Status != http.StatusOK || string(a.Body) != challenge {
-		return errors.New("the sink did not answer with the challenge")
+		return 0, errors.New("the sink did not answer with the challenge")
 	}
-	return nil
+	return 0, nil
 }
 
 func (h *house) Welcome(s *fattorino.Subscription, now time.Time) *fattorino.Event {

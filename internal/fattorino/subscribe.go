@@ -111,7 +111,7 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 func (s *Service) enter(tx Tx, contract Contract, sub *Subscription, now time.Time) error {
 	proved := contract.Handshake(sub) == nil || (s.Exempt != nil && s.Exempt(sub.Sink))
 	if proved {
-		SettleHandshake(HandshakeLimits{}, sub, nil, now)
+		SettleHandshake(HandshakeLimits{}, sub, 0, nil, now)
 	}
 	if err := tx.PutSubscription(sub); err != nil || !proved {
 		return err
@@ -287,6 +287,38 @@ func (s *Service) VerifySubscription(ctx context.Context, caller *Token, company
 		return nil, err
 	}
 	return s.awaitHandshake(ctx, sub)
+}
+
+// callbackWithin is how long after a challenge a sink may still give its
+// consent by a request of its own.
+const callbackWithin = 10 * time.Minute
+
+// GrantByCallback takes the consent that a sink gives by a request of its own,
+// for the challenge of the round (CloudEvents HTTP Web Hooks 1.0.2, section
+// 4.2). Whoever calls has shown to know the secret of the round. Consent given
+// again changes nothing; Gone when it comes too late or for an earlier round.
+func (s *Service) GrantByCallback(ctx context.Context, id, round int64, rate int) error {
+	return s.Engine.Update(ctx, func(tx Tx) error {
+		found, err := tx.Subscription(id)
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		switch {
+		case found.State.Gone() || found.Handshake.Round != round:
+			return Errorf(Gone, "this consent is not waited for any more")
+		case found.State != Unverified:
+			return nil
+		case now.Sub(found.Handshake.AskedAt) > callbackWithin:
+			return Errorf(Gone, "this consent has come too late")
+		}
+		sub, rules := found.Clone(), s.contracts[found.Contract]
+		SettleHandshake(HandshakeLimits{}, sub, rate, nil, now)
+		if err := tx.PutSubscription(sub); err != nil {
+			return err
+		}
+		return PutWelcome(tx, rules, sub, now)
+	})
 }
 
 // SendTest sends an event to one subscription alone, as a test: it is in no

@@ -56,6 +56,8 @@ type HandshakeState struct {
 	Method  Method    // how the challenge now pending is carried
 	Pending bool      // a challenge has been asked for and has no outcome yet
 	Round   int64     // grows with each challenge, so that a late outcome of an earlier one is told apart
+	AskedAt time.Time // when the challenge of this round was asked for
+	Rate    int       // attempts in a minute that the sink has consented to; 0 = any number
 	Failed  int       // failed attempts for this sink
 	RetryAt time.Time // no retry may be asked for before; zero = now
 	Error   string    // why the last attempt failed; for the owner, free of secrets

@@ -158,32 +158,32 @@ func (c *Contract) Limits() fattorino.HandshakeLimits {
 // Passed holds the answer to the rule: status 200 exactly, and a body that is
 // a JSON object whose member "verification" is the challenge (A11). Other
 // members, and any content type, are as good.
-func (c *Contract) Passed(challenge string, a *fattorino.Answer) error {
+func (c *Contract) Passed(challenge string, a *fattorino.Answer) (rate int, err error) {
 	if a.Status == 0 {
-		return fmt.Errorf("the sink gave no answer (%s): %s", a.Failure, a.Detail)
+		return 0, fmt.Errorf("the sink gave no answer (%s): %s", a.Failure, a.Detail)
 	}
 	if a.Status != http.StatusOK {
-		return fmt.Errorf("the sink answered with status %d: 200 is needed", a.Status)
+		return 0, fmt.Errorf("the sink answered with status %d: 200 is needed", a.Status)
 	}
 	if a.Truncated || len(a.Body) > challengeBytes {
-		return errors.New("the sink's answer was too long, or broke off")
+		return 0, errors.New("the sink's answer was too long, or broke off")
 	}
 	var members map[string]json.RawMessage // a map, for struct fields match in any case
 	if err := json.Unmarshal(a.Body, &members); err != nil {
-		return errors.New(`the sink's answer is no JSON object: {"verification":"<challenge>"} is needed`)
+		return 0, errors.New(`the sink's answer is no JSON object: {"verification":"<challenge>"} is needed`)
 	}
 	raw, ok := members["verification"]
 	if !ok {
-		return errors.New(`the sink's answer has no member "verification"`)
+		return 0, errors.New(`the sink's answer has no member "verification"`)
 	}
 	var answered *string
 	if err := json.Unmarshal(raw, &answered); err != nil || answered == nil {
-		return errors.New(`the member "verification" of the sink's answer is no string`)
+		return 0, errors.New(`the member "verification" of the sink's answer is no string`)
 	}
 	if subtle.ConstantTimeCompare([]byte(*answered), []byte(challenge)) != 1 {
-		return errors.New(`the member "verification" of the sink's answer is not the challenge`)
+		return 0, errors.New(`the member "verification" of the sink's answer is not the challenge`)
 	}
-	return nil
+	return 0, nil
 }
 
 // Welcome gives the event that tells a newly verified subscription so. It has
