@@ -141,26 +141,30 @@ func PutWelcome(tx Tx, contract Contract, sub *Subscription, now time.Time) erro
 }
 
 // Subscriptions gives the caller's subscriptions to the company under the
-// contract; an admin sees those of every app.
+// contract, or under any where it is empty; an admin sees those of every app.
 func (s *Service) Subscriptions(ctx context.Context, caller *Token, company int64, contract string) ([]*Subscription, error) {
-	if _, err := s.owner(caller, company, contract); err != nil {
+	if err := s.mayHold(caller, company, contract); err != nil {
 		return nil, err
 	}
 	all, err := s.Store.Subscriptions(ctx, company, caller.App)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(sub *Subscription) bool { return sub.Contract != contract }), nil
+	return slices.DeleteFunc(all, func(sub *Subscription) bool { return contract != "" && sub.Contract != contract }), nil
 }
 
-// Subscription gives one subscription of the caller.
+// Subscription gives one subscription of the caller, under the contract or
+// under any where it is empty.
 func (s *Service) Subscription(ctx context.Context, caller *Token, company int64, contract string, id int64) (*Subscription, error) {
-	if _, err := s.owner(caller, company, contract); err != nil {
+	if err := s.mayHold(caller, company, contract); err != nil {
 		return nil, err
 	}
 	sub, err := s.Store.Subscription(ctx, id)
 	if err != nil {
 		return nil, hide("subscription", err)
+	}
+	if contract == "" {
+		contract = sub.Contract
 	}
 	return sub, visible(caller, company, contract, sub)
 }
@@ -357,10 +361,7 @@ func (s *Service) awaitHandshake(ctx context.Context, sub *Subscription) (*Subsc
 // owner checks that the caller may hold subscriptions to the company, and gives
 // the contract's rules.
 func (s *Service) owner(caller *Token, company int64, contract string) (Contract, error) {
-	if company <= 0 {
-		return nil, notACompany(company)
-	}
-	if err := need(caller, company, APIToken, AdminToken); err != nil {
+	if err := s.mayHold(caller, company, ""); err != nil {
 		return nil, err
 	}
 	rules, ok := s.contracts[contract]
@@ -368,6 +369,19 @@ func (s *Service) owner(caller *Token, company int64, contract string) (Contract
 		return nil, Errorf(NotFound, "there is no contract %q", contract)
 	}
 	return rules, nil
+}
+
+// mayHold checks that the caller may hold subscriptions to the company under
+// the contract; empty = any.
+func (s *Service) mayHold(caller *Token, company int64, contract string) error {
+	if contract != "" {
+		_, err := s.owner(caller, company, contract)
+		return err
+	}
+	if company <= 0 {
+		return notACompany(company)
+	}
+	return need(caller, company, APIToken, AdminToken)
 }
 
 // visible fails with NotFound for what the caller may not see: a subscription

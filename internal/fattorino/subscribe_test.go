@@ -345,7 +345,7 @@ func TestTheListShowsWhatIsThere(t *testing.T) {
 	f.subscribe(t, f.app, elsewhere)
 	vendor := wish(here, "com.vendor.parcels.sent")
 	vendor.Contract = "vendor"
-	f.subscribe(t, f.app, vendor)
+	foreign := f.subscribe(t, f.app, vendor)
 	gone := f.subscribe(t, f.app, wish(here, deleted))
 	if err := f.DeleteSubscription(context.Background(), f.app, 7, "house", gone.ID); err != nil {
 		t.Fatal(err)
@@ -367,6 +367,18 @@ func TestTheListShowsWhatIsThere(t *testing.T) {
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+
+	// Asked for without a contract, those of all are there, to list and to read.
+	every, err := f.Subscriptions(context.Background(), f.app, 7, "")
+	if err != nil || len(every) != 3 || every[2].ID != foreign.ID {
+		t.Errorf("under all contracts: %v, %v", every, err)
+	}
+	for caller, want := range map[*fattorino.Token]bool{f.app: true, f.admin: true, f.rival: false} {
+		sub, err := f.Subscription(context.Background(), caller, 7, "", foreign.ID)
+		if (err == nil) != want || (err == nil && sub.ID != foreign.ID) {
+			t.Errorf("read without a contract by %+v: %v, %v", caller, sub, err)
 		}
 	}
 }
