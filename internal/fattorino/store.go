@@ -107,6 +107,13 @@ type Tx interface {
 	// RetireKeys marks the keys of the name as replaced, all but the one with
 	// the kid.
 	RetireKeys(name, kid string, now time.Time) error
+	// Document reads a document as it stands in this transaction.
+	Document(kind string, company int64, id string) (*Document, error)
+	// PutDocument inserts the document, or replaces the one with its kind,
+	// company and id.
+	PutDocument(*Document) error
+	// DeleteDocument deletes a document; that there is none is no error.
+	DeleteDocument(kind string, company int64, id string) error
 	// Count adds one to the counter of the window and gives its new value; it
 	// forgets the counter's earlier windows.
 	Count(counter string, window time.Time) (int64, error)
@@ -141,6 +148,24 @@ type Reader interface {
 
 	// Keys gives the signing keys of the name, newest first.
 	Keys(ctx context.Context, name string) ([]*Key, error)
+
+	Document(ctx context.Context, kind string, company int64, id string) (*Document, error)
+	// Documents gives those of the kind and company with ids above after, by
+	// id: byte by byte, whatever the language.
+	Documents(ctx context.Context, kind string, company int64, after string, limit int) ([]*Document, error)
+	// DueDocuments gives those of the kind, of all companies, that have a due
+	// date, soonest first.
+	DueDocuments(ctx context.Context, kind string, limit int) ([]*Document, error)
+}
+
+// A Document is a record that a door keeps for itself, in a form that only the
+// door knows.
+type Document struct {
+	Kind    string // what it is and whose, as "defacto_invoice"
+	Company int64
+	ID      string    // unique in its kind and company
+	DueAt   time.Time // when there is something to do about it; zero = nothing
+	Body    []byte
 }
 
 // EventQuery asks for a company's events in the order of Seq.

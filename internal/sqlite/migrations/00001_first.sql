@@ -52,6 +52,16 @@ CREATE TABLE counters (
     count  INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE documents ( -- what a door keeps for itself
+    kind    TEXT    NOT NULL,
+    company INTEGER NOT NULL,
+    id      TEXT    NOT NULL,
+    due_at  INTEGER, -- null = nothing to do about it
+    body    BLOB    NOT NULL,
+    PRIMARY KEY (kind, company, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX documents_due ON documents (kind, due_at) WHERE due_at IS NOT NULL;
+
 CREATE TABLE subscriptions (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
     company        INTEGER NOT NULL,
@@ -150,6 +160,7 @@ DROP TABLE deliveries;
 DROP TABLE events;
 DROP TABLE lanes;
 DROP TABLE subscriptions;
+DROP TABLE documents;
 DROP TABLE counters;
 DROP TABLE keys;
 DROP TABLE tokens;
