@@ -142,7 +142,7 @@ func readMasterKeys(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("open master keys: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	// The open file is asked, not the path: it cannot be exchanged in between.
 	info, err := f.Stat()
 	if err != nil {
@@ -175,7 +175,7 @@ func makeMasterKeys(dir, path string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // one that stays does no harm
 	_, err = f.WriteString(masterKeysIntro + newMasterKey() + "\n")
 	if err == nil {
 		err = f.Sync()
