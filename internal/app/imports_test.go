@@ -29,7 +29,7 @@ func mayImport() map[string][]string {
 		"egress":      {"fattorino"},
 		"engine":      {"fattorino"},
 		"httpjson":    {"fattorino"},
-		"sign":        {},
+		"sign":        {"fattorino"},
 		"sqlite":      {"fattorino"},
 
 		// Suites that every implementation must pass.

@@ -103,16 +103,6 @@ func (k *ES256Key) JWK() []byte {
 		`","use":"sig","alg":"ES256","kid":"` + k.kid + `"}`)
 }
 
-// JWKS gives the public keys as a JWK set (RFC 7517, section 5), in the order
-// given.
-func JWKS(keys ...*ES256Key) []byte {
-	list := make([][]byte, len(keys))
-	for i, k := range keys {
-		list[i] = k.JWK()
-	}
-	return fmt.Appendf(nil, `{"keys":[%s]}`, bytes.Join(list, []byte(",")))
-}
-
 // Format prints the key's name and never the key.
 func (k *ES256Key) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, k.describe()) }
 

@@ -234,7 +234,7 @@ func TestJWKSetHasNoPrivateMember(t *testing.T) {
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Error(diff)
 	}
-	if got := string(sign.JWKS()); got != `{"keys":[]}` {
+	if got := string(sign.JWKS[sign.Published]()); got != `{"keys":[]}` {
 		t.Errorf("no keys give %s", got)
 	}
 }

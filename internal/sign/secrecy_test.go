@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,29 +74,55 @@ func TestPrintingShowsNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets := append(forms(masterKey), forms(scalar)...)
+	// What Reveal gives holds the bytes: after the prefix, in base64.
+	secret, signer := sign.NewHMACSecret(), sign.NewEd25519Key()
+	secretBytes, err := base64.StdEncoding.DecodeString(secret.Reveal()[len("whsec_"):])
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := base64.StdEncoding.DecodeString(signer.Reveal()[len("whsk_"):])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := secret.AppendSignature(nil, vectorID, vectorTime, nil); err != nil { // fills the pool
+		t.Fatal(err)
+	}
+	secrets := slices.Concat(forms(masterKey), forms(scalar), forms(secretBytes), forms(private[:32]))
 
 	// The checker itself must find a secret that is printed.
-	if !shows(printed(masterKey), secrets) || !shows(printed(struct{ D *big.Int }{new(big.Int).SetBytes(scalar)}), secrets) {
+	if !shows(printed(masterKey), secrets) || !shows(printed(secretBytes), secrets) || !shows(printed(private), secrets) || !shows(printed(struct{ D *big.Int }{new(big.Int).SetBytes(scalar)}), secrets) {
 		t.Fatal("the test cannot see a secret")
 	}
 	type holder struct {
 		Vault *sign.Vault
 		Key   *sign.ES256Key
 		Ring  *sign.Ring
+
+		Secret *sign.HMACSecret
+		Signer *sign.Ed25519Key
+		Keys   sign.WebhookKeys
 	}
 	type closed struct { // fmt cannot call the methods of unexported fields
 		vault sign.Vault
 		key   sign.ES256Key
 		keys  []*sign.ES256Key
+
+		secret  sign.HMACSecret
+		signer  sign.Ed25519Key
+		current sign.WebhookKeys
 	}
+	both := sign.WebhookKeys{secret, signer}
+	inClosed := closed{*vault, *key, ring.All(), *secret, *signer, both}
 	for name, v := range map[string]any{
 		"vault": vault, "copy of vault": *vault,
 		"key": key, "copy of key": *key,
 		"ring": ring, "keys": ring.All(),
-		"struct": holder{vault, key, ring}, "struct with closed fields": closed{*vault, *key, ring.All()},
-		"pointer to struct": &closed{*vault, *key, ring.All()},
-		"map":               map[string]any{"vault": vault, "key": key, "copy": *key},
+		"secret": secret, "copy of secret": *secret,
+		"signer": signer, "copy of signer": *signer, "public key": signer.Public(),
+		"webhook keys": both, "verifiers": []sign.WebhookVerifier{secret, signer.Public()},
+		"struct": holder{vault, key, ring, secret, signer, both}, "struct with closed fields": inClosed,
+		"pointer to struct": &inClosed,
+		"map":               map[string]any{"vault": vault, "key": key, "copy": *key, "secret": *secret, "signer": *signer},
 	} {
 		if out := printed(v); shows(out, secrets) {
 			t.Errorf("printing the %s shows a secret", name)
@@ -111,6 +138,13 @@ func TestPrintingTellsKeysApart(t *testing.T) {
 	}
 	v := openVault(t, "", masterKey("new", 2)+","+masterKey("old", 1))
 	if got, want := fmt.Sprintf("%+v", v), "Vault(current key new of 2)"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	signer := parseKey(t, vectorPrivate)
+	if got, want := fmt.Sprintf("%s", signer), "Ed25519Key("+signer.Public().KID()+")"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got, want := fmt.Sprintf("%v", signer.Public()), vectorPublic; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	var out bytes.Buffer
