@@ -118,6 +118,18 @@ func TestAnIDOrTimestampSentTwiceIsRefused(t *testing.T) {
 	}
 }
 
+func TestEachFaultHasItsOwnWords(t *testing.T) {
+	t.Parallel()
+	seen := map[string]sign.WebhookFault{}
+	for _, f := range []sign.WebhookFault{sign.FieldMissing, sign.FieldMalformed, sign.TooOld, sign.TooNew, sign.NoMatch} {
+		text := (&sign.WebhookError{Fault: f, Field: "webhook-id"}).Error()
+		if earlier, twice := seen[text]; twice {
+			t.Errorf("%s and %s are both told as %q", earlier, f, text)
+		}
+		seen[text] = f
+	}
+}
+
 func TestTheErrorNamesTheField(t *testing.T) {
 	t.Parallel()
 	secret := parseSecret(t, vectorSecret)
