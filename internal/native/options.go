@@ -1,0 +1,228 @@
+package native
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/sign"
+)
+
+// Bounds of what a subscriber may choose.
+const (
+	maxName        = 100  // characters
+	maxDescription = 1000 // characters
+	maxMetadata    = 32   // entries
+	maxMetaKey     = 64   // characters
+	maxMetaValue   = 512  // characters
+	maxFields      = 20
+	maxFieldName   = 100  // bytes
+	maxFieldValue  = 4096 // bytes
+	maxRate        = 1_000_000
+	maxConcurrency = 64
+	maxSchedule    = 20
+	minRetryWait   = time.Second
+	maxRetryWait   = 7 * 24 * time.Hour
+	minTimeout     = time.Second
+	maxTimeout     = time.Minute
+)
+
+// faults collects broken rules.
+type faults []fattorino.Fault
+
+func (f *faults) add(field, format string, args ...any) {
+	*f = append(*f, fattorino.Fault{Field: field, Msg: fmt.Sprintf(format, args...)})
+}
+
+// CheckOptions holds what a subscriber chose to the rules of the contract: its
+// format, its options and that there are secrets for its signature. It fails
+// with Invalid and a fault for each broken rule, whose field is the option as
+// the API names it; no fault quotes a secret.
+func (c *Contract) CheckOptions(n *fattorino.NewSubscription) error {
+	var f faults
+	if !slices.Contains([]fattorino.Format{"", fattorino.Binary, fattorino.Structured, fattorino.Standard}, n.Format) {
+		f.add("format", "the format %q is not one of binary, structured, standard", n.Format)
+	}
+	if !slices.Contains([]fattorino.Method{"", fattorino.ByHeader, fattorino.ByQuery}, n.Method) {
+		f.add("verification_method", "the method %q is not one of header, query", n.Method)
+	}
+	o := &n.Options
+	c.checkHandshake(&f, o.Handshake)
+	c.checkSignature(&f, n)
+	f.checkText(o)
+	f.checkPace(o)
+	if !o.EndsAt.IsZero() && !o.EndsAt.After(time.Now()) {
+		f.add("ends_at", "the subscription would have ended already")
+	}
+	fields, err := c.options.Keychain.OpenHeaders(o.Headers)
+	if err != nil {
+		return err
+	}
+	f.checkFields(fields, o.Signature)
+	if len(f) > 0 {
+		return &fattorino.Error{Kind: fattorino.Invalid, Msg: "the subscription cannot be as it was asked for", Faults: f}
+	}
+	return nil
+}
+
+func (c *Contract) checkHandshake(f *faults, chosen string) {
+	switch chosen {
+	case "", HandshakeChallenge:
+	case HandshakeOptions:
+		if c.options.Origin == "" {
+			f.add("handshake", "the handshake options is not offered here: the service does not know its own name")
+		}
+	case HandshakeNone:
+		if !c.options.AllowNoHandshake {
+			f.add("handshake", "the handshake none is not allowed here")
+		}
+	default:
+		f.add("handshake", "the handshake %q is not one of challenge, options, none", chosen)
+	}
+}
+
+// checkSignature also makes sure of a secret that can make the signature now.
+func (c *Contract) checkSignature(f *faults, n *fattorino.NewSubscription) {
+	now, chosen := time.Now(), n.Options.Signature
+	keys, err := c.options.Keychain.Signers(n.Secrets, now)
+	if err != nil {
+		f.add("secret", "the secret cannot be used")
+		return
+	}
+	switch chosen {
+	case "", SignatureNone:
+	case SignatureJWT:
+		if c.options.Signer == nil {
+			f.add("signature", "the signature jwt is not offered here")
+		}
+	case sign.SchemeV1, sign.SchemeV1a, sign.SchemeHTTPSig:
+		if len(keys) == 0 || !fits(keys[0], chosen) {
+			f.add("secret", "the signature %s needs a newest secret of its own kind", chosen)
+			return
+		}
+		trial := &fattorino.Request{Method: http.MethodPost, URL: n.Sink, Header: []fattorino.Header{
+			{Name: "Content-Type", Value: jsonType}, {Name: fieldID, Value: "msg_0"}, {Name: fieldTimestamp, Value: "0"},
+		}}
+		if chosen == sign.SchemeHTTPSig && signHTTP(trial, keys, now) != nil {
+			f.add("sink", "the signature httpsig cannot cover this URL: write it in ASCII")
+		}
+	default:
+		f.add("signature", "the signature %q is not one of v1, v1a, httpsig, jwt, none", chosen)
+	}
+}
+
+// fits tells whether the key signs with the scheme.
+func fits(key sign.WebhookKey, scheme string) bool {
+	_, hmac := key.(*sign.HMACSecret)
+	return hmac == (scheme == sign.SchemeV1)
+}
+
+func (f *faults) checkText(o *fattorino.Options) {
+	f.checkLength("name", o.Name, maxName)
+	f.checkLength("description", o.Description, maxDescription)
+	if len(o.Metadata) > maxMetadata {
+		f.add("metadata", "there are %d entries: %d are allowed", len(o.Metadata), maxMetadata)
+	}
+	for key, value := range o.Metadata {
+		if key == "" {
+			f.add("metadata", "an entry has an empty name")
+		}
+		f.checkLength("metadata", key, maxMetaKey)
+		f.checkLength("metadata", value, maxMetaValue)
+	}
+}
+
+func (f *faults) checkLength(field, text string, most int) {
+	if n := utf8.RuneCountInString(text); n > most {
+		f.add(field, "a text has %d characters: %d are allowed", n, most)
+	}
+	if !utf8.ValidString(text) {
+		f.add(field, "a text is not UTF-8")
+	}
+}
+
+func (f *faults) checkPace(o *fattorino.Options) {
+	if o.Rate < 0 || o.Rate > maxRate {
+		f.add("rate", "%d attempts in a minute are not within 1 to %d", o.Rate, maxRate)
+	}
+	if o.Concurrency < 0 || o.Concurrency > maxConcurrency {
+		f.add("concurrency", "%d attempts at a time are not within 1 to %d", o.Concurrency, maxConcurrency)
+	}
+	if o.Timeout != 0 && (o.Timeout < minTimeout || o.Timeout > maxTimeout) {
+		f.add("timeout", "%v is not within %v to %v", o.Timeout, minTimeout, maxTimeout)
+	}
+	if len(o.Schedule) > maxSchedule {
+		f.add("schedule", "there are %d waits: %d are allowed", len(o.Schedule), maxSchedule)
+	}
+	for i, wait := range o.Schedule {
+		if wait < minRetryWait || wait > maxRetryWait {
+			f.add(fmt.Sprintf("schedule.%d", i), "%v is not within %v to %v", wait, minRetryWait, maxRetryWait)
+		}
+	}
+}
+
+// checkFields checks the header fields that a subscriber wants to be sent.
+func (f *faults) checkFields(fields []fattorino.Header, signature string) {
+	if len(fields) > maxFields {
+		f.add("headers", "there are %d fields: %d are allowed", len(fields), maxFields)
+	}
+	seen := map[string]bool{}
+	for i, field := range fields {
+		name, at := strings.ToLower(field.Name), fmt.Sprintf("headers.%d", i)
+		switch {
+		case !isToken(field.Name): // and not quoted: it may be a value in the wrong place
+			f.add(at, "the name cannot be that of a header field")
+		case seen[name]:
+			f.add(at, "the field %s is there twice", field.Name)
+		case reserved(name) || (name == "authorization" && signature == SignatureJWT):
+			f.add(at, "the field %s is not for subscribers to set", field.Name)
+		case !isFieldValue(field.Value):
+			f.add(at, "the value of the field %s is longer than %d bytes, or holds what cannot stand in a header", field.Name, maxFieldValue)
+		}
+		seen[name] = true
+	}
+}
+
+// isToken tells whether s can be the name of a header field (RFC 9110, section
+// 5.6.2).
+func isToken(s string) bool {
+	const marks = "!#$%&'*+-.^_`|~"
+	for i := range len(s) {
+		c := s[i]
+		alphanumeric := '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+		if !alphanumeric && !strings.Contains(marks, string(c)) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxFieldName
+}
+
+// isFieldValue tells whether s is ASCII that can be the value of a header field
+// (RFC 9110, section 5.5), and would come out of it as it went in.
+func isFieldValue(s string) bool {
+	if len(s) > maxFieldValue || strings.Trim(s, " \t") != s {
+		return false
+	}
+	return printable(strings.ReplaceAll(s, "\t", " "))
+}
+
+// reserved tells whether a field, its name in lower case, is set by Fattorino
+// or belongs to the connection.
+func reserved(name string) bool {
+	switch name {
+	case "host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect",
+		"user-agent", "accept-encoding", "traceparent", "tracestate",
+		"idempotency-key": // net/http sends a POST with it again by itself
+		return true
+	}
+	for _, prefix := range []string{"content-", "webhook-", "ce-", "signature", "proxy-"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}

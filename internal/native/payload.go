@@ -1,0 +1,175 @@
+package native
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/binary"
+	"maps"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/cloudevents"
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// The header fields of Standard Webhooks 1.0.0, and the one by which a sink
+// under abuse protection knows who calls (AP-2, WH-4).
+const (
+	fieldID            = "webhook-id"
+	fieldTimestamp     = "webhook-timestamp"
+	fieldSignature     = "webhook-signature"
+	fieldRequestOrigin = "WebHook-Request-Origin"
+)
+
+const jsonType = "application/json"
+
+// Notification builds the POST that tells the subscription of the event: in its
+// format, whole or thin, with its header fields and signatures.
+//
+// The attributes of CloudEvents are the producer's own, but for the type, which
+// is the event's name under this contract. Added are the extensions sequence
+// (the event's seq in 19 digits, so that text sorts like numbers; absent where
+// it has none), partitionkey (its entity, as invoice/42) and companyid. A
+// producer's own partitionkey or companyid stays as it is; its sequence gives
+// way, for it is by ours that a subscriber finds what it missed.
+//
+// The webhook-id is the same on every attempt, and another for each
+// subscription and event (SW-2).
+func (c *Contract) Notification(s *fattorino.Subscription, e *fattorino.Event, now time.Time) (*fattorino.Request, error) {
+	shown := c.shown(s, e)
+	header := make([]fattorino.Header, 0, 24)
+	header = append(
+		header,
+		fattorino.Header{Name: "User-Agent", Value: c.options.UserAgent},
+		fattorino.Header{Name: fieldID, Value: messageID(s.ID, e)},
+		fattorino.Header{Name: fieldTimestamp, Value: strconv.FormatInt(now.Unix(), 10)},
+	)
+	if chosenHandshake(s) == HandshakeOptions && c.options.Origin != "" {
+		header = append(header, fattorino.Header{Name: fieldRequestOrigin, Value: c.options.Origin})
+	}
+	header, body := appendMessage(header, s.Format, shown)
+	custom, err := c.options.Keychain.OpenHeaders(s.Options.Headers)
+	if err != nil {
+		return nil, err
+	}
+	r := &fattorino.Request{Method: http.MethodPost, URL: s.Sink, Header: append(header, custom...), Body: body}
+	return r, c.sign(r, s, now)
+}
+
+// shown gives the event as the subscription is told of it. The event itself is
+// shared with other deliveries and stays as it is.
+func (c *Contract) shown(s *fattorino.Subscription, e *fattorino.Event) *fattorino.Event {
+	shown := *e
+	shown.Type, _ = c.catalog.TypeOf(e)
+	if s.Options.Thin {
+		shown.Data, shown.Form = c.thin(e), fattorino.JSONData
+		shown.DataContentType, shown.DataSchema = jsonType, "" // the schema is that of the state
+	}
+	if s.Format == fattorino.Standard {
+		return &shown // extensions are not told
+	}
+	extensions := make(map[string]any, len(e.Extensions)+3)
+	extensions["companyid"] = strconv.FormatInt(e.Company, 10)
+	if key := e.Entity.String(); key != "" {
+		extensions["partitionkey"] = key
+	}
+	maps.Copy(extensions, e.Extensions)
+	if !e.Private() {
+		extensions["sequence"] = sequence(e.Seq)
+	}
+	shown.Extensions = extensions
+	return &shown
+}
+
+// sequence gives the seq in as many digits as the largest has.
+func sequence(seq int64) string {
+	const zeros = "0000000000000000000"
+	digits := strconv.FormatInt(seq, 10)
+	return zeros[:len(zeros)-len(digits)] + digits
+}
+
+// thin gives the data of a thin notification: ids and entity of the event, and
+// the URL that gives the whole of it. A private event is in no list, and has no
+// URL.
+func (c *Contract) thin(e *fattorino.Event) []byte {
+	data := append(make([]byte, 0, 192), `{"ids":[`...)
+	for i, id := range e.Entity.IDs {
+		if i > 0 {
+			data = append(data, ',')
+		}
+		data = cloudevents.AppendJSONString(data, id)
+	}
+	data = append(data, ']')
+	if entity := e.Entity.String(); entity != "" {
+		data = cloudevents.AppendJSONString(append(data, `,"entity":`...), entity)
+	}
+	if !e.Private() {
+		url := append(make([]byte, 0, 128), c.options.BaseURL...)
+		url = strconv.AppendInt(append(url, "/v1/companies/"...), e.Company, 10)
+		url = strconv.AppendInt(append(url, "/events?after="...), e.Seq-1, 10)
+		data = cloudevents.AppendJSONString(append(data, `,"url":`...), append(url, "&limit=1"...))
+	}
+	return append(data, '}')
+}
+
+// appendMessage appends the header fields that belong to the format, and gives
+// the body. A notification always has a body and says what it is (WH-3): an
+// event that has none, or does not say, is told in structured mode.
+func appendMessage(header []fattorino.Header, f fattorino.Format, e *fattorino.Event) ([]fattorino.Header, []byte) {
+	switch f {
+	case fattorino.Standard:
+		return append(header, fattorino.Header{Name: "Content-Type", Value: jsonType}), standardBody(e)
+	case fattorino.Structured:
+	default:
+		if len(e.Data) > 0 && (e.DataContentType != "" || e.Form == fattorino.JSONData) {
+			fields, body := cloudevents.WriteBinary(e)
+			return append(header, fields...), body
+		}
+	}
+	body := cloudevents.AppendStructured(make([]byte, 0, 512+len(e.Data)), e)
+	return append(header, fattorino.Header{Name: "Content-Type", Value: cloudevents.StructuredType}), body
+}
+
+// standardBody gives the body that Standard Webhooks 1.0.0 recommends: type,
+// timestamp and data. The timestamp is when it happened, or, where the producer
+// did not say, when it was accepted. JSON data stands as it was published, text
+// as a string, bytes as a string in base64, and null where there is none.
+func standardBody(e *fattorino.Event) []byte {
+	happened := e.Time
+	if happened.IsZero() {
+		happened = e.Accepted
+	}
+	body := append(make([]byte, 0, 128+len(e.Data)), `{"type":`...)
+	body = cloudevents.AppendJSONString(body, e.Type)
+	body = happened.AppendFormat(append(body, `,"timestamp":"`...), time.RFC3339Nano)
+	body = append(body, `","data":`...)
+	switch e.Form {
+	case fattorino.JSONData:
+		body = append(body, e.Data...)
+	case fattorino.TextData:
+		body = cloudevents.AppendJSONString(body, e.Data)
+	case fattorino.BinaryData:
+		body = append(base64.StdEncoding.AppendEncode(append(body, '"'), e.Data), '"')
+	case fattorino.NoData:
+		body = append(body, "null"...)
+	}
+	return append(body, '}')
+}
+
+// messageID gives the webhook-id. An event is known by company, source and id,
+// and a private one is never taken for the one that it is a copy of; they are
+// hashed, since they are the producer's choice and the id must not be (SW-4).
+func messageID(subscription int64, e *fattorino.Event) string {
+	var scratch [256]byte
+	text := binary.BigEndian.AppendUint64(scratch[:0], uint64(e.Company))
+	text = binary.BigEndian.AppendUint64(text, uint64(e.Seq))
+	text = binary.BigEndian.AppendUint64(text, uint64(len(e.Source)))
+	text = append(append(text, e.Source...), e.ID...)
+	sum := sha256.Sum256(text)
+
+	id := strconv.AppendInt(append(make([]byte, 0, 64), "msg_"...), subscription, 10)
+	encoding := base32.HexEncoding.WithPadding(base32.NoPadding)
+	return string(encoding.AppendEncode(append(id, '_'), sum[:16]))
+}
