@@ -29,13 +29,9 @@ const challengeField = "webhook-challenge"
 // challengeBytes is the most that is looked at of the answer to a challenge.
 const challengeBytes = 64 << 10
 
-// CallbackPath is where a sink gives its consent later: below the base URL, and
-// followed by the subscription's number, a slash and the round. The query
-// parameter [CallbackKey] holds the key that [Contract.CallbackKeyValid] knows.
-const CallbackPath = "/v1/callbacks/"
-
-// CallbackKey is the query parameter of a callback that holds its key.
-const CallbackKey = "key"
+// callbackPath is where a sink gives its consent later, below the base URL:
+// the subscription's number, the round and the key follow.
+const callbackPath = "/v1/handshakes/"
 
 func chosenHandshake(s *fattorino.Subscription) string {
 	if s.Options.Handshake == "" {
@@ -181,7 +177,7 @@ func (c *Contract) callback(subscription, round int64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s%s%d/%d?%s=%s", c.options.BaseURL, CallbackPath, subscription, round, CallbackKey, key), nil
+	return fmt.Sprintf("%s%s%d/%d/%s", c.options.BaseURL, callbackPath, subscription, round, key), nil
 }
 
 // CallbackKeyValid tells whether a callback's key is one that the sink of this
@@ -220,28 +216,23 @@ func (h *consent) Passed(_ string, a *fattorino.Answer) (rate int, err error) {
 	if len(rates) > 1 {
 		return 0, errors.New("the sink's answer has several fields WebHook-Allowed-Rate")
 	}
-	if len(rates) == 0 {
+	if len(rates) == 0 { // as of a callback without it (AP-7)
 		return h.rate, nil
 	}
-	return AllowedRate(rates[0], h.rate)
+	return allowedRate(rates[0])
 }
 
-// AllowedRate reads the value of WebHook-Allowed-Rate, in an answer or a
-// callback: a whole number of attempts in a minute, from 1 to 999,999,999, or
-// "*" for any number (AP-9), which gives 0. Empty stands for the rate that was
-// asked for (AP-7). Any other value is an error and no consent: what was meant
-// by it cannot be known.
-func AllowedRate(value string, asked int) (rate int, err error) {
-	switch value {
-	case "":
-		return asked, nil
-	case "*":
+// allowedRate reads the value of WebHook-Allowed-Rate: a whole number of
+// attempts in a minute, from 1 to 999,999,999, or "*" for any number (AP-9),
+// which gives 0. Any other value is no consent: what was meant by it cannot be
+// known.
+func allowedRate(value string) (rate int, err error) {
+	if value == "*" {
 		return 0, nil
 	}
-	digits := strings.Trim(value, "0123456789") == ""
 	rate, err = strconv.Atoi(value)
-	if err != nil || !digits || rate < 1 || len(value) > len("999999999") {
-		return 0, errors.New(`WebHook-Allowed-Rate is neither a whole number of attempts in a minute nor "*"`)
+	if err != nil || strconv.Itoa(rate) != value || rate < 1 || rate > 999_999_999 {
+		return 0, errors.New(`the sink's WebHook-Allowed-Rate is neither a whole number of attempts in a minute nor "*"`)
 	}
 	return rate, nil
 }

@@ -39,9 +39,9 @@ func (f *faults) add(field, format string, args ...any) {
 }
 
 // CheckOptions holds what a subscriber chose to the rules of the contract: its
-// format, its options and that there are secrets for its signature. It fails
-// with Invalid and a fault for each broken rule, whose field is the option as
-// the API names it; no fault quotes a secret.
+// format, its options, and its secrets where it brings any. It fails with
+// Invalid and a fault for each broken rule, whose field is the option as the
+// API names it; no fault quotes a secret.
 func (c *Contract) CheckOptions(n *fattorino.NewSubscription) error {
 	var f faults
 	if !slices.Contains([]fattorino.Format{"", fattorino.Binary, fattorino.Structured, fattorino.Standard}, n.Format) {
@@ -85,7 +85,8 @@ func (c *Contract) checkHandshake(f *faults, chosen string) {
 	}
 }
 
-// checkSignature also makes sure of a secret that can make the signature now.
+// checkSignature makes sure that the signature is offered and can be made: with
+// the newest of the secrets where there are any, and over the sink.
 func (c *Contract) checkSignature(f *faults, n *fattorino.NewSubscription) {
 	now, chosen := time.Now(), n.Options.Signature
 	keys, err := c.options.Keychain.Signers(n.Secrets, now)
@@ -100,19 +101,23 @@ func (c *Contract) checkSignature(f *faults, n *fattorino.NewSubscription) {
 			f.add("signature", "the signature jwt is not offered here")
 		}
 	case sign.SchemeV1, sign.SchemeV1a, sign.SchemeHTTPSig:
-		if len(keys) == 0 || !fits(keys[0], chosen) {
-			f.add("secret", "the signature %s needs a newest secret of its own kind", chosen)
-			return
+		if len(keys) > 0 && !fits(keys[0], chosen) {
+			f.add("secret", "the secret is of another kind than the signature %s needs", chosen)
 		}
-		trial := &fattorino.Request{Method: http.MethodPost, URL: n.Sink, Header: []fattorino.Header{
-			{Name: "Content-Type", Value: jsonType}, {Name: fieldID, Value: "msg_0"}, {Name: fieldTimestamp, Value: "0"},
-		}}
-		if chosen == sign.SchemeHTTPSig && signHTTP(trial, keys, now) != nil {
+		if chosen == sign.SchemeHTTPSig && !signable(n.Sink, now) {
 			f.add("sink", "the signature httpsig cannot cover this URL: write it in ASCII")
 		}
 	default:
 		f.add("signature", "the signature %q is not one of v1, v1a, httpsig, jwt, none", chosen)
 	}
+}
+
+// signable tries whether HTTP Message Signatures can cover the sink.
+func signable(sink string, now time.Time) bool {
+	trial := &fattorino.Request{Method: http.MethodPost, URL: sink, Header: []fattorino.Header{
+		{Name: "Content-Type", Value: jsonType}, {Name: fieldID, Value: "msg_0"}, {Name: fieldTimestamp, Value: "0"},
+	}}
+	return signHTTP(trial, sign.WebhookKeys{sign.NewEd25519Key()}, now) == nil
 }
 
 // fits tells whether the key signs with the scheme.
@@ -171,17 +176,17 @@ func (f *faults) checkFields(fields []fattorino.Header, signature string) {
 		f.add("headers", "there are %d fields: %d are allowed", len(fields), maxFields)
 	}
 	seen := map[string]bool{}
-	for i, field := range fields {
-		name, at := strings.ToLower(field.Name), fmt.Sprintf("headers.%d", i)
+	for _, field := range fields {
+		name := strings.ToLower(field.Name)
 		switch {
 		case !isToken(field.Name): // and not quoted: it may be a value in the wrong place
-			f.add(at, "the name cannot be that of a header field")
+			f.add("headers", "a name cannot be that of a header field")
 		case seen[name]:
-			f.add(at, "the field %s is there twice", field.Name)
+			f.add("headers", "the field %s is there twice", field.Name)
 		case reserved(name) || (name == "authorization" && signature == SignatureJWT):
-			f.add(at, "the field %s is not for subscribers to set", field.Name)
+			f.add("headers", "the field %s is not for subscribers to set", field.Name)
 		case !isFieldValue(field.Value):
-			f.add(at, "the value of the field %s is longer than %d bytes, or holds what cannot stand in a header", field.Name, maxFieldValue)
+			f.add("headers", "the value of the field %s is longer than %d bytes, or holds what cannot stand in a header", field.Name, maxFieldValue)
 		}
 		seen[name] = true
 	}
