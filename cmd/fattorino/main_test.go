@@ -23,9 +23,20 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"server": startServer},
+		Setup: func(e *testscript.Env) error {
+			e.Setenv(raceVariable, raceOptions)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"server": startServer},
 	})
 }
+
+// A program built with the race detector waits for a second before it ends, to
+// catch races on its way out, unless it is told not to.
+const (
+	raceVariable = "GORACE"
+	raceOptions  = "atexit_sleep_ms=0"
+)
 
 // scriptAdminToken is the operator's in the scripts that have a server.
 const scriptAdminToken = "admin-token-of-the-scripts"

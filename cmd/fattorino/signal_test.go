@@ -29,7 +29,7 @@ func startProcess(t *testing.T, data string, env ...string) *process {
 	t.Helper()
 	p := &process{ended: make(chan error, 1)}
 	p.cmd = exec.CommandContext(t.Context(), "fattorino", "serve", "--dev", "--data", data, "--listen", "127.0.0.1:0")
-	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Env = append(append(os.Environ(), raceVariable+"="+raceOptions), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

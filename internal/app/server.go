@@ -30,8 +30,16 @@ func (a *App) serve() {
 	}
 }
 
-// finishRequests takes no more requests and waits for those under way.
-func (a *App) finishRequests(ctx context.Context) error { return a.server.Shutdown(ctx) }
+// finishRequests takes no more requests and waits for those under way; what
+// does not end in time, as an upload that has stopped, is cut off.
+func (a *App) finishRequests(ctx context.Context) error {
+	err := a.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		a.log.Warn("requests that did not end in time were cut off")
+		return a.server.Close()
+	}
+	return err
+}
 
 // closeServer cuts off what is left: nothing, where requests could be
 // finished. The listener is closed as well if it never served.
