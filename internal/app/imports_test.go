@@ -17,7 +17,7 @@ const module = "github.com/fattorino-dev/fattorino/"
 // that is not here fails the test, so that a new package, or a new dependency
 // of one on another, is a decision and not an accident.
 func mayImport() map[string][]string {
-	doors := []string{"api", "fic"}
+	doors := []string{"api", "defacto", "fic"}
 	stores := []string{"sqlite"}
 	return map[string][]string{
 		// The middle imports the standard library only.
@@ -28,6 +28,7 @@ func mayImport() map[string][]string {
 		"cloudevents": {"fattorino"},
 		"egress":      {"fattorino"},
 		"engine":      {"fattorino"},
+		"filter":      {"fattorino"},
 		"httpjson":    {"fattorino"},
 		"sign":        {"fattorino"},
 		"sqlite":      {"fattorino"},
@@ -37,12 +38,17 @@ func mayImport() map[string][]string {
 		"storetest":         {"fattorino"},
 
 		// Doors know how to speak, and not what keeps or sends; nor each other.
-		"api": {"auth", "cloudevents", "fattorino", "httpjson"},
-		"fic": {"auth", "fattorino", "httpjson"},
+		"api":     {"auth", "cloudevents", "fattorino", "httpjson"},
+		"defacto": {"auth", "fattorino", "httpjson"},
+		"fic":     {"auth", "fattorino", "httpjson"},
+
+		// The native contract has its door in api, and is a package of its own for
+		// what it builds and signs.
+		"native": {"cloudevents", "fattorino", "sign"},
 
 		// app joins them all.
 		"app": slices.Concat(doors, stores, []string{
-			"auth", "cloudevents", "egress", "engine", "fattorino", "httpjson", "sign",
+			"auth", "cloudevents", "egress", "engine", "fattorino", "filter", "httpjson", "native", "sign",
 		}),
 		// The program starts app, and is a client of the API besides.
 		"cmd/fattorino": {"api", "app", "cloudevents", "fattorino"},
