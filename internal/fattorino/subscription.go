@@ -106,12 +106,13 @@ func (s State) Gone() bool { return s != Unverified && s != Active && s != Disab
 func (s State) Hears() bool { return s == Active || s == Disabled }
 
 // replaceSecret makes a secret the newest. The others go on signing beside it
-// for the overlap, and those whose time is over are forgotten.
+// for the overlap at most, and those whose time is over are forgotten: without
+// an overlap, all of them.
 func (s *Subscription) replaceSecret(newest Secret, now time.Time, overlap time.Duration) {
 	kept := []Secret{newest}
 	for _, old := range s.Secrets {
-		if old.EndsAt.IsZero() {
-			old.EndsAt = now.Add(overlap)
+		if end := now.Add(overlap); old.EndsAt.IsZero() || end.Before(old.EndsAt) {
+			old.EndsAt = end
 		}
 		if now.Before(old.EndsAt) {
 			kept = append(kept, old)
