@@ -2,6 +2,7 @@ package fattorino_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,6 +52,54 @@ func TestExplode(t *testing.T) {
 	} {
 		if diff := cmp.Diff(tt.want, c.Explode(tt.name)); diff != "" {
 			t.Errorf("Explode(%q) (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+func TestAnOpenCatalogTakesAnyTypeAndWildcards(t *testing.T) {
+	t.Parallel()
+	c := newOpen(t).Catalog()
+	long := strings.Repeat("a", 200)
+	for name, want := range map[string]bool{
+		paid:                    true,
+		"org.example.order.new": true,
+		"Order Shipped":         false, // no white space
+		"*":                     true,
+		"invoice.*":             true,
+		"org.example.*":         true,
+		"invoice*":              false, // a star stands after a dot, or alone,
+		"*.paid":                false, // and at the end
+		"invoice.*.paid":        false,
+		"invoice.**":            false,
+		"**":                    false,
+		"":                      false,
+		"a\tb":                  false,
+		"a\x00b":                false,
+		"a\x7fb":                false,
+		"fattura.è.pagata":      true,
+		long:                    true,
+		long + "a":              false,
+		long[:198] + ".*":       true,
+		long[:199] + ".*":       false,
+	} {
+		got := c.Explode(name)
+		if want != slices.Equal(got, []string{name}) || (!want && len(got) > 0) {
+			t.Errorf("Explode(%.40q) = %.40q, want it taken: %t", name, got, want)
+		}
+	}
+}
+
+func TestAnOpenCatalogTellsOfAnythingUnderItsOwnName(t *testing.T) {
+	t.Parallel()
+	c := newOpen(t).Catalog()
+	for _, tt := range []struct{ typ, common, want string }{
+		{paid, paid, paid},
+		{"com.vendor.docs.update", paid, paid}, // linked to a type that it has
+		{"com.vendor.docs.create", created, "com.vendor.docs.create"},
+		{"org.example.order.new", "", "org.example.order.new"},
+	} {
+		if got, ok := c.TypeOf(&fattorino.Event{Type: tt.typ, Common: tt.common}); !ok || got != tt.want {
+			t.Errorf("TypeOf(%s) = %q, %t; want %q", tt.typ, got, ok, tt.want)
 		}
 	}
 }

@@ -182,6 +182,11 @@ func TestFieldsAreHashedApart(t *testing.T) {
 			fattorino.Event{Extensions: map[string]any{"ab": "c"}},
 		},
 		{
+			"one value under two names",
+			fattorino.Event{Extensions: map[string]any{"a": "x"}},
+			fattorino.Event{Extensions: map[string]any{"b": "x"}},
+		},
+		{
 			"two extensions and one",
 			fattorino.Event{Extensions: map[string]any{"a": "b", "c": "d"}},
 			fattorino.Event{Extensions: map[string]any{"a": "bcd"}},

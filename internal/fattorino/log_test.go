@@ -256,6 +256,9 @@ func TestWhatCannotBeSentAgain(t *testing.T) {
 			t.Errorf("what may be attempted once more: %v", err)
 		}
 		synctest.Wait()
+		f.publish(t, happened("e3", paid))
+		synctest.Wait()
+		settled = f.deliveries(t)[2].ID
 
 		f.sinks.nowProve(wrongly)
 		to := there

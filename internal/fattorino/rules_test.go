@@ -202,6 +202,35 @@ func TestARetryIsMovedByTheJitterDrawn(t *testing.T) {
 	}
 }
 
+func TestASinkMayAskToBeLeftAloneForLonger(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		asked string
+		shift float64
+		want  time.Duration
+	}{
+		{"60", 0, time.Minute},
+		{"60", 1, time.Minute}, // what is asked for is not moved
+		{"60", -1, time.Minute},
+		{"24", 0, 25 * time.Second}, // less than the schedule has anyway
+		{"25", -1, 25 * time.Second},
+	} {
+		d := &fattorino.Delivery{Event: event(false), Tries: 1}
+		a := &fattorino.Answer{Status: 503, Header: []fattorino.Header{{Name: "Retry-After", Value: tt.asked}}}
+		fattorino.Settle(newHouse(t), &fattorino.Subscription{State: fattorino.Active}, d, a, noon, tt.shift)
+		if wait := d.DueAt.Sub(noon); wait != tt.want {
+			t.Errorf("asked for %s s with a shift of %v: due after %v, want %v", tt.asked, tt.shift, wait, tt.want)
+		}
+	}
+	// It does not get more attempts by asking.
+	d := &fattorino.Delivery{Event: event(false), Tries: 3}
+	a := &fattorino.Answer{Status: 503, Header: []fattorino.Header{{Name: "Retry-After", Value: "60"}}}
+	fattorino.Settle(newHouse(t), &fattorino.Subscription{State: fattorino.Active}, d, a, noon, 0)
+	if d.State != fattorino.Discarded || !d.DueAt.IsZero() {
+		t.Errorf("after the last try: %s, due %v; want it discarded", d.State, d.DueAt)
+	}
+}
+
 func TestDiscardLeavesNothingDue(t *testing.T) {
 	t.Parallel()
 	d := &fattorino.Delivery{DueAt: noon}
@@ -343,34 +372,43 @@ func TestSettleHandshake(t *testing.T) {
 	tests := []struct {
 		name    string
 		failed  int // before this one
+		rate    int
 		failure error
 		want    fattorino.Subscription
 	}{
 		{
 			name: "A5: a first challenge that fails counts, and leaves four", failed: 0, failure: refused,
-			want: fattorino.Subscription{State: fattorino.Unverified, Handshake: fattorino.HandshakeState{Round: 3, Failed: 1, RetryAt: retryAt, Error: "the sink answered 404"}},
+			want: fattorino.Subscription{State: fattorino.Unverified, Handshake: fattorino.HandshakeState{Round: 3, Failed: 1, AskedAt: noon, RetryAt: retryAt, Error: "the sink answered 404"}},
 		},
 		{
 			name: "A5: after the fourth there is one more", failed: 3, failure: refused,
-			want: fattorino.Subscription{State: fattorino.Unverified, Handshake: fattorino.HandshakeState{Round: 3, Failed: 4, RetryAt: retryAt, Error: "the sink answered 404"}},
+			want: fattorino.Subscription{State: fattorino.Unverified, Handshake: fattorino.HandshakeState{Round: 3, Failed: 4, AskedAt: noon, RetryAt: retryAt, Error: "the sink answered 404"}},
 		},
 		{
 			name: "A5: with the fifth it is lost", failed: 4, failure: refused,
-			want: fattorino.Subscription{State: fattorino.VerificationLost, Handshake: fattorino.HandshakeState{Round: 3, Failed: 5, RetryAt: retryAt, Error: "the sink answered 404"}},
+			want: fattorino.Subscription{State: fattorino.VerificationLost, Handshake: fattorino.HandshakeState{Round: 3, Failed: 5, AskedAt: noon, RetryAt: retryAt, Error: "the sink answered 404"}},
 		},
 		{
 			name: "a sink that proves itself starts with a clean record", failed: 4, failure: nil,
 			want: fattorino.Subscription{State: fattorino.Active, Handshake: fattorino.HandshakeState{Round: 3}},
+		},
+		{
+			name: "the rate that it consents to is kept", rate: 120, failure: nil,
+			want: fattorino.Subscription{State: fattorino.Active, Handshake: fattorino.HandshakeState{Round: 3, Rate: 120}},
+		},
+		{
+			name: "one that will call back has neither passed nor failed", failed: 4, failure: fattorino.AwaitCallback{},
+			want: fattorino.Subscription{State: fattorino.Unverified, Handshake: fattorino.HandshakeState{Round: 3, Failed: 4, AskedAt: noon, RetryAt: retryAt, Error: "the sink has not called back yet"}},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := &fattorino.Subscription{State: fattorino.Unverified, Handshake: fattorino.HandshakeState{
-				Pending: true, Round: 3, Failed: tt.failed, RetryAt: retryAt, Error: "of the last attempt",
+				Pending: true, Round: 3, AskedAt: noon, Failed: tt.failed, RetryAt: retryAt, Error: "of the last attempt",
 			}}
 			tt.want.UpdatedAt = noon
-			fattorino.SettleHandshake(limits, s, 0, tt.failure, noon)
+			fattorino.SettleHandshake(limits, s, tt.rate, tt.failure, noon)
 			if diff := cmp.Diff(&tt.want, s); diff != "" {
 				t.Errorf("subscription (-want +got):\n%s", diff)
 			}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -23,10 +24,13 @@ const day = 24 * time.Hour
 // house is a small contract with rules like those of the real ones, so that
 // the middle is tested without knowing any of them: 200 delivers, 410 ends,
 // 5xx and silence are retried after 5, 25 and 125 seconds, anything else is
-// refused. It proves a sink by having it answer with the challenge.
+// refused. A sink may ask to be left alone for some seconds. It proves itself by
+// answering with the challenge, and may say how often it wants to be called; one
+// that answers 202 will call back.
 type house struct {
-	name    string
-	catalog *fattorino.Catalog
+	name     string
+	catalog  *fattorino.Catalog
+	trusting bool // it takes every sink at its word
 }
 
 const (
@@ -59,6 +63,15 @@ func newVendor(tb testing.TB) *house {
 	}, nil)
 }
 
+// newOpen makes the contract "open": any type will do, several subscriptions may
+// hold the same, and no sink needs to prove itself.
+func newOpen(tb testing.TB) *house {
+	tb.Helper()
+	h := newContract(tb, "open", []fattorino.EventType{{Name: paid, Common: []string{paid}}}, nil)
+	h.catalog.Open, h.catalog.Shared, h.trusting = true, true, true
+	return h
+}
+
 func newContract(tb testing.TB, name string, types []fattorino.EventType, groups []fattorino.Group) *house {
 	tb.Helper()
 	c, err := fattorino.NewCatalog(name, types, groups)
@@ -68,12 +81,31 @@ func newContract(tb testing.TB, name string, types []fattorino.EventType, groups
 	return &house{name: name, catalog: c}
 }
 
-func (h *house) Name() string                                          { return h.name }
-func (h *house) Catalog() *fattorino.Catalog                           { return h.catalog }
-func (h *house) Expiry() time.Duration                                 { return 10 * day }
-func (h *house) Handshake(*fattorino.Subscription) fattorino.Handshake { return h }
+func (h *house) Name() string                { return h.name }
+func (h *house) Catalog() *fattorino.Catalog { return h.catalog }
+func (h *house) Expiry() time.Duration       { return 10 * day }
 
-func (h *house) Wait(*fattorino.Answer, time.Time) time.Duration { return 0 }
+func (h *house) Handshake(*fattorino.Subscription) fattorino.Handshake {
+	if h.trusting {
+		return nil
+	}
+	return h
+}
+
+func (h *house) Wait(a *fattorino.Answer, _ time.Time) time.Duration {
+	return time.Duration(number(a, "Retry-After")) * time.Second
+}
+
+// number reads a header field that holds one; 0 where there is none.
+func number(a *fattorino.Answer, name string) int {
+	for _, h := range a.Header {
+		if h.Name == name {
+			n, _ := strconv.Atoi(h.Value)
+			return n
+		}
+	}
+	return 0
+}
 
 func (h *house) Limits() fattorino.HandshakeLimits {
 	return fattorino.HandshakeLimits{Attempts: 5, Every: 10 * time.Minute, Timeout: 10 * time.Second}
@@ -118,10 +150,13 @@ func (h *house) Challenge(s *fattorino.Subscription, challenge string, _ time.Ti
 }
 
 func (h *house) Passed(challenge string, a *fattorino.Answer) (int, error) {
+	if a.Status == http.StatusAccepted {
+		return 0, fattorino.AwaitCallback{}
+	}
 	if a.Status != http.StatusOK || string(a.Body) != challenge {
 		return 0, errors.New("the sink did not answer with the challenge")
 	}
-	return 0, nil
+	return number(a, "Rate"), nil
 }
 
 func (h *house) Welcome(s *fattorino.Subscription, now time.Time) *fattorino.Event {
@@ -242,7 +277,7 @@ func setup(tb testing.TB, options ...func(*fattorino.Config)) *fixture {
 		tb.Fatal(err)
 	}
 	receiver := &sinks{}
-	contracts := []fattorino.Contract{newHouse(tb), newVendor(tb)}
+	contracts := []fattorino.Contract{newHouse(tb), newVendor(tb), newOpen(tb)}
 	e, err := engine.New(engine.Config{
 		Store: store, Contracts: contracts, Sender: receiver, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})

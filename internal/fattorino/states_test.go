@@ -2,6 +2,7 @@ package fattorino_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
@@ -31,7 +32,7 @@ func TestADeliveryStateIsReadAsItIsWritten(t *testing.T) {
 func TestTheEndsOfASubscription(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[fattorino.State]bool{
-		fattorino.Unverified: false, fattorino.Active: false,
+		fattorino.Unverified: false, fattorino.Active: false, fattorino.Disabled: false,
 		fattorino.Deleted: true, fattorino.GoneByAnswer: true, fattorino.Expired: true, fattorino.VerificationLost: true,
 	} {
 		if state.Gone() != want {
@@ -40,12 +41,24 @@ func TestTheEndsOfASubscription(t *testing.T) {
 	}
 }
 
+func TestWhoHearsOfEvents(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[fattorino.State]bool{
+		fattorino.Active: true, fattorino.Disabled: true, // which is sent them once it is enabled
+		fattorino.Unverified: false, fattorino.Deleted: false, fattorino.GoneByAnswer: false, fattorino.Expired: false, fattorino.VerificationLost: false,
+	} {
+		if state.Hears() != want {
+			t.Errorf("%s hears: %t, want %t", state, state.Hears(), want)
+		}
+	}
+}
+
 func TestACloneCanBeChangedAlone(t *testing.T) {
 	t.Parallel()
-	s := &fattorino.Subscription{Types: []string{paid}, Sink: "https://a.example"}
+	s := &fattorino.Subscription{Types: []string{paid}, Sink: here, Secrets: []fattorino.Secret{{EndsAt: noon}}}
 	c := s.Clone()
-	c.Types[0], c.Sink = created, "https://b.example"
-	if s.Types[0] != paid || s.Sink != "https://a.example" {
+	c.Types[0], c.Sink, c.Secrets[0].EndsAt = created, there, time.Time{}
+	if s.Types[0] != paid || s.Sink != here || !s.Secrets[0].EndsAt.Equal(noon) {
 		t.Errorf("changing a clone changed %+v", s)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -130,9 +131,26 @@ func TestAnAppHearsATypeOfACompanyOnce(t *testing.T) {
 	elsewhere := wish(there, paid)
 	elsewhere.Company = 8
 	f.subscribe(t, f.app, elsewhere)
-	vendor := wish(there, "com.vendor.docs.update")
-	vendor.Contract = "vendor"
-	f.subscribe(t, f.app, vendor)
+	open := wish(there, paid)
+	open.Contract = "open"
+	f.subscribe(t, f.app, open)
+}
+
+func TestInASharedCatalogATypeIsNeverTaken(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	n := wish(here, paid, "*")
+	n.Contract = "open"
+	for range 2 {
+		if sub := f.subscribe(t, f.app, n); !cmp.Equal(sub.Types, []string{paid, "*"}) {
+			t.Errorf("types %v, want both", sub.Types)
+		}
+	}
+	sub := f.subscribe(t, f.app, n)
+	changed, refused, err := f.ModifySubscription(context.Background(), f.app, 7, "open", sub.ID, fattorino.SubscriptionChange{Types: []string{"invoice.*", paid}})
+	if err != nil || len(refused) > 0 || !cmp.Equal(changed.Types, []string{"invoice.*", paid}) {
+		t.Errorf("%v, refused %v, %v; want both", changed.Types, refused, err)
+	}
 }
 
 func TestAnAppHasSoManySubscriptionsToACompany(t *testing.T) {
@@ -560,5 +578,24 @@ func TestDeletingEndsASubscription(t *testing.T) {
 		// Its types are free.
 		f.sinks.nowAnswer(200)
 		f.subscribe(t, f.app, wish(there, paid))
+	})
+}
+
+func TestWhatIsDeletedIsNotVerifiedAnyMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		f.sinks.nowProve(func(sink, challenge string) *fattorino.Answer {
+			time.Sleep(8 * time.Second)
+			return rightly(sink, challenge)
+		})
+		sub := f.subscribe(t, f.app, wish(here, paid))
+		if err := f.DeleteSubscription(context.Background(), f.app, 7, "house", sub.ID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if s := f.kept(t, sub.ID); s.State != fattorino.Deleted || s.Handshake.Pending {
+			t.Errorf("%+v, want it deleted and no challenge pending", s)
+		}
 	})
 }
