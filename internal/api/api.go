@@ -1,5 +1,5 @@
-// Package api is Fattorino's native API, version 1: events in and out, the
-// delivery log, companies, apps, tokens, catalogs and keys.
+// Package api is Fattorino's native API, version 1: events in and out,
+// subscriptions, the delivery log, companies, apps, tokens, catalogs and keys.
 //
 // It is written spec-first. openapi.yaml is the source: types and routes are
 // generated from it, which operations are public and which query parameters
@@ -24,6 +24,14 @@ type Config struct {
 	Keys    Keys
 	Log     *slog.Logger
 	Limits  Limits
+
+	// Contracts are those whose subscriptions are made and changed here, by name.
+	Contracts map[string]Chooser
+	// Elsewhere says of each other contract where its subscriptions are made
+	// and changed, in a few words.
+	Elsewhere map[string]string
+	// Callbacks may be nil where no sink is offered to consent later.
+	Callbacks Callbacks
 }
 
 // Limits bound what may be published in one request. A field that is 0 has its

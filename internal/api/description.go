@@ -32,14 +32,14 @@ type description struct {
 type tag struct{ Name, Description string }
 
 type pathItem struct {
-	Parameters             []parameter
-	Get, Put, Post, Delete *operationItem
+	Parameters                    []parameter
+	Get, Put, Post, Patch, Delete *operationItem
 }
 
 // operations gives the operations by method.
 func (p *pathItem) operations() iter.Seq2[string, *operationItem] {
 	return func(yield func(string, *operationItem) bool) {
-		for _, o := range []entry[*operationItem]{{"GET", p.Get}, {"POST", p.Post}, {"PUT", p.Put}, {"DELETE", p.Delete}} {
+		for _, o := range []entry[*operationItem]{{"GET", p.Get}, {"POST", p.Post}, {"PUT", p.Put}, {"PATCH", p.Patch}, {"DELETE", p.Delete}} {
 			if o.Value != nil && !yield(o.Name, o.Value) {
 				return
 			}

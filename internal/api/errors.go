@@ -44,6 +44,8 @@ func problemOf(k fattorino.Kind) Problem {
 		return Problem{Type: "unavailable", Title: "Not at the moment", Status: http.StatusServiceUnavailable}
 	case fattorino.Gone:
 		return Problem{Type: "gone", Title: "It is kept no longer", Status: http.StatusGone}
+	case fattorino.Stale:
+		return Problem{Type: "stale", Title: "It has changed in the meantime", Status: http.StatusPreconditionFailed}
 	case fattorino.Internal:
 	}
 	return Problem{Type: "internal", Title: "Something is wrong with the server", Status: http.StatusInternalServerError}
@@ -51,7 +53,7 @@ func problemOf(k fattorino.Kind) Problem {
 
 // kindOf is the table of [problemOf] read backwards, for the client.
 func kindOf(status int) fattorino.Kind {
-	for k := fattorino.Internal; k <= fattorino.Gone; k++ {
+	for k := fattorino.Internal; k <= fattorino.Stale; k++ {
 		if problemOf(k).Status == status {
 			return k
 		}

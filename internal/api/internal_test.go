@@ -25,7 +25,7 @@ func TestProblemTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind := fattorino.Internal; kind <= fattorino.Gone; kind++ {
+	for kind := fattorino.Internal; kind <= fattorino.Stale; kind++ {
 		p := problemOf(kind)
 		if got := kindOf(p.Status); got != kind {
 			t.Errorf("kind %d has status %d, which leads to kind %d", kind, p.Status, got)
@@ -34,7 +34,7 @@ func TestProblemTable(t *testing.T) {
 			t.Errorf("%q with the title %q is not explained at /docs", p.Type, p.Title)
 		}
 	}
-	if got := problemOf(fattorino.Gone + 1); got.Status != 500 {
+	if got := problemOf(fattorino.Stale + 1); got.Status != 500 {
 		t.Errorf("a kind nobody knows has status %d", got.Status)
 	}
 }

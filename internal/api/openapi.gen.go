@@ -253,6 +253,59 @@ type NewApp struct {
 	Name string `json:"name"`
 }
 
+// NewSubscription defines model for NewSubscription.
+type NewSubscription struct {
+	// Concurrency Attempts at the same time at most.
+	Concurrency int `json:"concurrency,omitempty,omitzero"`
+
+	// Contract The contract, `native` or another whose subscriptions are made here.
+	Contract    string `json:"contract,omitempty,omitzero"`
+	Description string `json:"description,omitempty,omitzero"`
+
+	// EndsAt When the subscription ends, unless it is renewed with a later time.
+	EndsAt string `json:"ends_at,omitempty,omitzero"`
+
+	// Filters CloudEvents filters, all of which must pass: `exact`, `prefix`, `suffix`, `all`, `any`, `not`, `sql` (CESQL 1.0.0) and `data` (on JSON data).
+	Filters json.RawMessage `json:"filters,omitempty,omitzero"`
+
+	// Format The form of notifications: CloudEvents in binary or structured mode, or the body of Standard Webhooks. Left out = what is usual in the contract.
+	Format fattorino.Format `json:"format,omitempty,omitzero"`
+
+	// Handshake How the sink is asked whether it wants the events; in the contract `native`: `challenge`, `options` (CloudEvents HTTP Web Hooks 1.0.2, section 4) or, where the operator allows it, `none`. Left out = what is usual in the contract.
+	Handshake string `json:"handshake,omitempty,omitzero"`
+
+	// Headers Header fields that are sent with each notification. Their values are kept encrypted and never shown.
+	Headers map[string]string `json:"headers,omitempty,omitzero"`
+
+	// Metadata What the subscriber wants to note; it is kept and shown.
+	Metadata map[string]string `json:"metadata,omitempty,omitzero"`
+	Name     string            `json:"name,omitempty,omitzero"`
+
+	// Rate Attempts in a minute at most.
+	Rate int `json:"rate,omitempty,omitzero"`
+
+	// Schedule The waits before each retry, in seconds. Left out = that of the contract.
+	Schedule []int `json:"schedule,omitempty,omitzero"`
+
+	// Signature The signature scheme: Standard Webhooks with HMAC or with Ed25519, HTTP Message Signatures (RFC 9421) with Ed25519, a JSON Web Token, or none. Left out = what is usual in the contract, `v1` in `native`.
+	Signature string `json:"signature,omitempty,omitzero"`
+
+	// Sink The URL that notifications are sent to.
+	Sink string `json:"sink"`
+
+	// Thin The ids of what changed in place of its data.
+	Thin bool `json:"thin,omitempty,omitzero"`
+
+	// Timeout How long one attempt may take, in seconds.
+	Timeout int `json:"timeout,omitempty,omitzero"`
+
+	// Types Types, groups and wildcards, as `invoice.paid`, `invoice.*` or `*`.
+	Types []string `json:"types"`
+
+	// VerificationMethod How a challenge travels to the sink, where the contract has two ways.
+	VerificationMethod fattorino.Method `json:"verification_method,omitempty,omitzero"`
+}
+
 // NewToken defines model for NewToken.
 type NewToken struct {
 	// AppID The app that the token speaks for; required for kind `api`.
@@ -336,6 +389,12 @@ type Receipts struct {
 	Warnings []string `json:"warnings,omitempty,omitzero"`
 }
 
+// RotateRequest defines model for RotateRequest.
+type RotateRequest struct {
+	// OverlapSeconds How long the secret before it goes on signing.
+	OverlapSeconds *int `json:"overlap_seconds,omitempty"`
+}
+
 // SentRequest defines model for SentRequest.
 type SentRequest struct {
 	Method string `json:"method"`
@@ -354,6 +413,93 @@ type SentRequest struct {
 // StoredEvent An event as it was published, in the JSON format of CloudEvents, and `seq`. That member is Fattorino's addition and not a CloudEvents attribute: it is an integer of 64 bits, where CloudEvents has integers of 32 bits. With `fields` other members are left out.
 type StoredEvent = json.RawMessage
 
+// Subscription defines model for Subscription.
+type Subscription struct {
+	ID      int64 `json:"id"`
+	Company int64 `json:"company"`
+
+	// AppID The app that it belongs to; absent where the operator made it.
+	AppID    int64  `json:"app_id,omitempty,omitzero"`
+	Contract string `json:"contract"`
+
+	// State `unverified`: nothing is sent, as the sink has not consented. `disabled`: what happens gathers until it is enabled.
+	State fattorino.State `json:"state"`
+
+	// Sink The URL that notifications are sent to.
+	Sink string `json:"sink"`
+
+	// Types Types, groups and wildcards, as `invoice.paid`, `invoice.*` or `*`.
+	Types []string `json:"types"`
+
+	// Filters CloudEvents filters, all of which must pass: `exact`, `prefix`, `suffix`, `all`, `any`, `not`, `sql` (CESQL 1.0.0) and `data` (on JSON data).
+	Filters json.RawMessage `json:"filters,omitempty,omitzero"`
+
+	// Format The form of notifications: CloudEvents in binary or structured mode, or the body of Standard Webhooks.
+	Format fattorino.Format `json:"format,omitempty,omitzero"`
+
+	// Thin The ids of what changed in place of its data.
+	Thin bool `json:"thin"`
+
+	// Handshake How the sink is asked whether it wants the events.
+	Handshake string `json:"handshake,omitempty,omitzero"`
+
+	// Signature The signature scheme.
+	Signature string `json:"signature,omitempty,omitzero"`
+
+	// PublicKey What signatures are verified with, where the scheme has a public key.
+	PublicKey string `json:"public_key,omitempty,omitzero"`
+
+	// HeaderNames The names of the header fields that are sent with each notification.
+	HeaderNames []string `json:"header_names"`
+
+	// Rate Attempts in a minute at most.
+	Rate int `json:"rate,omitempty,omitzero"`
+
+	// AllowedRate Attempts in a minute that the sink has consented to; absent = any number.
+	AllowedRate int `json:"allowed_rate,omitempty,omitzero"`
+
+	// Concurrency Attempts at the same time at most.
+	Concurrency int `json:"concurrency,omitempty,omitzero"`
+
+	// Schedule The waits before each retry, in seconds.
+	Schedule []int `json:"schedule,omitempty,omitzero"`
+
+	// Timeout How long one attempt may take, in seconds.
+	Timeout     int    `json:"timeout,omitempty,omitzero"`
+	Name        string `json:"name,omitempty,omitzero"`
+	Description string `json:"description,omitempty,omitzero"`
+
+	// Metadata What the subscriber wants to note; it is kept and shown.
+	Metadata map[string]string `json:"metadata,omitempty,omitzero"`
+
+	// EndsAt When the subscription ends, unless it is renewed with a later time.
+	EndsAt time.Time `json:"ends_at,omitempty,omitzero"`
+
+	// HandshakeError Why the sink was last found not to consent.
+	HandshakeError string `json:"handshake_error,omitempty,omitzero"`
+
+	// FirstErrorAt The first failed attempt of the notification that set `expires_at`.
+	FirstErrorAt time.Time `json:"first_error_at,omitempty,omitzero"`
+
+	// ExpiresAt The first error after this time ends the subscription; absent while it is well.
+	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Warnings What looks wrong with what was accepted.
+	Warnings []string `json:"warnings,omitempty,omitzero"`
+}
+
+// SubscriptionPage defines model for SubscriptionPage.
+type SubscriptionPage struct {
+	// Next `after` of the next page; absent on the last.
+	Next          int64          `json:"next,omitempty,omitzero"`
+	Subscriptions []Subscription `json:"subscriptions"`
+}
+
+// SubscriptionPatch The members to change; `null` takes one away.
+type SubscriptionPatch = json.RawMessage
+
 // SubscriptionReference defines model for SubscriptionReference.
 type SubscriptionReference struct {
 	Contract string `json:"contract"`
@@ -364,6 +510,101 @@ type SubscriptionReference struct {
 
 	// State `active` and `unverified`, or one of the ends.
 	State string `json:"state"`
+}
+
+// SubscriptionWithSecret defines model for SubscriptionWithSecret.
+type SubscriptionWithSecret struct {
+	ID      int64 `json:"id"`
+	Company int64 `json:"company"`
+
+	// AppID The app that it belongs to; absent where the operator made it.
+	AppID    int64  `json:"app_id,omitempty,omitzero"`
+	Contract string `json:"contract"`
+
+	// State `unverified`: nothing is sent, as the sink has not consented. `disabled`: what happens gathers until it is enabled.
+	State fattorino.State `json:"state"`
+
+	// Sink The URL that notifications are sent to.
+	Sink string `json:"sink"`
+
+	// Types Types, groups and wildcards, as `invoice.paid`, `invoice.*` or `*`.
+	Types []string `json:"types"`
+
+	// Filters CloudEvents filters, all of which must pass: `exact`, `prefix`, `suffix`, `all`, `any`, `not`, `sql` (CESQL 1.0.0) and `data` (on JSON data).
+	Filters json.RawMessage `json:"filters,omitempty,omitzero"`
+
+	// Format The form of notifications: CloudEvents in binary or structured mode, or the body of Standard Webhooks.
+	Format fattorino.Format `json:"format,omitempty,omitzero"`
+
+	// Thin The ids of what changed in place of its data.
+	Thin bool `json:"thin"`
+
+	// Handshake How the sink is asked whether it wants the events.
+	Handshake string `json:"handshake,omitempty,omitzero"`
+
+	// Signature The signature scheme.
+	Signature string `json:"signature,omitempty,omitzero"`
+
+	// PublicKey What signatures are verified with, where the scheme has a public key.
+	PublicKey string `json:"public_key,omitempty,omitzero"`
+
+	// HeaderNames The names of the header fields that are sent with each notification.
+	HeaderNames []string `json:"header_names"`
+
+	// Rate Attempts in a minute at most.
+	Rate int `json:"rate,omitempty,omitzero"`
+
+	// AllowedRate Attempts in a minute that the sink has consented to; absent = any number.
+	AllowedRate int `json:"allowed_rate,omitempty,omitzero"`
+
+	// Concurrency Attempts at the same time at most.
+	Concurrency int `json:"concurrency,omitempty,omitzero"`
+
+	// Schedule The waits before each retry, in seconds.
+	Schedule []int `json:"schedule,omitempty,omitzero"`
+
+	// Timeout How long one attempt may take, in seconds.
+	Timeout     int    `json:"timeout,omitempty,omitzero"`
+	Name        string `json:"name,omitempty,omitzero"`
+	Description string `json:"description,omitempty,omitzero"`
+
+	// Metadata What the subscriber wants to note; it is kept and shown.
+	Metadata map[string]string `json:"metadata,omitempty,omitzero"`
+
+	// EndsAt When the subscription ends, unless it is renewed with a later time.
+	EndsAt time.Time `json:"ends_at,omitempty,omitzero"`
+
+	// HandshakeError Why the sink was last found not to consent.
+	HandshakeError string `json:"handshake_error,omitempty,omitzero"`
+
+	// FirstErrorAt The first failed attempt of the notification that set `expires_at`.
+	FirstErrorAt time.Time `json:"first_error_at,omitempty,omitzero"`
+
+	// ExpiresAt The first error after this time ends the subscription; absent while it is well.
+	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Warnings What looks wrong with what was accepted.
+	Warnings []string `json:"warnings,omitempty,omitzero"`
+
+	// Secret The signing secret, shown this once; absent where there is none.
+	Secret string `json:"secret,omitempty,omitzero"`
+}
+
+// TestDelivery defines model for TestDelivery.
+type TestDelivery struct {
+	// Delivery The delivery's id.
+	Delivery int64 `json:"delivery"`
+
+	// Href Where to read how it goes.
+	Href string `json:"href"`
+}
+
+// TestRequest defines model for TestRequest.
+type TestRequest struct {
+	// Type The type of the sample event.
+	Type string `json:"type"`
 }
 
 // Timing How long each phase took, in milliseconds; 0 = it did not happen, as on a kept-alive connection.
@@ -420,6 +661,12 @@ type TypeGroup struct {
 	Types []string `json:"types"`
 }
 
+// VerifyRequest defines model for VerifyRequest.
+type VerifyRequest struct {
+	// Method How the challenge travels to the sink, where the contract has two ways.
+	Method fattorino.Method `json:"method,omitempty,omitzero"`
+}
+
 // After defines model for After.
 type After = int64
 
@@ -429,11 +676,17 @@ type CompanyID = int64
 // DeliveryID defines model for DeliveryID.
 type DeliveryID = int64
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
 // KeyName defines model for KeyName.
 type KeyName = string
 
 // Limit defines model for Limit.
 type Limit = int
+
+// SubscriptionID defines model for SubscriptionID.
+type SubscriptionID = int64
 
 // Conflict What went wrong (RFC 9457).
 type Conflict = Problem
@@ -455,6 +708,9 @@ type Malformed = Problem
 
 // NotFound What went wrong (RFC 9457).
 type NotFound = Problem
+
+// Stale What went wrong (RFC 9457).
+type Stale = Problem
 
 // TooLarge What went wrong (RFC 9457).
 type TooLarge = Problem
@@ -478,6 +734,30 @@ type ListAppsParams struct {
 
 	// Limit How many to give at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GrantHandshakeParams defines parameters for GrantHandshake.
+type GrantHandshakeParams struct {
+	// Key The secret of this challenge.
+	Key string `form:"key" json:"key"`
+
+	// WebHookAllowedRate How many requests a minute the sink takes, or `*` for any number; left out = as many as were asked for.
+	WebHookAllowedRate string `json:"WebHook-Allowed-Rate,omitempty,omitzero"`
+
+	// WebHookAllowedOrigin Taken, and of no effect, as the URL itself says whom the consent is for.
+	WebHookAllowedOrigin string `json:"WebHook-Allowed-Origin,omitempty,omitzero"`
+}
+
+// GrantHandshakeByPostParams defines parameters for GrantHandshakeByPost.
+type GrantHandshakeByPostParams struct {
+	// Key The secret of this challenge.
+	Key string `form:"key" json:"key"`
+
+	// WebHookAllowedRate How many requests a minute the sink takes, or `*` for any number; left out = as many as were asked for.
+	WebHookAllowedRate string `json:"WebHook-Allowed-Rate,omitempty,omitzero"`
+
+	// WebHookAllowedOrigin Taken, and of no effect, as the URL itself says whom the consent is for.
+	WebHookAllowedOrigin string `json:"WebHook-Allowed-Origin,omitempty,omitzero"`
 }
 
 // ListCompaniesParams defines parameters for ListCompanies.
@@ -534,6 +814,42 @@ type ListEventsParams struct {
 	Fields []string `form:"fields,omitempty" json:"fields,omitempty,omitzero"`
 }
 
+// ListSubscriptionsParams defines parameters for ListSubscriptions.
+type ListSubscriptionsParams struct {
+	// Contract Only under this contract.
+	Contract string `form:"contract,omitempty" json:"contract,omitempty,omitzero"`
+
+	// After The id after which to read, `next` of the page before.
+	After After `form:"after,omitempty" json:"after,omitempty,omitzero"`
+
+	// Limit How many to give at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ChangeSubscriptionParams defines parameters for ChangeSubscription.
+type ChangeSubscriptionParams struct {
+	// IfMatch The `ETag` of the subscription as it was read, or several of them, or `*`. Where it has changed since, nothing is done.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// DisableSubscriptionParams defines parameters for DisableSubscription.
+type DisableSubscriptionParams struct {
+	// IfMatch The `ETag` of the subscription as it was read, or several of them, or `*`. Where it has changed since, nothing is done.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// EnableSubscriptionParams defines parameters for EnableSubscription.
+type EnableSubscriptionParams struct {
+	// IfMatch The `ETag` of the subscription as it was read, or several of them, or `*`. Where it has changed since, nothing is done.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// RotateSecretParams defines parameters for RotateSecret.
+type RotateSecretParams struct {
+	// IfMatch The `ETag` of the subscription as it was read, or several of them, or `*`. Where it has changed since, nothing is done.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
 // PublishEventsApplicationCloudeventsBatchPlusJSONBody defines parameters for PublishEvents.
 type PublishEventsApplicationCloudeventsBatchPlusJSONBody = []CloudEvent
 
@@ -551,6 +867,24 @@ type CreateAppJSONRequestBody = NewApp
 
 // PutCompanyJSONRequestBody defines body for PutCompany for application/json ContentType.
 type PutCompanyJSONRequestBody = CompanyName
+
+// CreateSubscriptionJSONRequestBody defines body for CreateSubscription for application/json ContentType.
+type CreateSubscriptionJSONRequestBody = NewSubscription
+
+// ChangeSubscriptionJSONRequestBody defines body for ChangeSubscription for application/json ContentType.
+type ChangeSubscriptionJSONRequestBody = SubscriptionPatch
+
+// ChangeSubscriptionApplicationMergePatchPlusJSONRequestBody defines body for ChangeSubscription for application/merge-patch+json ContentType.
+type ChangeSubscriptionApplicationMergePatchPlusJSONRequestBody = SubscriptionPatch
+
+// RotateSecretJSONRequestBody defines body for RotateSecret for application/json ContentType.
+type RotateSecretJSONRequestBody = RotateRequest
+
+// TestSubscriptionJSONRequestBody defines body for TestSubscription for application/json ContentType.
+type TestSubscriptionJSONRequestBody = TestRequest
+
+// VerifySubscriptionJSONRequestBody defines body for VerifySubscription for application/json ContentType.
+type VerifySubscriptionJSONRequestBody = VerifyRequest
 
 // PublishEventsApplicationCloudeventsPlusJSONRequestBody defines body for PublishEvents for application/cloudevents+json ContentType.
 type PublishEventsApplicationCloudeventsPlusJSONRequestBody = CloudEvent
@@ -578,6 +912,12 @@ type ServerInterface interface {
 	// CreateApp Create an app
 	// (POST /v1/apps)
 	CreateApp(w http.ResponseWriter, r *http.Request)
+	// GrantHandshake Consent later
+	// (GET /v1/callbacks/{subscription}/{round})
+	GrantHandshake(w http.ResponseWriter, r *http.Request, subscription SubscriptionID, round int64, params GrantHandshakeParams)
+	// GrantHandshakeByPost Consent later, by POST
+	// (POST /v1/callbacks/{subscription}/{round})
+	GrantHandshakeByPost(w http.ResponseWriter, r *http.Request, subscription SubscriptionID, round int64, params GrantHandshakeByPostParams)
 	// ListCatalogs List catalogs
 	// (GET /v1/catalogs)
 	ListCatalogs(w http.ResponseWriter, r *http.Request)
@@ -605,6 +945,36 @@ type ServerInterface interface {
 	// ListEvents Read events
 	// (GET /v1/companies/{company}/events)
 	ListEvents(w http.ResponseWriter, r *http.Request, company CompanyID, params ListEventsParams)
+	// ListSubscriptions List subscriptions
+	// (GET /v1/companies/{company}/subscriptions)
+	ListSubscriptions(w http.ResponseWriter, r *http.Request, company CompanyID, params ListSubscriptionsParams)
+	// CreateSubscription Create a subscription
+	// (POST /v1/companies/{company}/subscriptions)
+	CreateSubscription(w http.ResponseWriter, r *http.Request, company CompanyID)
+	// DeleteSubscription Delete a subscription
+	// (DELETE /v1/companies/{company}/subscriptions/{subscription})
+	DeleteSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID)
+	// GetSubscription Show a subscription
+	// (GET /v1/companies/{company}/subscriptions/{subscription})
+	GetSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID)
+	// ChangeSubscription Change a subscription
+	// (PATCH /v1/companies/{company}/subscriptions/{subscription})
+	ChangeSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID, params ChangeSubscriptionParams)
+	// DisableSubscription Disable a subscription
+	// (POST /v1/companies/{company}/subscriptions/{subscription}/disable)
+	DisableSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID, params DisableSubscriptionParams)
+	// EnableSubscription Enable a subscription
+	// (POST /v1/companies/{company}/subscriptions/{subscription}/enable)
+	EnableSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID, params EnableSubscriptionParams)
+	// RotateSecret Rotate the signing secret
+	// (POST /v1/companies/{company}/subscriptions/{subscription}/rotate)
+	RotateSecret(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID, params RotateSecretParams)
+	// TestSubscription Send a test event
+	// (POST /v1/companies/{company}/subscriptions/{subscription}/test)
+	TestSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID)
+	// VerifySubscription Ask the sink again
+	// (POST /v1/companies/{company}/subscriptions/{subscription}/verify)
+	VerifySubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID)
 	// PublishEvents Publish events
 	// (POST /v1/events)
 	PublishEvents(w http.ResponseWriter, r *http.Request)
@@ -727,6 +1097,188 @@ func (siw *ServerInterfaceWrapper) CreateApp(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CreateApp(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GrantHandshake operation middleware
+func (siw *ServerInterfaceWrapper) GrantHandshake(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscription" -------------
+	var subscription SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "round" -------------
+	var round int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "round", r.PathValue("round"), &round, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "round", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GrantHandshakeParams
+
+	// ------------- Required query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "key", r.URL.Query(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "key"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "WebHook-Allowed-Rate" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("WebHook-Allowed-Rate")]; found {
+		var WebHookAllowedRate string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "WebHook-Allowed-Rate", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "WebHook-Allowed-Rate", valueList[0], &WebHookAllowedRate, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "WebHook-Allowed-Rate", Err: err})
+			return
+		}
+
+		params.WebHookAllowedRate = WebHookAllowedRate
+
+	}
+
+	// ------------- Optional header parameter "WebHook-Allowed-Origin" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("WebHook-Allowed-Origin")]; found {
+		var WebHookAllowedOrigin string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "WebHook-Allowed-Origin", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "WebHook-Allowed-Origin", valueList[0], &WebHookAllowedOrigin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "WebHook-Allowed-Origin", Err: err})
+			return
+		}
+
+		params.WebHookAllowedOrigin = WebHookAllowedOrigin
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GrantHandshake(w, r, subscription, round, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GrantHandshakeByPost operation middleware
+func (siw *ServerInterfaceWrapper) GrantHandshakeByPost(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscription" -------------
+	var subscription SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "round" -------------
+	var round int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "round", r.PathValue("round"), &round, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "round", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GrantHandshakeByPostParams
+
+	// ------------- Required query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "key", r.URL.Query(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "key"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "WebHook-Allowed-Rate" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("WebHook-Allowed-Rate")]; found {
+		var WebHookAllowedRate string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "WebHook-Allowed-Rate", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "WebHook-Allowed-Rate", valueList[0], &WebHookAllowedRate, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "WebHook-Allowed-Rate", Err: err})
+			return
+		}
+
+		params.WebHookAllowedRate = WebHookAllowedRate
+
+	}
+
+	// ------------- Optional header parameter "WebHook-Allowed-Origin" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("WebHook-Allowed-Origin")]; found {
+		var WebHookAllowedOrigin string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "WebHook-Allowed-Origin", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "WebHook-Allowed-Origin", valueList[0], &WebHookAllowedOrigin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "WebHook-Allowed-Origin", Err: err})
+			return
+		}
+
+		params.WebHookAllowedOrigin = WebHookAllowedOrigin
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GrantHandshakeByPost(w, r, subscription, round, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1171,6 +1723,476 @@ func (siw *ServerInterfaceWrapper) ListEvents(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// ListSubscriptions operation middleware
+func (siw *ServerInterfaceWrapper) ListSubscriptions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "company" -------------
+	var company CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "company", r.PathValue("company"), &company, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "company", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSubscriptionsParams
+
+	// ------------- Optional query parameter "contract" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "contract", r.URL.Query(), &params.Contract, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "contract"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "contract", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListSubscriptions(w, r, company, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateSubscription operation middleware
+func (siw *ServerInterfaceWrapper) CreateSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "company" -------------
+	var company CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "company", r.PathValue("company"), &company, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "company", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateSubscription(w, r, company)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteSubscription operation middleware
+func (siw *ServerInterfaceWrapper) DeleteSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "company" -------------
+	var company CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "company", r.PathValue("company"), &company, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "company", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "subscription" -------------
+	var subscription SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteSubscription(w, r, company, subscription)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetSubscription operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "company" -------------
+	var company CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "company", r.PathValue("company"), &company, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "company", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "subscription" -------------
+	var subscription SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetSubscription(w, r, company, subscription)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangeSubscription operation middleware
+func (siw *ServerInterfaceWrapper) ChangeSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "company" -------------
+	var company CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "company", r.PathValue("company"), &company, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "company", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "subscription" -------------
+	var subscription SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeSubscriptionParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeSubscription(w, r, company, subscription, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DisableSubscription operation middleware
+func (siw *ServerInterfaceWrapper) DisableSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "company" -------------
+	var company CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "company", r.PathValue("company"), &company, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "company", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "subscription" -------------
+	var subscription SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DisableSubscriptionParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DisableSubscription(w, r, company, subscription, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EnableSubscription operation middleware
+func (siw *ServerInterfaceWrapper) EnableSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "company" -------------
+	var company CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "company", r.PathValue("company"), &company, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "company", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "subscription" -------------
+	var subscription SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EnableSubscriptionParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EnableSubscription(w, r, company, subscription, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RotateSecret operation middleware
+func (siw *ServerInterfaceWrapper) RotateSecret(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "company" -------------
+	var company CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "company", r.PathValue("company"), &company, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "company", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "subscription" -------------
+	var subscription SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateSecretParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateSecret(w, r, company, subscription, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// TestSubscription operation middleware
+func (siw *ServerInterfaceWrapper) TestSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "company" -------------
+	var company CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "company", r.PathValue("company"), &company, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "company", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "subscription" -------------
+	var subscription SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.TestSubscription(w, r, company, subscription)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// VerifySubscription operation middleware
+func (siw *ServerInterfaceWrapper) VerifySubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "company" -------------
+	var company CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "company", r.PathValue("company"), &company, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "company", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "subscription" -------------
+	var subscription SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.VerifySubscription(w, r, company, subscription)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // PublishEvents operation middleware
 func (siw *ServerInterfaceWrapper) PublishEvents(w http.ResponseWriter, r *http.Request) {
 
@@ -1448,6 +2470,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/openapi.yaml", wrapper.GetDescription)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/apps", wrapper.ListApps)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/apps", wrapper.CreateApp)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/callbacks/{subscription}/{round}", wrapper.GrantHandshake)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/callbacks/{subscription}/{round}", wrapper.GrantHandshakeByPost)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/catalogs", wrapper.ListCatalogs)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/catalogs/{contract}", wrapper.GetCatalog)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/companies", wrapper.ListCompanies)
@@ -1457,6 +2481,16 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/companies/{company}/deliveries/{delivery}", wrapper.GetDelivery)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/deliveries/{delivery}/resend", wrapper.ResendDelivery)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/companies/{company}/events", wrapper.ListEvents)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/companies/{company}/subscriptions", wrapper.ListSubscriptions)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions", wrapper.CreateSubscription)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}", wrapper.DeleteSubscription)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}", wrapper.GetSubscription)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}", wrapper.ChangeSubscription)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}/disable", wrapper.DisableSubscription)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}/enable", wrapper.EnableSubscription)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}/rotate", wrapper.RotateSecret)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}/test", wrapper.TestSubscription)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}/verify", wrapper.VerifySubscription)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/events", wrapper.PublishEvents)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/keys/{key}", wrapper.GetKey)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/keys/{key}/rotate", wrapper.RotateKey)

@@ -155,7 +155,7 @@ func (s *server) refuseParameter(w http.ResponseWriter, r *http.Request, err err
 // "no company in particular", which a path never does.
 func (s *server) checkIDs(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, name := range []string{"company", "delivery", "token"} {
+		for _, name := range []string{"company", "delivery", "subscription", "round", "token"} {
 			text := r.PathValue(name)
 			if text == "" {
 				continue

@@ -69,6 +69,11 @@ func Decode(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
 	if err != nil {
 		return err
 	}
+	return Unmarshal(body, v)
+}
+
+// Unmarshal is [Decode] of a body that has been read.
+func Unmarshal(body []byte, v any) error {
 	if !utf8.Valid(body) {
 		return fattorino.Errorf(fattorino.Malformed, "the request body is not valid UTF-8")
 	}

@@ -1,0 +1,100 @@
+package api
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// sampleSource is the source of sample events, so that nobody takes one for a
+// fact.
+const sampleSource = "/fattorino/test"
+
+// sampleID is the id of the resource that sample events speak of.
+const sampleID = 42
+
+// sample gives an event as a platform would publish it: of the type, whose
+// common name tells what it is about. It is the company's, but in none of its
+// lists.
+func sample(company int64, typ, common string, now time.Time) *fattorino.Event {
+	name := common
+	if name == "" {
+		name = typ
+	}
+	noun, verb := name, ""
+	if dot := strings.LastIndexByte(name, '.'); dot > 0 {
+		noun, verb = name[:dot], name[dot+1:]
+	}
+	noun = noun[strings.LastIndexByte(noun, '.')+1:]
+	data, _ := json.Marshal(sampleData(noun, verb, now)) // strings, numbers and lists of them can always be encoded
+	e := &fattorino.Event{
+		ID: "test-" + rand.Text(), Source: sampleSource, Type: typ, Time: now.UTC().Truncate(time.Second),
+		DataContentType: "application/json", Data: data, Form: fattorino.JSONData,
+		Extensions: map[string]any{"companyid": strconv.FormatInt(company, 10), "test": true},
+		Company:    company, Common: common, Accepted: now,
+	}
+	if !strings.Contains(noun, "/") {
+		e.Entity = fattorino.Entity{Type: noun, IDs: []string{strconv.Itoa(sampleID)}}
+	}
+	return e
+}
+
+// members are those of a JSON object.
+type members = map[string]any
+
+// sampleData gives the data of an event about noun. Of what was deleted its id
+// is left; of what is not listed here nobody but the platform knows more.
+func sampleData(noun, verb string, now time.Time) members {
+	data := members{"id": sampleID}
+	if verb == "deleted" {
+		return data
+	}
+	switch noun {
+	case "invoice", "quote", "proforma", "order", "credit_note", "delivery_note", "work_report", "sales_receipt",
+		"self_own_invoice", "self_supplier_invoice":
+		sampleDocument(data, "customer", sampleParty("Rossi Costruzioni S.r.l.", "IT01234567890"), now)
+	case "supplier_order", "received_document":
+		sampleDocument(data, "supplier", sampleParty("Forniture Bianchi S.p.A.", "IT09876543210"), now)
+	case "customer":
+		return sampleParty("Rossi Costruzioni S.r.l.", "IT01234567890")
+	case "supplier":
+		return sampleParty("Forniture Bianchi S.p.A.", "IT09876543210")
+	case "product":
+		data["code"], data["name"] = "P-042", "Cement, 25 kg"
+		data["net_price"], data["currency"], data["vat_rate"] = amount("8.20"), "EUR", amount("22")
+		data["stock"] = 118
+	case "receipt", "cash_receipt":
+		data["invoice_id"], data["number"] = 17, "R-2026-042"
+		data["amount"], data["currency"] = amount("122.00"), "EUR"
+		data["due_date"], data["paid"] = day(now), verb == "paid"
+	}
+	if verb == "paid" {
+		data["paid"], data["paid_on"], data["payment_method"] = true, day(now), "bank transfer"
+	}
+	return data
+}
+
+// sampleDocument adds what a commercial document holds.
+func sampleDocument(data members, role string, party members, now time.Time) {
+	data["number"], data["date"], data["due_date"] = "2026/42", day(now), day(now.AddDate(0, 0, 30))
+	data[role] = party
+	data["lines"] = []members{{"description": "Cement, 25 kg", "quantity": 10, "net_price": amount("10.00"), "vat_rate": amount("22")}}
+	data["net_total"], data["vat_total"], data["total"], data["currency"] = amount("100.00"), amount("22.00"), amount("122.00"), "EUR"
+	data["paid"] = false
+}
+
+func sampleParty(name, vat string) members {
+	return members{
+		"id": sampleID, "name": name, "vat_number": vat, "email": "accounts@example.com",
+		"address": members{"street": "Via Roma 1", "postal_code": "20121", "city": "Milano", "country": "IT"},
+	}
+}
+
+// amount is a decimal number whose digits are kept as they are written.
+func amount(digits string) json.Number { return json.Number(digits) }
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
