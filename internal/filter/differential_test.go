@@ -132,7 +132,7 @@ func TestEvaluate_AgreesWithTheOfficialSDK(t *testing.T) {
 	g := generator{rand.New(rand.NewPCG(3, 4))}
 	ours, theirs := peerEvent()
 	seen, values := map[string]int{}, map[any]int{}
-	for range 20_000 {
+	for range 6_000 {
 		expression := g.expression(1 + g.random.IntN(4))
 		x, err := filter.ParseSQL(expression)
 		if err != nil {
@@ -159,11 +159,11 @@ func TestEvaluate_AgreesWithTheOfficialSDK(t *testing.T) {
 		}
 	}
 	for _, class := range []string{"", "math", "cast", "missingAttribute", "missingFunction", "functionEvaluation"} {
-		if seen[class] < 50 {
+		if seen[class] < 20 {
 			t.Errorf("only %d expressions with the error %q", seen[class], class)
 		}
 	}
-	if seen["departure"] > 1000 || len(values) != 3 {
+	if seen["departure"] > 300 || len(values) != 3 {
 		t.Errorf("%v, %v", seen, values)
 	}
 }

@@ -69,5 +69,5 @@
 // Expressions have at most 8 KiB and 64 levels of nesting; filters 64 KiB and
 // 64 levels; JSON data 1000 levels. No function makes a string longer than 16
 // KiB. Evaluation takes time in proportion to the length of the expression
-// times that of the attributes at most.
+// times that of the strings it works on, at most.
 package filter

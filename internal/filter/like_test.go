@@ -84,7 +84,7 @@ func TestLike_AgreesWithRegularExpressions(t *testing.T) {
 		return b.String()
 	}
 	matches := 0
-	for range 20_000 {
+	for range 6_000 {
 		pattern := pick([]string{"a", "b", "é", "%", "%", "_", `\%`, `\_`}, 8)
 		text := pick([]string{"a", "a", "b", "é", "%", "_"}, 9)
 		var re strings.Builder
@@ -109,7 +109,7 @@ func TestLike_AgreesWithRegularExpressions(t *testing.T) {
 			matches++
 		}
 	}
-	if matches < 1000 {
+	if matches < 300 {
 		t.Errorf("only %d of the patterns match", matches)
 	}
 }
