@@ -59,6 +59,62 @@ func TestWhatASubscriberChoosesIsKept(t *testing.T) {
 	}
 }
 
+func TestASubscriptionHearsWhatPassesItsFilters(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		n := openWish(here, "*")
+		n.Filters = []byte(`[{"prefix":{"id":"a"}}, {"exact":{"type":"invoice.paid"}}]`)
+		sub := f.subscribe(t, f.app, n)
+		if kept := f.kept(t, sub.ID); string(kept.Filters) != string(n.Filters) {
+			t.Errorf("kept %s, want the filters as they were given", kept.Filters)
+		}
+		heard := func(want ...string) {
+			t.Helper()
+			synctest.Wait()
+			if diff := cmp.Diff(want, f.sinks.received(here)[1:]); diff != "" { // after the welcome
+				t.Errorf("received (-want +got):\n%s", diff)
+			}
+		}
+
+		// All of them must pass.
+		f.publish(t, happened("a1", paid), happened("b1", paid), happened("a2", created))
+		heard("a1")
+		// A change replaces them, and none lets everything through.
+		replaced, none := []byte(`[{"prefix":{"id":"b"}}]`), []byte{}
+		f.change(t, sub.ID, fattorino.SubscriptionChange{Filters: &replaced})
+		f.publish(t, happened("a3", paid), happened("b2", created))
+		heard("a1", "b2")
+		f.change(t, sub.ID, fattorino.SubscriptionChange{Filters: &none})
+		f.publish(t, happened("c1", "org.example.order.new"))
+		heard("a1", "b2", "c1")
+	})
+}
+
+func TestFiltersThatCannotBeUnderstoodAreRefused(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	n := openWish(here, "*")
+	n.Filters = []byte(`[{"exact":{"type":5}}]`)
+	_, _, err := f.Subscribe(context.Background(), f.app, n)
+	if e := told(t, err, fattorino.Invalid); len(e.Faults) != 1 || e.Faults[0].Field != "filters.0.exact.type" {
+		t.Errorf("faults %v, want one at filters.0.exact.type", e.Faults)
+	}
+	if list, err := f.Subscriptions(context.Background(), f.app, 7, "open"); err != nil || len(list) != 0 {
+		t.Errorf("made %v all the same, %v", list, err)
+	}
+
+	n.Filters = []byte(`[{"exact":{"type":"invoice.paid"}}]`)
+	sub := f.subscribe(t, f.app, n)
+	before := f.kept(t, sub.ID)
+	bad := []byte(`[{"sql":"type ="}]`)
+	_, _, err = f.ModifySubscription(context.Background(), f.app, 7, "open", sub.ID, fattorino.SubscriptionChange{Filters: &bad, Types: []string{paid}})
+	fails(t, err, fattorino.Invalid)
+	if diff := cmp.Diff(before, f.kept(t, sub.ID)); diff != "" {
+		t.Errorf("it changed all the same (-before +after):\n%s", diff)
+	}
+}
+
 func TestAContractMayTakeASinkAtItsWord(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

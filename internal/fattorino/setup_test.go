@@ -15,6 +15,7 @@ import (
 
 	"github.com/fattorino-dev/fattorino/internal/engine"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/filter"
 	"github.com/fattorino-dev/fattorino/internal/sqlite"
 )
 
@@ -280,6 +281,7 @@ func setup(tb testing.TB, options ...func(*fattorino.Config)) *fixture {
 	contracts := []fattorino.Contract{newHouse(tb), newVendor(tb), newOpen(tb)}
 	e, err := engine.New(engine.Config{
 		Store: store, Contracts: contracts, Sender: receiver, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		CompileFilters: compile,
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -291,7 +293,7 @@ func setup(tb testing.TB, options ...func(*fattorino.Config)) *fixture {
 	config := fattorino.Config{
 		Store: store, Engine: e, Contracts: contracts,
 		Limits:    fattorino.Limits{Subscriptions: 100, AwaitSink: 2 * time.Second},
-		CheckSink: func(string) error { return nil },
+		CheckSink: func(string) error { return nil }, CompileFilters: compile,
 	}
 	for _, o := range options {
 		o(&config)
@@ -306,6 +308,15 @@ func setup(tb testing.TB, options ...func(*fattorino.Config)) *fixture {
 		rival: &fattorino.Token{Kind: fattorino.APIToken, App: 2, Scopes: []string{"*"}},
 		admin: &fattorino.Token{Kind: fattorino.AdminToken},
 	}
+}
+
+// compile makes a predicate of filters, as the program does.
+func compile(filters []byte) (func(*fattorino.Event) bool, error) {
+	f, err := filter.Compile(filters)
+	if err != nil {
+		return nil, err
+	}
+	return f.Match, nil
 }
 
 // stop ends the engine gracefully and closes the store.
