@@ -99,9 +99,9 @@ func TestDecodeSaysWhatItDoesNotUnderstand(t *testing.T) {
 		{"text after the value", `{} ok`, malformed, "something after the JSON value", ""},
 
 		// What has no place.
-		{"an unknown field", `{"name":"a","nmae":"b"}`, invalid, `unknown field "nmae"`, ""},
+		{"an unknown field", `{"name":"a","title":"b"}`, invalid, `unknown field "title"`, ""},
 		{"an unknown field within", `{"data":{"sinc":"x"}}`, invalid, `unknown field "sinc"`, ""},
-		{"an unknown field of value null", `{"nmae":null}`, invalid, `unknown field "nmae"`, ""},
+		{"an unknown field of value null", `{"title":null}`, invalid, `unknown field "title"`, ""},
 
 		// What has another type.
 		{"a text for a number", `{"count":"5"}`, invalid, "a JSON string", "count"},
@@ -237,7 +237,7 @@ func FuzzDecode(f *testing.F) {
 // render is a door's envelope.
 func render(w http.ResponseWriter, e *fattorino.Error) {
 	w.WriteHeader(map[fattorino.Kind]int{fattorino.Internal: 500, fattorino.NotFound: 404, fattorino.Unavailable: 503}[e.Kind])
-	fmt.Fprintf(w, "%s", e.Msg)
+	_, _ = io.WriteString(w, e.Msg)
 }
 
 func TestHandleRendersErrorsAndLogsOurOwn(t *testing.T) {
