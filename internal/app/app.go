@@ -162,19 +162,18 @@ func (a *App) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	contract, err := a.ficContract(keys.ring)
+	contracts, err := a.makeContracts(keys.ring, sign.NewKeychain(vault))
 	if err != nil {
 		return err
 	}
-	contracts := []fattorino.Contract{contract}
-	if err := a.startEngine(ctx, policy, contracts); err != nil {
+	if err := a.startEngine(ctx, policy, contracts.all()); err != nil {
 		return err
 	}
 	keys.store = a.engine
-	if err := a.makeService(policy, contracts); err != nil {
+	if err := a.makeService(policy, contracts.all()); err != nil {
 		return err
 	}
-	routes, err := a.routes(keys)
+	routes, err := a.routes(keys, contracts)
 	if err != nil {
 		return err
 	}
@@ -188,13 +187,6 @@ func (a *App) start(ctx context.Context) error {
 	return nil
 }
 
-func (a *App) ficContract(ring *sign.Ring) (*fic.Contract, error) {
-	return fic.New(fic.Options{
-		Signer: ringSigner{ring}, Issuer: a.config.FICIssuer, UserAgent: a.config.FICUserAgent,
-		ConnectionClose: a.config.FICConnection == connectionClose,
-	})
-}
-
 // startEngine makes the way out and what uses it.
 func (a *App) startEngine(ctx context.Context, policy egress.Policy, contracts []fattorino.Contract) error {
 	authorities, err := rootCAs(a.config.SinkCAFile)
@@ -203,7 +195,7 @@ func (a *App) startEngine(ctx context.Context, policy egress.Policy, contracts [
 	}
 	client := egress.NewClient(policy, egress.Options{
 		ConnectTimeout: time.Duration(a.config.ConnectTimeout), TotalTimeout: time.Duration(a.config.AttemptTimeout),
-		RootCAs: authorities,
+		RootCAs: authorities, KeepBody: 64 << 10, // an answer to a challenge may be as long (A11)
 	})
 	a.onStop("connections to sinks", time.Second, func(context.Context) error {
 		client.Close()
@@ -214,7 +206,7 @@ func (a *App) startEngine(ctx context.Context, policy egress.Policy, contracts [
 		log = slog.New(withoutAttempts{log.Handler()})
 	}
 	a.engine, err = engine.New(engine.Config{
-		Store: a.store, Contracts: contracts, Sender: client, Log: log,
+		Store: a.store, Contracts: contracts, CompileFilters: compileFilters, Sender: client, Log: log,
 		Limits: engine.Limits{
 			Lane: a.config.LaneLimit, Host: a.config.HostLimit, Node: a.config.NodeLimit,
 			Window: a.config.Window, WindowBytes: a.config.WindowBytes,
@@ -239,7 +231,7 @@ func (a *App) makeService(policy egress.Policy, contracts []fattorino.Contract) 
 	config := fattorino.Config{
 		Store: a.store, Engine: a.engine, Contracts: contracts,
 		Limits:    fattorino.Limits{Subscriptions: a.config.SubscriptionLimit, AwaitSink: awaitSink},
-		CheckSink: policy.CheckSink, Exempt: exempt.match,
+		CheckSink: policy.CheckSink, CompileFilters: compileFilters, Exempt: exempt.match,
 	}
 	if a.config.AdminToken != "" {
 		config.AdminTokenHash = fattorino.HashSecret(a.config.AdminToken)

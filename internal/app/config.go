@@ -11,6 +11,7 @@ import (
 
 	"github.com/fattorino-dev/fattorino/internal/engine"
 	"github.com/fattorino-dev/fattorino/internal/fic"
+	"github.com/fattorino-dev/fattorino/internal/native"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 )
 
@@ -29,13 +30,16 @@ type Config struct {
 	LogFormat   string `key:"log_format" group:"server" help:"How to log: text, json, or auto for text on a terminal and JSON elsewhere."`
 	LogAttempts bool   `key:"log_attempts" group:"server" help:"Log one line for every attempt to deliver."`
 
-	AllowNetworks  []string `key:"allow_networks" group:"sinks" help:"Own networks in which sinks may be though they are not public, as 10.1.0.0/16."`
-	SinkPorts      []string `key:"sink_ports" group:"sinks" help:"The only ports that sinks may have. Empty: all but those known to be dangerous."`
-	PublicNames    []string `key:"public_names" group:"sinks" help:"Host names under which this service is reached: refused as sinks, for they would be a loop."`
-	ExemptSinks    []string `key:"exempt_sinks" group:"sinks" help:"Hosts whose sinks need no handshake, as erp.example.com or *.example.com."`
-	SinkCAFile     string   `key:"sink_ca_file" group:"sinks" help:"PEM file of further authorities that may sign sinks' certificates, as that of an own network."`
-	ConnectTimeout Duration `key:"connect_timeout" group:"sinks" help:"For name, connection and TLS together."`
-	AttemptTimeout Duration `key:"attempt_timeout" group:"sinks" help:"For a whole attempt, the answer included."`
+	PublicURL string `key:"public_url" group:"server" help:"URL under which this service is reached from outside, as https://hooks.example.com. It stands in thin notifications, callbacks and tokens."`
+
+	AllowNetworks    []string `key:"allow_networks" group:"sinks" help:"Own networks in which sinks may be though they are not public, as 10.1.0.0/16."`
+	SinkPorts        []string `key:"sink_ports" group:"sinks" help:"The only ports that sinks may have. Empty: all but those known to be dangerous."`
+	PublicNames      []string `key:"public_names" group:"sinks" help:"Host names under which this service is reached: refused as sinks, for they would be a loop."`
+	ExemptSinks      []string `key:"exempt_sinks" group:"sinks" help:"Hosts whose sinks need no handshake, as erp.example.com or *.example.com."`
+	SinkCAFile       string   `key:"sink_ca_file" group:"sinks" help:"PEM file of further authorities that may sign sinks' certificates, as that of an own network."`
+	AllowNoHandshake bool     `key:"allow_no_handshake" group:"sinks" help:"Let native subscriptions do without a handshake: whoever has a token can then have notifications sent to any URL."`
+	ConnectTimeout   Duration `key:"connect_timeout" group:"sinks" help:"For name, connection and TLS together."`
+	AttemptTimeout   Duration `key:"attempt_timeout" group:"sinks" help:"For a whole attempt, the answer included."`
 
 	LaneLimit         int      `key:"lane_limit" group:"limits" help:"Attempts in flight for one subscription."`
 	HostLimit         int      `key:"host_limit" group:"limits" help:"Attempts in flight for one host."`
@@ -150,6 +154,8 @@ func (c *Config) checkServer(f *faults) {
 		_, err := sign.OpenVault("", c.MasterKeys) // reads no file where keys are given
 		f.addError("master_keys", err)
 	}
+	_, err = native.New(native.Options{Keychain: sign.NewKeychain(nil), BaseURL: c.PublicURL})
+	f.addError("public_url", err)
 	f.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	f.oneOf("log_format", c.LogFormat, logAuto, logText, logJSON)
 }
@@ -199,9 +205,9 @@ func (c *Config) checkLimits(f *faults) {
 
 func (c *Config) checkFIC(f *faults) {
 	// The contract knows best which it can use.
-	_, err := fic.New(fic.Options{Signer: ringSigner{}, Issuer: c.FICIssuer})
+	_, err := fic.New(fic.Options{Signer: ficSigner{}, Issuer: c.FICIssuer})
 	f.addError("fic_issuer", err)
-	_, err = fic.New(fic.Options{Signer: ringSigner{}, UserAgent: c.FICUserAgent})
+	_, err = fic.New(fic.Options{Signer: ficSigner{}, UserAgent: c.FICUserAgent})
 	f.addError("fic_user_agent", err)
 	f.oneOf("fic_connection", c.FICConnection, keepAlive, connectionClose)
 	f.atLeast("fic_hourly_quota", c.FICHourlyQuota, 0)

@@ -9,6 +9,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/api"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/fic"
+	"github.com/fattorino-dev/fattorino/internal/native"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 )
 
@@ -158,15 +159,28 @@ func noKey(name string) error {
 	}
 }
 
-// ringSigner signs the tokens of the contract fic with the current key.
-type ringSigner struct{ ring *sign.Ring }
+// ficSigner signs the tokens of the contract fic with the current key.
+type ficSigner struct{ ring *sign.Ring }
 
-var _ fic.Signer = ringSigner{}
+var _ fic.Signer = ficSigner{}
 
 // AppendJWT implements [fic.Signer].
-func (s ringSigner) AppendJWT(dst []byte, c fic.Claims) ([]byte, error) {
+func (s ficSigner) AppendJWT(dst []byte, c fic.Claims) ([]byte, error) {
 	return s.ring.Current().AppendJWT(dst, sign.Claims{
 		ID: c.ID, Issuer: c.Issuer, Subject: c.Subject, Audience: []string{c.Audience},
 		IssuedAt: c.IssuedAt, ExpiresAt: c.ExpiresAt, AppID: c.AppID,
+	})
+}
+
+// nativeSigner signs the tokens of native subscriptions with the current key.
+type nativeSigner struct{ ring *sign.Ring }
+
+var _ native.Signer = nativeSigner{}
+
+// AppendJWT implements [native.Signer].
+func (s nativeSigner) AppendJWT(dst []byte, c native.Claims) ([]byte, error) {
+	return s.ring.Current().AppendJWT(dst, sign.Claims{
+		ID: c.ID, Issuer: c.Issuer, Subject: c.Subject, Audience: []string{c.Audience},
+		IssuedAt: c.IssuedAt, ExpiresAt: c.ExpiresAt, AppID: c.AppID, BodySHA256: c.BodySHA256[:],
 	})
 }

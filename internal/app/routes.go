@@ -15,8 +15,11 @@ var indexPage []byte
 
 // routes is the list of all that is served. /healthz is answered at the gate,
 // before there are routes.
-func (a *App) routes(keys *keyring) (http.Handler, error) {
-	native, err := api.New(api.Config{Service: a.service, Keys: keys, Log: a.log, Limits: a.apiLimits()})
+func (a *App) routes(keys *keyring, c contracts) (http.Handler, error) {
+	native, err := api.New(api.Config{
+		Service: a.service, Keys: keys, Log: a.log, Limits: a.apiLimits(),
+		Contracts: c.choosers(), Elsewhere: c.elsewhere(), Callbacks: c.native,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -112,7 +112,7 @@ func (c *committer) take() queue {
 // run writes until it is stopped and nothing waits any more.
 func (c *committer) run() {
 	for range c.wake {
-		for q := c.take(); !q.empty(); q = c.take() {
+		for q := c.take(); !q.empty() || c.lastError() != nil; q = c.take() {
 			if !c.write(q) {
 				break
 			}
@@ -153,10 +153,11 @@ func (c *committer) lastError() error {
 }
 
 // write writes a queue: events and outcomes in one transaction, then each
-// update in its own. It reports whether the store took them.
+// update in its own. It reports whether the store took them. While the store
+// fails an empty queue is written as well, to find out when it is well again.
 func (c *committer) write(q queue) bool {
 	ok := true
-	if len(q.publishes) > 0 || len(q.outcomes) > 0 {
+	if len(q.publishes) > 0 || len(q.outcomes) > 0 || c.lastError() != nil {
 		ok = c.commit(q.publishes, q.outcomes)
 	}
 	for _, u := range q.updates {
@@ -174,7 +175,7 @@ func (c *committer) commit(publishes []*publish, outcomes []*outcome) bool {
 	case err == nil:
 		c.recovered()
 		return true
-	case fattorino.KindOf(err) == fattorino.Unavailable:
+	case fattorino.KindOf(err) == fattorino.Unavailable || len(publishes)+len(outcomes) == 0:
 		c.failed(err, publishes, outcomes)
 		return false
 	case len(publishes)+len(outcomes) == 1:

@@ -246,6 +246,37 @@ func TestWhileTheStoreCannotWriteNothingIsAcceptedAndNothingIsLost(t *testing.T)
 	})
 }
 
+func TestARetryIsNotForgottenWhenAPublishHasFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &failing{}
+		receiver := &sink{answer: func(n int, _, _ string) *fattorino.Answer {
+			if n == 2 { // after the welcome
+				return &fattorino.Answer{Status: 500}
+			}
+			return &fattorino.Answer{Status: 200}
+		}}
+		f := start(t, t.TempDir(), receiver, func(c *setup) {
+			c.wrap = func(s fattorino.Store) fattorino.Store { store.Store = s; return store }
+		})
+		defer f.stop(t)
+		f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		f.publish(t, event(1, "e", "invoice.paid", nil))
+		synctest.Wait()
+		// When the store fails for one publish only, and nothing else happens,
+		store.set(true)
+		if _, err := f.service.Publish(context.Background(), f.admin, []*fattorino.Event{event(1, "refused", "invoice.paid", nil)}); err == nil {
+			t.Fatal("accepted by a store that cannot write")
+		}
+		store.set(false)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		// then the retry that was due meanwhile is made.
+		if d := f.log(t, 1)[0]; d.State != fattorino.Delivered {
+			t.Errorf("the delivery is %s after %d attempts, due %v", d.State, d.Attempts, d.DueAt)
+		}
+	})
+}
+
 // failing is the real store, whose writes can be made to fail.
 type failing struct {
 	fattorino.Store

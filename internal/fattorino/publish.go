@@ -174,11 +174,10 @@ func (s *Service) Pull(ctx context.Context, caller *Token, q EventQuery, wait ti
 	deadline := time.Now().Add(wait)
 	for {
 		committed := s.Engine.Committed(q.Company) // asked for before reading, so that no event falls between
-		last, err := s.reach(ctx, q)
-		if err != nil {
-			return nil, 0, err
+		events, last, err := s.page(ctx, q)
+		if err != nil && ctx.Err() != nil && wait > 0 {
+			return []*Event{}, q.After, nil // the wait was cut short, here or by the reader
 		}
-		events, err := s.Store.Events(ctx, q)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -190,6 +189,15 @@ func (s *Service) Pull(ctx context.Context, caller *Token, q EventQuery, wait ti
 			return []*Event{}, q.After, nil
 		}
 	}
+}
+
+// page reads a page of events, and the Seq of the newest that was there.
+func (s *Service) page(ctx context.Context, q EventQuery) (events []*Event, last int64, err error) {
+	if last, err = s.reach(ctx, q); err != nil {
+		return nil, 0, err
+	}
+	events, err = s.Store.Events(ctx, q)
+	return events, last, err
 }
 
 // reach gives the Seq of the company's newest event, and fails when events

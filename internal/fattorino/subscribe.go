@@ -136,6 +136,7 @@ func PutWelcome(tx Tx, contract Contract, sub *Subscription, now time.Time) erro
 	if welcome == nil {
 		return nil
 	}
+	welcome.Accepted = now
 	_, err := tx.PutPrivate(welcome, sub.ID)
 	return err
 }
@@ -340,6 +341,7 @@ func (s *Service) SendTest(ctx context.Context, caller *Token, company int64, co
 		if sub.State != Active {
 			return &Error{Kind: Conflict, Msg: "the subscription is " + string(sub.State) + ": nothing is sent to it", Fix: "verify or enable it first"}
 		}
+		e.Accepted = time.Now()
 		d, err = tx.PutPrivate(e, sub.ID)
 		return err
 	})

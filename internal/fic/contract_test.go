@@ -160,7 +160,7 @@ func TestA11_OnlyTheChallengeAnsweredWith200PassesTheHandshake(t *testing.T) {
 		{"something after the object", body(`{"verification":"$"} x`), false},
 		{"two objects", body(`{"verification":"$"}{"verification":"$"}`), false},
 	} {
-		err := c.Passed(challenge, &tc.answer)
+		_, err := c.Passed(challenge, &tc.answer)
 		if passed := err == nil; passed != tc.passes {
 			t.Errorf("%s: passed %v, want %v (%v)", tc.name, passed, tc.passes, err)
 		}

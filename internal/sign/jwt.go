@@ -9,7 +9,8 @@ import (
 )
 
 // Claims is what a token says (RFC 7519, section 4.1, and the private claim
-// aid of Fatture in Cloud). Every claim is written, an empty one as well.
+// aid of Fatture in Cloud). Every claim is written, an empty one as well, but
+// for BodySHA256.
 type Claims struct {
 	ID        string    // jti
 	Issuer    string    // iss
@@ -18,6 +19,10 @@ type Claims struct {
 	IssuedAt  time.Time // iat; cut to seconds
 	ExpiresAt time.Time // exp; cut to seconds
 	AppID     int64     // aid
+
+	// BodySHA256 is body_sha256, base64url without padding: it binds the token
+	// to what it came with. Nil = not written.
+	BodySHA256 []byte
 }
 
 // AppendJWT appends a token with these claims to dst: a JWS in compact form
@@ -56,6 +61,11 @@ func appendClaims(dst []byte, c *Claims) []byte {
 	}
 	dst = strconv.AppendInt(append(dst, `],"iat":`...), c.IssuedAt.Unix(), 10)
 	dst = strconv.AppendInt(append(dst, `,"aid":`...), c.AppID, 10)
+	if c.BodySHA256 != nil {
+		dst = append(dst, `,"body_sha256":"`...)
+		dst = base64.RawURLEncoding.AppendEncode(dst, c.BodySHA256)
+		dst = append(dst, '"')
+	}
 	return append(dst, '}')
 }
 

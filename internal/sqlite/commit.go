@@ -128,7 +128,7 @@ func (c *commit) repeats(p *fattorino.Publish) ([]*fattorino.Event, error) {
 	seen := make(map[identity]*fattorino.Event, len(p.Events))
 	for i, e := range p.Events {
 		who := identity{e.Company, e.Source, e.ID}
-		same := true
+		var same bool
 		if before := seen[who]; before != nil {
 			p.Repeated[i], earlier[i] = true, before
 			same = sameContent(before, e)
