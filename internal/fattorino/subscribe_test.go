@@ -131,9 +131,10 @@ func TestAnAppHearsATypeOfACompanyOnce(t *testing.T) {
 	elsewhere := wish(there, paid)
 	elsewhere.Company = 8
 	f.subscribe(t, f.app, elsewhere)
-	open := wish(there, paid)
+	open := wish(there, paid, stock)
 	open.Contract = "open"
 	f.subscribe(t, f.app, open)
+	f.subscribe(t, f.app, wish(there, stock))
 }
 
 func TestInASharedCatalogATypeIsNeverTaken(t *testing.T) {

@@ -22,6 +22,13 @@ func TestAVerifiedSinkIsNotAskedAgain(t *testing.T) {
 	sub := f.subscribe(t, f.app, wish(here, paid))
 	_, err := f.verify(sub, fattorino.ByHeader)
 	fails(t, err, fattorino.Conflict)
+	// It stays verified while it is disabled.
+	off := false
+	if _, _, err := f.ModifySubscription(context.Background(), f.app, 7, "house", sub.ID, fattorino.SubscriptionChange{Enabled: &off}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.verify(sub, fattorino.ByHeader)
+	fails(t, err, fattorino.Conflict)
 	if n := f.sinks.challenges(here); n != 1 {
 		t.Errorf("%d challenges, want one", n)
 	}
