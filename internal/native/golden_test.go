@@ -1,0 +1,79 @@
+package native_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/native"
+	"github.com/fattorino-dev/fattorino/internal/sign"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew") //nolint:gochecknoglobals // a flag
+
+// Every format, whole and thin, with every signature, byte for byte: what
+// receivers are built on. During a rotation two secrets sign.
+func TestNotificationsAreAsTheyAreDocumented(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	later := now.Add(time.Hour)
+	hmac := []fattorino.Secret{f.secret(t, newHMAC, time.Time{}), f.secret(t, oldHMAC, later)}
+	asymmetric := []fattorino.Secret{f.secret(t, newEd25519, time.Time{}), f.secret(t, oldEd25519, later)}
+	secrets := map[string][]fattorino.Secret{
+		native.SignatureNone: nil, native.SignatureJWT: nil,
+		sign.SchemeV1: hmac, sign.SchemeV1a: asymmetric, sign.SchemeHTTPSig: asymmetric,
+	}
+	custom := f.headers(t, fattorino.Header{Name: "X-Api-Key", Value: "s3cret"})
+	for _, format := range []fattorino.Format{fattorino.Binary, fattorino.Structured, fattorino.Standard} {
+		for _, thin := range []bool{false, true} {
+			for signature, its := range secrets {
+				name := fmt.Sprintf("%s-%s-%s.http", format, map[bool]string{false: "whole", true: "thin"}[thin], signature)
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					s := subscription()
+					s.Format, s.Secrets = format, its
+					s.Options = fattorino.Options{Thin: thin, Signature: signature, Headers: custom}
+					compare(t, filepath.Join("testdata", name), wire(f.notification(t, s, invoicePaid(), now)))
+				})
+			}
+		}
+	}
+}
+
+// wire writes a request as it goes out, the secret values as the log has them.
+func wire(r *fattorino.Request) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s %s\n", r.Method, r.URL)
+	for _, f := range r.Header {
+		if f.Secret && f.Name != "Authorization" {
+			f.Value = "…"
+		}
+		fmt.Fprintf(&b, "%s: %s\n", f.Name, f.Value)
+	}
+	fmt.Fprintf(&b, "\n%s\n", r.Body)
+	return b.Bytes()
+}
+
+func compare(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil { //nolint:gosec // test data is for everybody
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Error(diff)
+	}
+}
