@@ -25,6 +25,8 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/engine"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/fic"
+	"github.com/fattorino-dev/fattorino/internal/filter"
+	"github.com/fattorino-dev/fattorino/internal/native"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 	"github.com/fattorino-dev/fattorino/internal/sqlite"
 )
@@ -46,6 +48,7 @@ type fixture struct {
 	engine  *engine.Engine
 	store   *sqlite.Store
 	keys    *keys
+	native  *native.Contract
 	log     *logBuffer
 	spec    *spec
 
@@ -57,16 +60,22 @@ func start(t *testing.T, change ...func(*api.Config)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, keys: newKeys(t), log: &logBuffer{}, spec: loadSpec(t)}
 	log := slog.New(slog.NewTextHandler(f.log, nil))
-	contract, err := fic.New(fic.Options{Signer: f.keys})
+	server := httptest.NewUnstartedServer(nil)
+	f.url = "http://" + server.Listener.Addr().String()
+	vendor, err := fic.New(fic.Options{Signer: f.keys})
 	if err != nil {
 		t.Fatal(err)
 	}
-	contracts := []fattorino.Contract{contract}
+	f.native, err = native.New(native.Options{Keychain: newKeychain(t), BaseURL: f.url, Origin: "hooks.example.com", AllowNoHandshake: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	contracts := []fattorino.Contract{vendor, f.native}
 	if f.store, err = sqlite.Open(t.Context(), sqlite.Options{Dir: t.TempDir()}); err != nil {
 		t.Fatal(err)
 	}
 	out := egress.NewClient(egress.Policy{Dev: true}, egress.Options{})
-	if f.engine, err = engine.New(engine.Config{Store: f.store, Contracts: contracts, Sender: out, Log: log}); err != nil {
+	if f.engine, err = engine.New(engine.Config{Store: f.store, Contracts: contracts, Sender: out, Log: log, CompileFilters: compileFilters}); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.engine.Start(context.WithoutCancel(t.Context())); err != nil {
@@ -76,12 +85,17 @@ func start(t *testing.T, change ...func(*api.Config)) *fixture {
 		Store: f.store, Engine: f.engine, Contracts: contracts,
 		Limits:         fattorino.Limits{Subscriptions: 100, AwaitSink: 5 * time.Second},
 		CheckSink:      egress.Policy{Dev: true}.CheckSink,
+		CompileFilters: compileFilters,
 		AdminTokenHash: fattorino.HashSecret(adminSecret),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := api.Config{Service: f.service, Keys: f.keys, Log: log}
+	config := api.Config{
+		Service: f.service, Keys: f.keys, Log: log,
+		Contracts: map[string]api.Chooser{native.Name: f.native}, Callbacks: f.native,
+		Elsewhere: map[string]string{"fic": "/c/{company_id}/subscriptions"},
+	}
 	for _, c := range change {
 		c(&config)
 	}
@@ -89,8 +103,8 @@ func start(t *testing.T, change ...func(*api.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(handler)
-	f.url = server.URL
+	server.Config.Handler = handler
+	server.Start()
 	t.Cleanup(func() {
 		server.Close()
 		f.stop()
@@ -100,6 +114,24 @@ func start(t *testing.T, change ...func(*api.Config)) *fixture {
 		}
 	})
 	return f
+}
+
+// newKeychain makes a keychain with a master key of its own.
+func newKeychain(t *testing.T) *sign.Keychain {
+	t.Helper()
+	vault, err := sign.OpenVault(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sign.NewKeychain(vault)
+}
+
+func compileFilters(raw []byte) (func(*fattorino.Event) bool, error) {
+	f, err := filter.Compile(raw)
+	if err != nil {
+		return nil, err
+	}
+	return f.Match, nil
 }
 
 // stop ends the engine: what is published from now on cannot be stored.
