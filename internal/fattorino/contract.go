@@ -31,6 +31,17 @@ type Contract interface {
 	Welcome(s *Subscription, now time.Time) *Event
 }
 
+// A Batcher is a contract that can tell of several events in one notification.
+// One answer counts for all of them.
+type Batcher interface {
+	// Batch says how many events go into one notification at most, and how long
+	// the first of them waits for others; 1 for a subscription that wants each
+	// by itself.
+	Batch(s *Subscription) (size int, linger time.Duration)
+	// BatchNotification is Notification for several events.
+	BatchNotification(s *Subscription, events []*Event, now time.Time) (*Request, error)
+}
+
 // Verdict is what an answer means to a delivery and its subscription.
 type Verdict uint8
 

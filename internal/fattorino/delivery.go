@@ -70,6 +70,9 @@ type Attempt struct {
 	StartedAt time.Time
 	Request   Request
 	Answer    Answer
+	// BatchOf is the delivery whose attempt, with the same start, holds the
+	// request of the batch that this one went out in; 0 = this one's own.
+	BatchOf int64
 }
 
 // MaxAttempts bounds the attempts of one delivery, resends included.

@@ -38,7 +38,9 @@ type Options struct {
 	Signature   string            `json:"signature,omitempty"` // scheme
 	Thin        bool              `json:"thin,omitempty"`      // ids in place of the state
 	Headers     []byte            `json:"headers,omitempty"`   // encrypted: header fields sent with each notification
-	Rate        int               `json:"rate,omitempty"`      // attempts in a minute
+	BatchSize   int               `json:"batch_size,omitempty"`
+	BatchLinger time.Duration     `json:"batch_linger,omitempty"` // how long an event waits for others
+	Rate        int               `json:"rate,omitempty"`         // attempts in a minute
 	Concurrency int               `json:"concurrency,omitempty"`
 	Schedule    []time.Duration   `json:"schedule,omitempty"` // waits between attempts
 	Timeout     time.Duration     `json:"timeout,omitempty"`  // of one attempt
@@ -70,6 +72,7 @@ type Format string
 const (
 	Binary     Format = "binary"
 	Structured Format = "structured"
+	Batched    Format = "batch"    // several events in one notification (section 3.3)
 	Standard   Format = "standard" // the body of Standard Webhooks: type, timestamp, data
 )
 
