@@ -10,33 +10,70 @@ import (
 )
 
 // attempt makes one attempt: build, sign, send. What its answer means is
-// settled when it is written. It gives nil when the attempt was cut off by the
-// program's stop, which is no fault of the sink's: the delivery stays pending.
-func (e *Engine) attempt(t task) *outcome {
-	o := &outcome{lane: t.lane, delivery: t.delivery}
+// settled when it is written. It gives nothing when the attempt was cut off by
+// the program's stop, which is no fault of the sink's: the deliveries stay
+// pending.
+func (e *Engine) attempt(t task) []*outcome {
 	if t.sub.State.Gone() {
-		o.reason = fattorino.SinkGone
-		return o
+		return t.discarded(fattorino.SinkGone)
 	}
 	started := time.Now()
-	request, err := e.contract(t.sub).Notification(t.sub, t.delivery.Event, started)
+	request, err := e.notification(t, started)
 	if err != nil {
-		e.log.Error("an event cannot be told under the contract", "delivery", t.delivery.ID, "contract", t.sub.Contract, "type", t.delivery.Event.Type, "error", err)
-		o.reason = fattorino.Unfit
-		return o
+		first := t.deliveries[0]
+		e.log.Error("an event cannot be told under the contract", "delivery", first.ID, "contract", t.sub.Contract, "type", first.Event.Type, "error", err)
+		return t.discarded(fattorino.Unfit)
 	}
 	answer := e.send(t.sub, request)
 	if answer.Failure != "" && e.work.Err() != nil {
 		return nil
 	}
 	forLog(answer)
-	o.attempt = &fattorino.Attempt{
-		Delivery: t.delivery.ID, Number: t.delivery.Attempts + 1, StartedAt: started,
-		Request: *request, Answer: *answer,
-	}
 	e.metrics.attempt(t.sub.Contract, answer)
-	e.logAttempt(t, o.attempt)
-	return o
+	outcomes := t.attempted(started, request, answer)
+	for _, o := range outcomes {
+		e.logAttempt(t.sub, o)
+	}
+	return outcomes
+}
+
+// notification builds the request of a task.
+func (e *Engine) notification(t task, now time.Time) (*fattorino.Request, error) {
+	rules := e.contract(t.sub)
+	if !t.batch {
+		return rules.Notification(t.sub, t.deliveries[0].Event, now)
+	}
+	batcher := rules.(fattorino.Batcher) // nobody else makes batches
+	events := make([]*fattorino.Event, len(t.deliveries))
+	for i, d := range t.deliveries {
+		events[i] = d.Event
+	}
+	return batcher.BatchNotification(t.sub, events, now)
+}
+
+// discarded gives up the deliveries of a task without an attempt.
+func (t task) discarded(why fattorino.Reason) []*outcome {
+	outcomes := make([]*outcome, len(t.deliveries))
+	for i, d := range t.deliveries {
+		outcomes[i] = &outcome{lane: t.lane, delivery: d, reason: why}
+	}
+	return outcomes
+}
+
+// attempted gives each delivery of a task its attempt. The request of a batch
+// is kept once, with the first.
+func (t task) attempted(started time.Time, r *fattorino.Request, a *fattorino.Answer) []*outcome {
+	outcomes := make([]*outcome, len(t.deliveries))
+	for i, d := range t.deliveries {
+		attempt := &fattorino.Attempt{Delivery: d.ID, Number: d.Attempts + 1, StartedAt: started, Request: *r, Answer: *a}
+		if i > 0 {
+			attempt.BatchOf = t.deliveries[0].ID
+			attempt.Request.Header, attempt.Request.Body = nil, nil
+			attempt.Answer.Header, attempt.Answer.Body = nil, nil
+		}
+		outcomes[i] = &outcome{lane: t.lane, delivery: d, attempt: attempt}
+	}
+	return outcomes
 }
 
 // send makes the exchange, within the time that the subscription allows.
@@ -61,18 +98,19 @@ func forLog(a *fattorino.Answer) {
 
 // logAttempt writes the one line of an attempt. The sink appears as its host
 // alone: the rest of a URL can hold secrets.
-func (e *Engine) logAttempt(t task, a *fattorino.Attempt) {
+func (e *Engine) logAttempt(s *fattorino.Subscription, o *outcome) {
 	if !e.log.Enabled(e.work, slog.LevelInfo) {
 		return
 	}
+	a := o.attempt
 	attrs := [10]slog.Attr{
 		slog.Int64("delivery", a.Delivery),
 		slog.Int("attempt", a.Number),
-		slog.Int64("subscription", t.sub.ID),
-		slog.Int64("company", t.sub.Company),
-		slog.String("event", t.delivery.Event.ID),
-		slog.String("type", t.delivery.Event.Type),
-		slog.String("host", hostOf(t.sub.Sink)),
+		slog.Int64("subscription", s.ID),
+		slog.Int64("company", s.Company),
+		slog.String("event", o.delivery.Event.ID),
+		slog.String("type", o.delivery.Event.Type),
+		slog.String("host", hostOf(s.Sink)),
 		slog.Int("status", a.Answer.Status),
 		slog.Float64("ms", float64(a.Answer.Timing.Total.Microseconds())/1000),
 		slog.String("failure", string(a.Answer.Failure)),

@@ -76,13 +76,19 @@ func (c *committer) addUpdate(u *update) error {
 	return c.add(func(q *queue) { q.updates = append(q.updates, u) })
 }
 
-// addOutcome takes what is known of a delivery. It is taken even while
-// stopping: an answer that was received is not thrown away.
-func (c *committer) addOutcome(o *outcome) {
-	o.at = time.Now()
-	o.shift = 2*rand.Float64() - 1
+// addOutcomes takes what an attempt made of its deliveries. It is taken even
+// while stopping: an answer that was received is not thrown away. Deliveries of
+// one batch are due again together.
+func (c *committer) addOutcomes(outcomes []*outcome) {
+	if len(outcomes) == 0 {
+		return
+	}
+	now, shift := time.Now(), 2*rand.Float64()-1
+	for _, o := range outcomes {
+		o.at, o.shift = now, shift
+	}
 	c.mu.Lock()
-	c.waiting.outcomes = append(c.waiting.outcomes, o)
+	c.waiting.outcomes = append(c.waiting.outcomes, outcomes...)
 	c.mu.Unlock()
 	c.signal()
 }

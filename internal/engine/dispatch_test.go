@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -594,6 +595,58 @@ func TestASubscriptionWithADateEndsAtIt(t *testing.T) {
 		synctest.Wait()
 		if s, _ := f.store.Subscription(context.Background(), sub.ID); s.State != fattorino.Expired {
 			t.Errorf("state = %s, want expired", s.State)
+		}
+	})
+}
+
+func TestABatchGoesOutFullOrWhenItsFirstHasWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fail := true
+		receiver := &sink{}
+		receiver.answer = func(_ int, _, events string) *fattorino.Answer {
+			receiver.mu.Lock()
+			defer receiver.mu.Unlock()
+			if strings.HasPrefix(events, "e10") && fail {
+				fail = false
+				return &fattorino.Answer{Status: 500}
+			}
+			return &fattorino.Answer{Status: 200}
+		}
+		f := start(t, t.TempDir(), receiver)
+		defer f.stop(t)
+		sub := f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		batches := fattorino.Options{BatchSize: 5, BatchLinger: time.Second}
+		if _, _, err := f.service.ModifySubscription(context.Background(), f.app, 1, "plain", sub.ID, fattorino.SubscriptionChange{Options: &batches}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		begun := time.Now()
+		for i := 10; i < 23; i++ {
+			f.publish(t, event(1, fmt.Sprint("e", i), "invoice.paid", nil))
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		// The first five fail and come again together; the last three go out a
+		// second after the first of them came.
+		var got []string
+		for _, g := range receiver.received() {
+			got = append(got, fmt.Sprintf("%s after %v", g.event, g.at.Sub(begun).Round(time.Second)))
+		}
+		want := []string{"e10 e11 e12 e13 e14 after 0s", "e15 e16 e17 e18 e19 after 0s", "e20 e21 e22 after 1s", "e10 e11 e12 e13 e14 after 5s"}
+		if strings.Join(got, "; ") != strings.Join(want, "; ") {
+			t.Errorf("received %v, want %v", got, want)
+		}
+		for _, d := range f.log(t, 1) {
+			if d.State != fattorino.Delivered {
+				t.Errorf("%s is %s", d.Event.ID, d.State)
+			}
+		}
+		// The request of a batch is kept once.
+		second := f.log(t, 1)[1]
+		_, _, attempts, err := f.service.Delivery(context.Background(), f.app, 1, second.ID)
+		if err != nil || len(attempts) != 2 || attempts[0].BatchOf != second.ID-1 || len(attempts[0].Request.Header) != 0 {
+			t.Errorf("attempts of the second of a batch = %+v, %v; want them to refer to the first", attempts, err)
 		}
 	})
 }

@@ -78,7 +78,8 @@ func (d *dispatcher) lane(subscription int64) *lane {
 	l := d.lanes[subscription]
 	if l == nil {
 		l = newLane()
-		l.follow(d.index.get(subscription), d.limits.Lane)
+		sub := d.index.get(subscription)
+		l.follow(sub, d.contract(sub), d.limits.Lane)
 		d.lanes[subscription] = l
 		d.place(l)
 	}
@@ -149,6 +150,9 @@ func (d *dispatcher) roomFor(l *lane) bool {
 func (d *dispatcher) push(l *lane, delivery *fattorino.Delivery, in map[int64]bool) {
 	in[delivery.ID] = true
 	d.bytes += int64(delivery.Event.Size())
+	if l.window.len() == 0 {
+		l.since = time.Now()
+	}
 	l.window.push(delivery)
 }
 
@@ -217,12 +221,13 @@ func (d *dispatcher) wakeOne() {
 	}
 }
 
-// A task is one delivery to be attempted, with the subscription as it is in
-// force.
+// A task is what goes out in one attempt, one delivery or a batch, with the
+// subscription as it is in force.
 type task struct {
-	lane     *lane
-	sub      *fattorino.Subscription
-	delivery *fattorino.Delivery
+	lane       *lane
+	sub        *fattorino.Subscription
+	deliveries []*fattorino.Delivery
+	batch      bool // the contract is to tell of them together, even of one alone
 }
 
 // serve is a worker: it makes one attempt after another while there is work.
@@ -233,22 +238,20 @@ func (d *dispatcher) serve() {
 		if !ok {
 			return
 		}
-		o := d.attempt(t)
-		d.finish(t.lane, o)
-		if o != nil {
-			d.committer.addOutcome(o)
-		}
+		outcomes := d.attempt(t)
+		d.finish(t.lane, outcomes)
+		d.committer.addOutcomes(outcomes)
 	}
 }
 
-// next gives the next delivery to attempt, in turn; false when the worker
+// next gives what to attempt next, in turn; false when the worker
 // should end.
 func (d *dispatcher) next() (task, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for !d.stopped {
 		if l := d.turn(); l != nil {
-			t := task{lane: l, sub: l.sub, delivery: l.window.pop()}
+			t := task{lane: l, sub: l.sub, deliveries: l.pop(time.Now()), batch: l.batch > 1}
 			l.inFlight++
 			l.host.inFlight++
 			d.refresh(l)
@@ -291,13 +294,13 @@ func (d *dispatcher) turn() *lane {
 }
 
 // finish gives back what an attempt held.
-func (d *dispatcher) finish(l *lane, o *outcome) {
+func (d *dispatcher) finish(l *lane, outcomes []*outcome) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l.inFlight--
 	l.host.inFlight--
-	if o != nil && o.attempt != nil {
-		d.adapt(l, &o.attempt.Answer)
+	if len(outcomes) > 0 && outcomes[0].attempt != nil {
+		d.adapt(l, &outcomes[0].attempt.Answer)
 	}
 	d.unpark(l.host)
 	d.refresh(l)
@@ -380,7 +383,7 @@ func (d *dispatcher) changed(s *fattorino.Subscription) {
 		return
 	}
 	moved := l.sub.Sink != s.Sink
-	l.follow(s, d.limits.Lane)
+	l.follow(s, d.contract(s), d.limits.Lane)
 	if moved && l.inFlight == 0 && !l.parked {
 		d.leaveHost(l)
 		d.place(l)

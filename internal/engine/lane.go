@@ -17,6 +17,9 @@ type lane struct {
 	host     *host
 	most     int           // attempts it may have in flight
 	limit    int           // as many as it may have now: falls to 1 when its sink is too slow
+	batch    int           // deliveries in one attempt at most
+	linger   time.Duration // how long the first of a batch waits for others
+	since    time.Time     // when the first in the window began to wait
 	pace     *rate.Limiter // how fast its sink may be called; nil = as fast as it answers
 	restTo   time.Time     // its sink is not to be called before
 	inFlight int
@@ -44,10 +47,15 @@ func newLane() *lane {
 	return &lane{fresh: map[int64]bool{}, again: map[int64]bool{}, outdated: map[int64]bool{}}
 }
 
-// follow makes the lane serve the subscription as it now stands.
-func (l *lane) follow(sub *fattorino.Subscription, most int) {
+// follow makes the lane serve the subscription as it now stands, under the
+// contract's rules.
+func (l *lane) follow(sub *fattorino.Subscription, rules fattorino.Contract, most int) {
 	before := l.sub
 	l.sub = sub
+	l.batch, l.linger = 1, 0
+	if batcher, ok := rules.(fattorino.Batcher); ok {
+		l.batch, l.linger = batcher.Batch(sub)
+	}
 	if chosen := sub.Options.Concurrency; chosen > 0 {
 		most = min(most, chosen)
 	}
@@ -81,7 +89,35 @@ func (l *lane) sendable(now time.Time) bool {
 	if l.window.len() == 0 || l.inFlight >= l.limit {
 		return false
 	}
-	return l.sub.State.Gone() || (l.sub.State == fattorino.Active && !now.Before(l.restTo))
+	return l.sub.State.Gone() || (l.sub.State == fattorino.Active && !now.Before(l.startsAt()))
+}
+
+// startsAt gives the time before which the lane sends nothing: its sink rests,
+// or a batch waits for more.
+func (l *lane) startsAt() time.Time {
+	if l.batch > 1 && l.window.len() < l.batch {
+		if full := l.since.Add(l.linger); full.After(l.restTo) {
+			return full
+		}
+	}
+	return l.restTo
+}
+
+// maxBatchBytes bounds the events of one batch, in bytes of memory.
+const maxBatchBytes = 1 << 20
+
+// pop takes what goes out in the next attempt: one delivery, or a batch. The
+// window must not be empty.
+func (l *lane) pop(now time.Time) []*fattorino.Delivery {
+	taken := []*fattorino.Delivery{l.window.pop()}
+	for size := taken[0].Event.Size(); len(taken) < l.batch && l.window.len() > 0; {
+		if size += l.window.first().Event.Size(); size > maxBatchBytes {
+			break
+		}
+		taken = append(taken, l.window.pop())
+	}
+	l.since = now
+	return taken
 }
 
 // spend counts one attempt against the lane's pace, and gives false when it is
@@ -96,14 +132,14 @@ func (l *lane) spend(now time.Time) bool {
 }
 
 // wakesAt gives when something will be there to do that is not now: a delivery
-// due, or the end of a rest. Zero = never.
+// due, the end of a rest, or of the wait for a fuller batch. Zero = never.
 func (l *lane) wakesAt(now time.Time) time.Time {
 	at := time.Time{}
 	if l.nextDue.After(now) && !l.loading {
 		at = l.nextDue
 	}
-	if l.restTo.After(now) && l.window.len() > 0 && (at.IsZero() || l.restTo.Before(at)) {
-		at = l.restTo
+	if starts := l.startsAt(); starts.After(now) && l.window.len() > 0 && (at.IsZero() || starts.Before(at)) {
+		at = starts
 	}
 	return at
 }
@@ -172,6 +208,9 @@ type fifo[T any] struct {
 }
 
 func (q *fifo[T]) len() int { return len(q.items) - q.head }
+
+// first gives the oldest; the queue must not be empty.
+func (q *fifo[T]) first() T { return q.items[q.head] }
 
 func (q *fifo[T]) push(v T) { q.items = append(q.items, v) }
 

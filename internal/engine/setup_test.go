@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -51,6 +52,23 @@ func (p *plain) Notification(s *fattorino.Subscription, e *fattorino.Event, _ ti
 		Method: http.MethodPost, URL: s.Sink, Body: e.Data,
 		Header: []fattorino.Header{{Name: "Content-Type", Value: "application/json"}, {Name: "event", Value: e.ID}, {Name: "seq", Value: strconv.FormatInt(e.Seq, 10)}},
 	}, nil
+}
+
+func (p *plain) Batch(s *fattorino.Subscription) (int, time.Duration) {
+	return max(1, s.Options.BatchSize), s.Options.BatchLinger
+}
+
+func (p *plain) BatchNotification(s *fattorino.Subscription, events []*fattorino.Event, now time.Time) (*fattorino.Request, error) {
+	r, err := p.Notification(s, events[0], now)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(events))
+	for i, e := range events {
+		ids[i] = e.ID
+	}
+	r.Header[1].Value = strings.Join(ids, " ")
+	return r, nil
 }
 
 func (p *plain) Judge(a *fattorino.Answer) fattorino.Verdict {

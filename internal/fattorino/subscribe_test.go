@@ -2,7 +2,6 @@ package fattorino_test
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 

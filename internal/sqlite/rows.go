@@ -197,7 +197,7 @@ func scanDelivery(r row) (*fattorino.Delivery, error) {
 	return &d, err
 }
 
-const insertAttempt = `INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const insertAttempt = `INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // attemptBits is how many bits of an attempt's id hold its number; the rest is
 // the delivery's id.
@@ -210,7 +210,7 @@ func attemptValues(a *fattorino.Attempt) []driver.Value {
 		t.DNS.Microseconds(), t.Connect.Microseconds(), t.TLS.Microseconds(), t.FirstByte.Microseconds(), t.Total.Microseconds(),
 		a.Request.Method, withoutQuery(a.Request.URL), headerLines(a.Request.Header), a.Request.Body,
 		int64(a.Answer.Status), headerLines(a.Answer.Header), a.Answer.Body, a.Answer.Truncated,
-		string(a.Answer.Failure), a.Answer.Detail,
+		string(a.Answer.Failure), a.Answer.Detail, a.BatchOf,
 	}
 }
 
@@ -226,7 +226,7 @@ func scanAttempt(r row) (*fattorino.Attempt, error) {
 	var sent, answered string
 	err := r.Scan(&id, micro{&a.StartedAt}, &dns, &connect, &tls, &firstByte, &total,
 		&a.Request.Method, &a.Request.URL, &sent, &a.Request.Body,
-		&a.Answer.Status, &answered, &a.Answer.Body, &a.Answer.Truncated, &a.Answer.Failure, &a.Answer.Detail)
+		&a.Answer.Status, &answered, &a.Answer.Body, &a.Answer.Truncated, &a.Answer.Failure, &a.Answer.Detail, &a.BatchOf)
 	if err != nil {
 		return nil, err
 	}

@@ -277,6 +277,7 @@ func testOutcome(t *testing.T, b *bundle) {
 	last := *d
 	last.Attempts, last.State, last.SettledAt, last.DueAt, last.Status = 2, fattorino.Delivered, start.Add(time.Minute), time.Time{}, 200
 	second := *attempt
+	second.BatchOf = 77
 	second.Number, second.Request.Body, second.Answer = 2, nil, fattorino.Answer{Status: 200}
 	b.must(b.Commit(ctx, &fattorino.Batch{Now: start, Outcomes: []fattorino.Outcome{{Delivery: &last, Attempt: &second}}}))
 	b.reopen(b)

@@ -151,7 +151,8 @@ CREATE TABLE attempts (
     answer_body    BLOB,
     truncated      INTEGER NOT NULL,
     failure        TEXT    NOT NULL,
-    detail         TEXT    NOT NULL
+    detail         TEXT    NOT NULL,
+    batch_of       INTEGER NOT NULL     -- delivery whose attempt holds the request of the batch; 0 = its own
 ) STRICT;
 
 -- +goose Down
