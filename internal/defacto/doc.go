@@ -8,6 +8,17 @@
 // its guide "Webhooks enable you to get live status updates". What neither
 // says is decided here, and said where it is decided:
 //
+//   - The id of a webhook and of an invoice is a UUID made of its number.
+//   - A type is any Entity.STATUS, in the catalog or not; there are no
+//     wildcards. A name may be left out, PATCH merges, null counts as left out,
+//     and members that are not known are passed over.
+//   - The id in a notification is the resource's. That of the delivery is in the
+//     header field Webhook-Id, the same on every attempt.
+//   - Transition and status come from the event's attributes transitionname and
+//     status, else from its data; the status else from the type. What is not
+//     known is null.
+//   - What fails by how things stand, as submitting an invoice twice, is the
+//     402 of Defacto's list; 403, 405, 413 and 503 are in no list of Defacto.
 //   - Nothing of retries, timeouts and the meaning of answers is published:
 //     they are those of Fattorino.
 //   - A request names no company, for at Defacto the API key does. Here the

@@ -95,7 +95,7 @@ func TestLifeOfAWebhook(t *testing.T) {
 func TestWhichCompanyIsMeant(t *testing.T) {
 	t.Parallel()
 	st := start(t, setting{})
-	one, two, any := st.key(1), st.key(1, 2), st.key()
+	one, two, every := st.key(1), st.key(1, 2), st.key()
 	for _, c := range []struct {
 		name, key, company, path string
 		status                   int
@@ -107,10 +107,10 @@ func TestWhichCompanyIsMeant(t *testing.T) {
 		{"one of two, by header", two, "2", "/webhooks", 200},
 		{"one of two, by query", two, "", "/webhooks?company=2", 200},
 		{"header before query", two, "2", "/webhooks?company=3", 200},
-		{"none of all", any, "", "/webhooks", 400},
-		{"one of all", any, "99", "/webhooks", 200},
-		{"no number", any, "one", "/webhooks", 400},
-		{"no positive number", any, "0", "/webhooks", 400},
+		{"none of all", every, "", "/webhooks", 400},
+		{"one of all", every, "99", "/webhooks", 200},
+		{"no number", every, "one", "/webhooks", 400},
+		{"no positive number", every, "0", "/webhooks", 400},
 		{"none of all, the operator's token", adminSecret, "", "/webhooks", 400},
 		{"one of all, the operator's token", adminSecret, "5", "/webhooks", 200},
 		{"another than the key's, in the sandbox", one, "2", "/invoices", 403},

@@ -56,8 +56,8 @@ func NewSandbox(s Publisher, read Documents, write Updater, log *slog.Logger) *S
 }
 
 // Start takes up what is to be done: events not yet published and
-// verifications not yet ended, those of before a restart included. It must be
-// called once, and Stop after it.
+// verifications not yet ended, those of before a restart included. It is
+// called once at most.
 func (s *Sandbox) Start(ctx context.Context) {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop, s.done = stop, make(chan struct{})
@@ -68,8 +68,11 @@ func (s *Sandbox) Start(ctx context.Context) {
 }
 
 // Stop ends the work; what is left is taken up at the next start. It fails
-// when ctx ends first.
+// when ctx ends first, and does nothing where there was no start.
 func (s *Sandbox) Stop(ctx context.Context) error {
+	if s.stop == nil {
+		return nil
+	}
 	s.stop()
 	select {
 	case <-s.done:
@@ -79,7 +82,7 @@ func (s *Sandbox) Stop(ctx context.Context) error {
 	}
 }
 
-// In the work of the sandbox:
+// The sandbox's work in numbers.
 const (
 	batch      = 100             // documents read at a time
 	retryAfter = 5 * time.Second // after what could not be done

@@ -94,9 +94,7 @@ func start(t *testing.T, o setting) *stack {
 	st.sandbox = defacto.NewSandbox(st.service, st.store, st.engine, log)
 	st.sandbox.Routes(mux)
 	st.mux = mux
-	if o.noTimers {
-		st.sandbox = nil
-	} else {
+	if !o.noTimers {
 		st.sandbox.Start(t.Context())
 	}
 	t.Cleanup(st.stop)
@@ -111,10 +109,8 @@ func (st *stack) stop() {
 	st.stopped = true
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(st.t.Context()), 10*time.Second)
 	defer cancel()
-	if st.sandbox != nil {
-		if err := st.sandbox.Stop(ctx); err != nil {
-			st.t.Error(err)
-		}
+	if err := st.sandbox.Stop(ctx); err != nil {
+		st.t.Error(err)
 	}
 	if err := st.engine.Stop(ctx); err != nil {
 		st.t.Error(err)
