@@ -736,30 +736,6 @@ type ListAppsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
-// GrantHandshakeParams defines parameters for GrantHandshake.
-type GrantHandshakeParams struct {
-	// Key The secret of this challenge.
-	Key string `form:"key" json:"key"`
-
-	// WebHookAllowedRate How many requests a minute the sink takes, or `*` for any number; left out = as many as were asked for.
-	WebHookAllowedRate string `json:"WebHook-Allowed-Rate,omitempty,omitzero"`
-
-	// WebHookAllowedOrigin Taken, and of no effect, as the URL itself says whom the consent is for.
-	WebHookAllowedOrigin string `json:"WebHook-Allowed-Origin,omitempty,omitzero"`
-}
-
-// GrantHandshakeByPostParams defines parameters for GrantHandshakeByPost.
-type GrantHandshakeByPostParams struct {
-	// Key The secret of this challenge.
-	Key string `form:"key" json:"key"`
-
-	// WebHookAllowedRate How many requests a minute the sink takes, or `*` for any number; left out = as many as were asked for.
-	WebHookAllowedRate string `json:"WebHook-Allowed-Rate,omitempty,omitzero"`
-
-	// WebHookAllowedOrigin Taken, and of no effect, as the URL itself says whom the consent is for.
-	WebHookAllowedOrigin string `json:"WebHook-Allowed-Origin,omitempty,omitzero"`
-}
-
 // ListCompaniesParams defines parameters for ListCompanies.
 type ListCompaniesParams struct {
 	// After The id after which to read, `next` of the page before.
@@ -853,6 +829,24 @@ type RotateSecretParams struct {
 // PublishEventsApplicationCloudeventsBatchPlusJSONBody defines parameters for PublishEvents.
 type PublishEventsApplicationCloudeventsBatchPlusJSONBody = []CloudEvent
 
+// GrantHandshakeParams defines parameters for GrantHandshake.
+type GrantHandshakeParams struct {
+	// WebHookAllowedRate How many requests a minute the sink takes, or `*` for any number; left out = as many as were asked for.
+	WebHookAllowedRate string `json:"WebHook-Allowed-Rate,omitempty,omitzero"`
+
+	// WebHookAllowedOrigin Taken, and of no effect, as the URL itself says whom the consent is for.
+	WebHookAllowedOrigin string `json:"WebHook-Allowed-Origin,omitempty,omitzero"`
+}
+
+// GrantHandshakeByPostParams defines parameters for GrantHandshakeByPost.
+type GrantHandshakeByPostParams struct {
+	// WebHookAllowedRate How many requests a minute the sink takes, or `*` for any number; left out = as many as were asked for.
+	WebHookAllowedRate string `json:"WebHook-Allowed-Rate,omitempty,omitzero"`
+
+	// WebHookAllowedOrigin Taken, and of no effect, as the URL itself says whom the consent is for.
+	WebHookAllowedOrigin string `json:"WebHook-Allowed-Origin,omitempty,omitzero"`
+}
+
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
 	// After The id after which to read, `next` of the page before.
@@ -912,12 +906,6 @@ type ServerInterface interface {
 	// CreateApp Create an app
 	// (POST /v1/apps)
 	CreateApp(w http.ResponseWriter, r *http.Request)
-	// GrantHandshake Consent later
-	// (GET /v1/callbacks/{subscription}/{round})
-	GrantHandshake(w http.ResponseWriter, r *http.Request, subscription SubscriptionID, round int64, params GrantHandshakeParams)
-	// GrantHandshakeByPost Consent later, by POST
-	// (POST /v1/callbacks/{subscription}/{round})
-	GrantHandshakeByPost(w http.ResponseWriter, r *http.Request, subscription SubscriptionID, round int64, params GrantHandshakeByPostParams)
 	// ListCatalogs List catalogs
 	// (GET /v1/catalogs)
 	ListCatalogs(w http.ResponseWriter, r *http.Request)
@@ -978,6 +966,12 @@ type ServerInterface interface {
 	// PublishEvents Publish events
 	// (POST /v1/events)
 	PublishEvents(w http.ResponseWriter, r *http.Request)
+	// GrantHandshake Consent later
+	// (GET /v1/handshakes/{subscription}/{round}/{key})
+	GrantHandshake(w http.ResponseWriter, r *http.Request, subscription SubscriptionID, round int64, key string, params GrantHandshakeParams)
+	// GrantHandshakeByPost Consent later, by POST
+	// (POST /v1/handshakes/{subscription}/{round}/{key})
+	GrantHandshakeByPost(w http.ResponseWriter, r *http.Request, subscription SubscriptionID, round int64, key string, params GrantHandshakeByPostParams)
 	// GetKey Show a public key
 	// (GET /v1/keys/{key})
 	GetKey(w http.ResponseWriter, r *http.Request, key KeyName)
@@ -1097,188 +1091,6 @@ func (siw *ServerInterfaceWrapper) CreateApp(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CreateApp(w, r)
-	}))
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		handler = middleware(handler)
-	}
-
-	handler.ServeHTTP(w, r)
-}
-
-// GrantHandshake operation middleware
-func (siw *ServerInterfaceWrapper) GrantHandshake(w http.ResponseWriter, r *http.Request) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "subscription" -------------
-	var subscription SubscriptionID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
-		return
-	}
-
-	// ------------- Path parameter "round" -------------
-	var round int64
-
-	err = runtime.BindStyledParameterWithOptions("simple", "round", r.PathValue("round"), &round, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "round", Err: err})
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GrantHandshakeParams
-
-	// ------------- Required query parameter "key" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "key", r.URL.Query(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		var requiredError *runtime.RequiredParameterError
-		if errors.As(err, &requiredError) {
-			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "key"})
-		} else {
-			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
-		}
-		return
-	}
-
-	headers := r.Header
-
-	// ------------- Optional header parameter "WebHook-Allowed-Rate" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("WebHook-Allowed-Rate")]; found {
-		var WebHookAllowedRate string
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "WebHook-Allowed-Rate", Count: n})
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "WebHook-Allowed-Rate", valueList[0], &WebHookAllowedRate, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "WebHook-Allowed-Rate", Err: err})
-			return
-		}
-
-		params.WebHookAllowedRate = WebHookAllowedRate
-
-	}
-
-	// ------------- Optional header parameter "WebHook-Allowed-Origin" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("WebHook-Allowed-Origin")]; found {
-		var WebHookAllowedOrigin string
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "WebHook-Allowed-Origin", Count: n})
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "WebHook-Allowed-Origin", valueList[0], &WebHookAllowedOrigin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "WebHook-Allowed-Origin", Err: err})
-			return
-		}
-
-		params.WebHookAllowedOrigin = WebHookAllowedOrigin
-
-	}
-
-	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.GrantHandshake(w, r, subscription, round, params)
-	}))
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		handler = middleware(handler)
-	}
-
-	handler.ServeHTTP(w, r)
-}
-
-// GrantHandshakeByPost operation middleware
-func (siw *ServerInterfaceWrapper) GrantHandshakeByPost(w http.ResponseWriter, r *http.Request) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "subscription" -------------
-	var subscription SubscriptionID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
-		return
-	}
-
-	// ------------- Path parameter "round" -------------
-	var round int64
-
-	err = runtime.BindStyledParameterWithOptions("simple", "round", r.PathValue("round"), &round, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "round", Err: err})
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GrantHandshakeByPostParams
-
-	// ------------- Required query parameter "key" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "key", r.URL.Query(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		var requiredError *runtime.RequiredParameterError
-		if errors.As(err, &requiredError) {
-			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "key"})
-		} else {
-			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
-		}
-		return
-	}
-
-	headers := r.Header
-
-	// ------------- Optional header parameter "WebHook-Allowed-Rate" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("WebHook-Allowed-Rate")]; found {
-		var WebHookAllowedRate string
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "WebHook-Allowed-Rate", Count: n})
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "WebHook-Allowed-Rate", valueList[0], &WebHookAllowedRate, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "WebHook-Allowed-Rate", Err: err})
-			return
-		}
-
-		params.WebHookAllowedRate = WebHookAllowedRate
-
-	}
-
-	// ------------- Optional header parameter "WebHook-Allowed-Origin" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("WebHook-Allowed-Origin")]; found {
-		var WebHookAllowedOrigin string
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "WebHook-Allowed-Origin", Count: n})
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "WebHook-Allowed-Origin", valueList[0], &WebHookAllowedOrigin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "WebHook-Allowed-Origin", Err: err})
-			return
-		}
-
-		params.WebHookAllowedOrigin = WebHookAllowedOrigin
-
-	}
-
-	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.GrantHandshakeByPost(w, r, subscription, round, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2207,6 +2019,180 @@ func (siw *ServerInterfaceWrapper) PublishEvents(w http.ResponseWriter, r *http.
 	handler.ServeHTTP(w, r)
 }
 
+// GrantHandshake operation middleware
+func (siw *ServerInterfaceWrapper) GrantHandshake(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscription" -------------
+	var subscription SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "round" -------------
+	var round int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "round", r.PathValue("round"), &round, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "round", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "key" -------------
+	var key string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", r.PathValue("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GrantHandshakeParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "WebHook-Allowed-Rate" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("WebHook-Allowed-Rate")]; found {
+		var WebHookAllowedRate string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "WebHook-Allowed-Rate", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "WebHook-Allowed-Rate", valueList[0], &WebHookAllowedRate, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "WebHook-Allowed-Rate", Err: err})
+			return
+		}
+
+		params.WebHookAllowedRate = WebHookAllowedRate
+
+	}
+
+	// ------------- Optional header parameter "WebHook-Allowed-Origin" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("WebHook-Allowed-Origin")]; found {
+		var WebHookAllowedOrigin string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "WebHook-Allowed-Origin", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "WebHook-Allowed-Origin", valueList[0], &WebHookAllowedOrigin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "WebHook-Allowed-Origin", Err: err})
+			return
+		}
+
+		params.WebHookAllowedOrigin = WebHookAllowedOrigin
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GrantHandshake(w, r, subscription, round, key, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GrantHandshakeByPost operation middleware
+func (siw *ServerInterfaceWrapper) GrantHandshakeByPost(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscription" -------------
+	var subscription SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "round" -------------
+	var round int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "round", r.PathValue("round"), &round, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "round", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "key" -------------
+	var key string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", r.PathValue("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GrantHandshakeByPostParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "WebHook-Allowed-Rate" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("WebHook-Allowed-Rate")]; found {
+		var WebHookAllowedRate string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "WebHook-Allowed-Rate", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "WebHook-Allowed-Rate", valueList[0], &WebHookAllowedRate, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "WebHook-Allowed-Rate", Err: err})
+			return
+		}
+
+		params.WebHookAllowedRate = WebHookAllowedRate
+
+	}
+
+	// ------------- Optional header parameter "WebHook-Allowed-Origin" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("WebHook-Allowed-Origin")]; found {
+		var WebHookAllowedOrigin string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "WebHook-Allowed-Origin", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "WebHook-Allowed-Origin", valueList[0], &WebHookAllowedOrigin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "WebHook-Allowed-Origin", Err: err})
+			return
+		}
+
+		params.WebHookAllowedOrigin = WebHookAllowedOrigin
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GrantHandshakeByPost(w, r, subscription, round, key, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetKey operation middleware
 func (siw *ServerInterfaceWrapper) GetKey(w http.ResponseWriter, r *http.Request) {
 
@@ -2470,8 +2456,6 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/openapi.yaml", wrapper.GetDescription)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/apps", wrapper.ListApps)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/apps", wrapper.CreateApp)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/callbacks/{subscription}/{round}", wrapper.GrantHandshake)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/callbacks/{subscription}/{round}", wrapper.GrantHandshakeByPost)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/catalogs", wrapper.ListCatalogs)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/catalogs/{contract}", wrapper.GetCatalog)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/companies", wrapper.ListCompanies)
@@ -2492,6 +2476,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}/test", wrapper.TestSubscription)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}/verify", wrapper.VerifySubscription)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/events", wrapper.PublishEvents)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/handshakes/{subscription}/{round}/{key}", wrapper.GrantHandshake)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/handshakes/{subscription}/{round}/{key}", wrapper.GrantHandshakeByPost)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/keys/{key}", wrapper.GetKey)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/keys/{key}/rotate", wrapper.RotateKey)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/tokens", wrapper.ListTokens)

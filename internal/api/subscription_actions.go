@@ -131,13 +131,13 @@ func (s *server) RotateSecret(w http.ResponseWriter, r *http.Request, company Co
 }
 
 // GrantHandshake takes a sink's consent that comes by a GET request.
-func (s *server) GrantHandshake(w http.ResponseWriter, r *http.Request, subscription SubscriptionID, round int64, params GrantHandshakeParams) {
-	s.do(w, r, func() error { return s.grant(w, r, subscription, round, params.Key, params.WebHookAllowedRate) })
+func (s *server) GrantHandshake(w http.ResponseWriter, r *http.Request, subscription SubscriptionID, round int64, key string, params GrantHandshakeParams) {
+	s.do(w, r, func() error { return s.grant(w, r, subscription, round, key, params.WebHookAllowedRate) })
 }
 
 // GrantHandshakeByPost takes a sink's consent that comes by a POST request.
-func (s *server) GrantHandshakeByPost(w http.ResponseWriter, r *http.Request, subscription SubscriptionID, round int64, params GrantHandshakeByPostParams) {
-	s.do(w, r, func() error { return s.grant(w, r, subscription, round, params.Key, params.WebHookAllowedRate) })
+func (s *server) GrantHandshakeByPost(w http.ResponseWriter, r *http.Request, subscription SubscriptionID, round int64, key string, params GrantHandshakeByPostParams) {
+	s.do(w, r, func() error { return s.grant(w, r, subscription, round, key, params.WebHookAllowedRate) })
 }
 
 // grant takes consent from whoever knows the key of the round. A wrong key is
