@@ -38,24 +38,28 @@ const jsonType = "application/json"
 // The webhook-id is the same on every attempt, and another for each
 // subscription and event (SW-2).
 func (c *Contract) Notification(s *fattorino.Subscription, e *fattorino.Event, now time.Time) (*fattorino.Request, error) {
-	shown := c.shown(s, e)
-	header := make([]fattorino.Header, 0, 24)
-	header = append(
-		header,
+	custom, err := c.options.Keychain.OpenHeaders(s.Options.Headers)
+	if err != nil {
+		return nil, err
+	}
+	told, body := message(s.Format, c.shown(s, e))
+	const others = 8 // those below and the signature's
+	id := messageID(s.ID, e)
+	header := append(
+		make([]fattorino.Header, 0, others+len(told)+len(custom)),
 		fattorino.Header{Name: "User-Agent", Value: c.options.UserAgent},
-		fattorino.Header{Name: fieldID, Value: messageID(s.ID, e)},
+		fattorino.Header{Name: fieldID, Value: id},
 		fattorino.Header{Name: fieldTimestamp, Value: strconv.FormatInt(now.Unix(), 10)},
 	)
 	if chosenHandshake(s) == HandshakeOptions && c.options.Origin != "" {
 		header = append(header, fattorino.Header{Name: fieldRequestOrigin, Value: c.options.Origin})
 	}
-	header, body := appendMessage(header, s.Format, shown)
-	custom, err := c.options.Keychain.OpenHeaders(s.Options.Headers)
-	if err != nil {
+	header = append(append(header, told...), custom...)
+	r := &fattorino.Request{Method: http.MethodPost, URL: s.Sink, Header: header, Body: body}
+	if err := c.sign(r, s, id, now); err != nil {
 		return nil, err
 	}
-	r := &fattorino.Request{Method: http.MethodPost, URL: s.Sink, Header: append(header, custom...), Body: body}
-	return r, c.sign(r, s, now)
+	return r, nil
 }
 
 // shown gives the event as the subscription is told of it. The event itself is
@@ -114,22 +118,24 @@ func (c *Contract) thin(e *fattorino.Event) []byte {
 	return append(data, '}')
 }
 
-// appendMessage appends the header fields that belong to the format, and gives
-// the body. A notification always has a body and says what it is (WH-3): an
-// event that has none, or does not say, is told in structured mode.
-func appendMessage(header []fattorino.Header, f fattorino.Format, e *fattorino.Event) ([]fattorino.Header, []byte) {
+// message gives the body, and the header fields that belong to the format. A
+// notification always has a body and says what it is (WH-3): an event that has
+// none, or does not say, is told in structured mode.
+func message(f fattorino.Format, e *fattorino.Event) (header []fattorino.Header, body []byte) {
 	switch f {
 	case fattorino.Standard:
-		return append(header, fattorino.Header{Name: "Content-Type", Value: jsonType}), standardBody(e)
+		return contentType(jsonType), standardBody(e)
 	case fattorino.Structured:
 	default:
 		if len(e.Data) > 0 && (e.DataContentType != "" || e.Form == fattorino.JSONData) {
-			fields, body := cloudevents.WriteBinary(e)
-			return append(header, fields...), body
+			return cloudevents.WriteBinary(e)
 		}
 	}
-	body := cloudevents.AppendStructured(make([]byte, 0, 512+len(e.Data)), e)
-	return append(header, fattorino.Header{Name: "Content-Type", Value: cloudevents.StructuredType}), body
+	return contentType(cloudevents.StructuredType), cloudevents.AppendStructured(make([]byte, 0, 512+len(e.Data)), e)
+}
+
+func contentType(t string) []fattorino.Header {
+	return []fattorino.Header{{Name: "Content-Type", Value: t}}
 }
 
 // standardBody gives the body that Standard Webhooks 1.0.0 recommends: type,

@@ -44,12 +44,12 @@ type Claims struct {
 
 // sign adds the fields of the signature that the subscription chose. While
 // secrets change places each of those in force signs (SW-6).
-func (c *Contract) sign(r *fattorino.Request, s *fattorino.Subscription, now time.Time) error {
+func (c *Contract) sign(r *fattorino.Request, s *fattorino.Subscription, id string, now time.Time) error {
 	switch s.Options.Signature {
 	case SignatureNone:
 		return nil
 	case SignatureJWT:
-		return c.signJWT(r, s, now)
+		return c.signJWT(r, s, id, now)
 	}
 	keys, err := c.options.Keychain.Signers(s.Secrets, now)
 	switch {
@@ -61,7 +61,6 @@ func (c *Contract) sign(r *fattorino.Request, s *fattorino.Subscription, now tim
 		return nil
 	}
 	var scratch [256]byte
-	id := fieldValues(r.Header, fieldID)[0]
 	signatures, err := keys.AppendSignature(scratch[:0], id, now.Unix(), r.Body)
 	if err != nil {
 		return err
@@ -104,12 +103,12 @@ func signHTTP(r *fattorino.Request, keys sign.WebhookKeys, now time.Time) error 
 
 // signJWT sends a token along. It proves the body too, by its hash, since a
 // bearer token alone would go with any.
-func (c *Contract) signJWT(r *fattorino.Request, s *fattorino.Subscription, now time.Time) error {
+func (c *Contract) signJWT(r *fattorino.Request, s *fattorino.Subscription, id string, now time.Time) error {
 	if c.options.Signer == nil {
 		return errors.New("tokens are not offered here")
 	}
 	token, err := c.options.Signer.AppendJWT(append(make([]byte, 0, 1024), "Bearer "...), Claims{
-		ID: fieldValues(r.Header, fieldID)[0], Issuer: c.options.Issuer,
+		ID: id, Issuer: c.options.Issuer,
 		Subject: "company:" + strconv.FormatInt(s.Company, 10), Audience: s.Sink,
 		IssuedAt: now, ExpiresAt: now.Add(tokenLife), AppID: s.App, BodySHA256: sha256.Sum256(r.Body),
 	})
