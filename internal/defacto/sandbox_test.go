@@ -119,6 +119,9 @@ func TestAnInvoiceIsReadAsDescribed(t *testing.T) {
 	if diff := cmp.Diff(want, created.body); diff != "" {
 		t.Errorf("invoice (-want +got):\n%s", diff)
 	}
+	if read := st.do(request{method: "GET", path: "/invoice/defac701-0000-8000-8000-000000000001", key: key}).want(t, 200); read.body != created.body {
+		t.Errorf("GET answers\n%s\nand POST has answered\n%s", read.body, created.body)
+	}
 	if len(ids.Buyer.ID) != 36 || ids.Buyer.ID == ids.Seller.ID {
 		t.Errorf("ids of buyer %q and seller %q", ids.Buyer.ID, ids.Seller.ID)
 	}
