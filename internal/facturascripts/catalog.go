@@ -31,8 +31,8 @@ func newCatalog() (*fattorino.Catalog, error) {
 //	invoice.paid       Model.FacturaCliente.Paid, where pagada is true
 //	customer.created   Model.Cliente.Insert
 //	customer.updated   Model.Cliente.Update, where more than riesgoalcanzado changed
-//	product.created    Model.Producto.Insert
-//	product.updated    Model.Producto.Update
+//	product.created    the same of the model of products
+//	product.updated    the same
 //	receipt.paid       Model.ReciboCliente.Update, where pagado became true
 func documented() []string {
 	return []string{

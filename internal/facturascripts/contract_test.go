@@ -93,7 +93,7 @@ func TestTheScheduleIsFiveRetriesByPowersOfFive(t *testing.T) {
 	}
 }
 
-// SW-12
+// The rule is SW-12.
 func TestWhatAnAnswerMeans(t *testing.T) {
 	t.Parallel()
 	c, _ := contract(t)
