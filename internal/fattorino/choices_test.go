@@ -120,6 +120,7 @@ func TestAContractMayTakeASinkAtItsWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
 		sub := f.subscribe(t, f.app, openWish(here, paid))
+		synctest.Wait()
 		to := there
 		moved := f.change(t, sub.ID, fattorino.SubscriptionChange{Sink: &to})
 		synctest.Wait()
