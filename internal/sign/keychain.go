@@ -205,7 +205,7 @@ func (k *Keychain) TicketValid(ticket, purpose string) bool {
 		return false
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(ticket)
-	if err != nil {
+	if err != nil || len(ticket) != base64.RawURLEncoding.EncodedLen(len(sealed)) { // line breaks are skipped in decoding
 		return false
 	}
 	_, err = k.vault.Open(sealed, ticketContext+purpose)
