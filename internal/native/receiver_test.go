@@ -232,7 +232,7 @@ func TestJWT_PeerVerifies(t *testing.T) {
 			if !ok {
 				t.Fatal("there is no bearer token")
 			}
-			jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.EdDSA})
+			jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.EdDSA})
 			if err != nil {
 				t.Fatal(err)
 			}
