@@ -270,7 +270,7 @@ func TestCatalogs(t *testing.T) {
 	f.do(call{method: "GET", path: "/v1/catalogs"}).want(t, http.StatusOK).decode(t, &all)
 	var one api.Catalog
 	f.do(call{method: "GET", path: "/v1/catalogs/fic"}).want(t, http.StatusOK).decode(t, &one)
-	if len(all.Catalogs) != 2 || len(all.Catalogs[0].Types) != len(one.Types) || one.Contract != "fic" {
+	if len(all.Catalogs) != 3 || len(all.Catalogs[1].Types) != len(one.Types) || one.Contract != "fic" {
 		t.Errorf("%d catalogs; %d types of %s", len(all.Catalogs), len(one.Types), one.Contract)
 	}
 	first := one.Types[0]

@@ -802,6 +802,12 @@ type ListSubscriptionsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// DeleteSubscriptionParams defines parameters for DeleteSubscription.
+type DeleteSubscriptionParams struct {
+	// IfMatch The `ETag` of the subscription as it was read, or several of them, or `*`. Where it has changed since, nothing is done.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
 // ChangeSubscriptionParams defines parameters for ChangeSubscription.
 type ChangeSubscriptionParams struct {
 	// IfMatch The `ETag` of the subscription as it was read, or several of them, or `*`. Where it has changed since, nothing is done.
@@ -941,7 +947,7 @@ type ServerInterface interface {
 	CreateSubscription(w http.ResponseWriter, r *http.Request, company CompanyID)
 	// DeleteSubscription Delete a subscription
 	// (DELETE /v1/companies/{company}/subscriptions/{subscription})
-	DeleteSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID)
+	DeleteSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID, params DeleteSubscriptionParams)
 	// GetSubscription Show a subscription
 	// (GET /v1/companies/{company}/subscriptions/{subscription})
 	GetSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID)
@@ -1653,8 +1659,32 @@ func (siw *ServerInterfaceWrapper) DeleteSubscription(w http.ResponseWriter, r *
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteSubscriptionParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.DeleteSubscription(w, r, company, subscription)
+		siw.Handler.DeleteSubscription(w, r, company, subscription, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {

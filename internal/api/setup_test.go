@@ -23,6 +23,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/api"
 	"github.com/fattorino-dev/fattorino/internal/egress"
 	"github.com/fattorino-dev/fattorino/internal/engine"
+	"github.com/fattorino-dev/fattorino/internal/facturascripts"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/fic"
 	"github.com/fattorino-dev/fattorino/internal/filter"
@@ -66,11 +67,16 @@ func start(t *testing.T, change ...func(*api.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.native, err = native.New(native.Options{Keychain: newKeychain(t), BaseURL: f.url, Origin: "hooks.example.com", AllowNoHandshake: true})
+	keychain := newKeychain(t)
+	plugin, err := facturascripts.New(facturascripts.Options{Keychain: keychain})
 	if err != nil {
 		t.Fatal(err)
 	}
-	contracts := []fattorino.Contract{vendor, f.native}
+	f.native, err = native.New(native.Options{Keychain: keychain, BaseURL: f.url, Origin: "hooks.example.com", AllowNoHandshake: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	contracts := []fattorino.Contract{vendor, f.native, plugin}
 	if f.store, err = sqlite.Open(t.Context(), sqlite.Options{Dir: t.TempDir()}); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +99,7 @@ func start(t *testing.T, change ...func(*api.Config)) *fixture {
 	}
 	config := api.Config{
 		Service: f.service, Keys: f.keys, Log: log,
-		Contracts: map[string]api.Chooser{native.Name: f.native}, Callbacks: f.native,
+		Contracts: map[string]api.Chooser{native.Name: f.native, facturascripts.Name: plugin}, Callbacks: f.native,
 		Elsewhere: map[string]string{"fic": "/c/{company_id}/subscriptions"},
 	}
 	for _, c := range change {

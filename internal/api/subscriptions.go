@@ -185,13 +185,19 @@ func (s *server) patched(sub *fattorino.Subscription, rules Chooser, patch map[s
 }
 
 // DeleteSubscription ends a subscription.
-func (s *server) DeleteSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID) {
+func (s *server) DeleteSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID, params DeleteSubscriptionParams) {
 	s.do(w, r, func() error {
 		sub, _, err := s.changeable(r, company, subscription)
 		if err != nil {
 			return err
 		}
-		if err := s.Service.DeleteSubscription(r.Context(), callerOf(r), company, sub.Contract, sub.ID); err != nil {
+		err = s.Service.DeleteSubscriptionUnless(r.Context(), callerOf(r), company, sub.Contract, sub.ID, func(now *fattorino.Subscription) error {
+			if params.IfMatch == "" {
+				return nil
+			}
+			return s.unchanged(now, params.IfMatch)
+		})
+		if err != nil {
 			return err
 		}
 		w.WriteHeader(http.StatusNoContent)
@@ -233,18 +239,23 @@ func (s *server) change(r *http.Request, company, id int64, ifMatch string, prep
 		if err != nil {
 			return nil, nil, err
 		}
-		c.Unless = func(now *fattorino.Subscription) error {
-			if tag, err := s.tagOf(now); err != nil || tag != seen {
-				return cmp.Or(err, stale())
-			}
-			return nil
-		}
+		c.Unless = func(now *fattorino.Subscription) error { return s.unchanged(now, seen) }
 		sub, refused, err := s.Service.ModifySubscription(r.Context(), callerOf(r), company, sub.Contract, id, c)
 		if fattorino.KindOf(err) == fattorino.Stale && ifMatch == "" && race < maxRaces {
 			continue
 		}
 		return sub, refused, err
 	}
+}
+
+// unchanged fails with Stale where a subscription is in no state that If-Match
+// names.
+func (s *server) unchanged(sub *fattorino.Subscription, ifMatch string) error {
+	tag, err := s.tagOf(sub)
+	if err == nil && !matches(ifMatch, tag) {
+		return stale()
+	}
+	return err
 }
 
 func stale() error {

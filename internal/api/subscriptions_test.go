@@ -318,7 +318,7 @@ func TestAChangeOfWhatWasNotReadIsRefused(t *testing.T) {
 	if tag == old {
 		t.Error("the tag is still the same")
 	}
-	for operation, body := range map[string]string{"PATCH ": `{"name":"two"}`, "POST /enable": "", "POST /disable": "", "POST /rotate": ""} {
+	for operation, body := range map[string]string{"DELETE ": "", "PATCH ": `{"name":"two"}`, "POST /enable": "", "POST /disable": "", "POST /rotate": ""} {
 		method, action, _ := strings.Cut(operation, " ")
 		// Given another, it is not.
 		for _, stale := range []string{old, `"x"`, "W/" + tag} {
@@ -334,6 +334,8 @@ func TestAChangeOfWhatWasNotReadIsRefused(t *testing.T) {
 	// A star is any state that there is.
 	me.ask("POST", path+"/disable", "", "If-Match", "*").want(t, http.StatusOK)
 	me.ask("PATCH", "/999", `{}`, "If-Match", "*").problem(t, http.StatusNotFound)
+	_, last := me.read(made.ID)
+	me.ask("DELETE", path, "", "If-Match", last).want(t, http.StatusNoContent)
 }
 
 func TestChangesAtTheSameTimeLoseNothing(t *testing.T) {
@@ -350,4 +352,46 @@ func TestChangesAtTheSameTimeLoseNothing(t *testing.T) {
 	if now, _ := me.read(made.ID); len(now.Metadata) != 4 {
 		t.Errorf("%v", now.Metadata)
 	}
+}
+
+// FacturaScripts has no API of subscriptions: they are made here.
+func TestASubscriptionUnderAContractWithoutAnAPI(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	me, sink := f.integrator("Plugin"), newSink(t)
+	made := me.subscribe(sink, `["invoice.paid"]`, `,"contract":"facturascripts","name":"Books"`)
+	if made.Contract != "facturascripts" || made.State != fattorino.Active || made.Format != "" || made.Secret == "" {
+		t.Errorf("contract %s, state %s, format %q, secret shown %t", made.Contract, made.State, made.Format, made.Secret != "")
+	}
+	f.publish(event("paid", "invoice.paid", `,"data":{"id":42}`))
+	n := sink.next()
+	if !n.verified(t, made.Secret) || !strings.Contains(string(n.body), `"event":"invoice.paid"`) {
+		t.Errorf("%s", n.body)
+	}
+	path := fmt.Sprintf("/%d", made.ID)
+	me.ask("PATCH", path, `{"description":"To the books"}`).want(t, http.StatusOK)
+	me.ask("POST", path+"/rotate", "").want(t, http.StatusOK)
+	me.ask("POST", path+"/test", `{"type":"invoice.created"}`).want(t, http.StatusAccepted)
+	if n := sink.next(); !strings.Contains(string(n.body), `"total":122.00`) {
+		t.Errorf("%s", n.body)
+	}
+	p := me.ask("PATCH", path, `{"thin":true}`).problem(t, http.StatusUnprocessableEntity)
+	if len(p.Errors) != 1 || p.Errors[0].Field != "thin" {
+		t.Errorf("%+v", p)
+	}
+}
+
+// What the operator subscribes belongs to no app.
+func TestTheOperatorMaySubscribe(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	sink := newSink(t)
+	operator := &integrator{f, adminSecret}
+	made := operator.subscribe(sink, `["*"]`, "")
+	if made.AppID != 0 || made.State != fattorino.Active {
+		t.Errorf("app %d, %s", made.AppID, made.State)
+	}
+	f.publish(event("e", "invoice.paid", ""))
+	sink.next()
+	f.integrator("Warehouse").ask("GET", fmt.Sprintf("/%d", made.ID), "").problem(t, http.StatusNotFound)
 }

@@ -67,7 +67,7 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 		return nil, nil, err
 	}
 	types, refused := explode(contract.Catalog(), n.Types)
-	if err := needScopes(caller, contract.Catalog(), types); err != nil {
+	if err := s.needScopes(caller, types); err != nil {
 		return nil, nil, err
 	}
 	now := time.Now()
@@ -147,7 +147,7 @@ func (s *Service) Subscriptions(ctx context.Context, caller *Token, company int6
 	if err := s.mayHold(caller, company, contract); err != nil {
 		return nil, err
 	}
-	all, err := s.Store.Subscriptions(ctx, company, caller.App)
+	all, err := s.Store.Subscriptions(ctx, company, caller.ownApp())
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 		}
 	}
 	types, refused := explode(rules.Catalog(), c.Types)
-	if err := needScopes(caller, rules.Catalog(), types); err != nil {
+	if err := s.needScopes(caller, types); err != nil {
 		return nil, nil, err
 	}
 	var sub *Subscription
@@ -254,12 +254,21 @@ func (c *SubscriptionChange) apply(sub *Subscription, now time.Time) {
 
 // DeleteSubscription ends a subscription; what is pending for it is discarded.
 func (s *Service) DeleteSubscription(ctx context.Context, caller *Token, company int64, contract string, id int64) error {
+	return s.DeleteSubscriptionUnless(ctx, caller, company, contract, id, func(*Subscription) error { return nil })
+}
+
+// DeleteSubscriptionUnless is [Service.DeleteSubscription], but where refuse
+// fails by how the subscription stands.
+func (s *Service) DeleteSubscriptionUnless(ctx context.Context, caller *Token, company int64, contract string, id int64, refuse func(*Subscription) error) error {
 	if _, err := s.owner(caller, company, contract); err != nil {
 		return err
 	}
 	return s.Engine.Update(ctx, func(tx Tx) error {
 		sub, err := ownSubscription(tx, caller, company, contract, id)
 		if err != nil {
+			return err
+		}
+		if err := refuse(sub); err != nil {
 			return err
 		}
 		sub.State, sub.UpdatedAt = Deleted, time.Now()
@@ -456,10 +465,9 @@ func noTypeLeft() error {
 }
 
 // needScopes checks that the caller holds the scopes of all the types.
-func needScopes(caller *Token, c *Catalog, types []string) error {
+func (s *Service) needScopes(caller *Token, types []string) error {
 	for _, name := range types {
-		t, _ := c.Type(name)
-		for _, scope := range t.Scopes {
+		for _, scope := range s.catalogs.Scopes(name) {
 			if !caller.Holds(scope) {
 				return &Error{
 					Kind: Denied, Code: "NO_PERMISSION",
