@@ -30,6 +30,7 @@ type Config struct {
 	LogFormat   string `key:"log_format" group:"server" help:"How to log: text, json, or auto for text on a terminal and JSON elsewhere."`
 	LogAttempts bool   `key:"log_attempts" group:"server" help:"Log one line for every attempt to deliver."`
 
+	Sandbox   bool   `key:"sandbox" group:"server" help:"Serve invoices to try the Defacto contract with, at /invoices: a sandbox, not for production."`
 	PublicURL string `key:"public_url" group:"server" help:"URL under which this service is reached from outside, as https://hooks.example.com. It stands in thin notifications, callbacks and tokens."`
 
 	AllowNetworks    []string `key:"allow_networks" group:"sinks" help:"Own networks in which sinks may be though they are not public, as 10.1.0.0/16."`

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/fattorino-dev/fattorino/internal/api"
+	"github.com/fattorino-dev/fattorino/internal/defacto"
 	"github.com/fattorino-dev/fattorino/internal/facturascripts"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/fic"
@@ -15,6 +16,7 @@ import (
 
 // contracts are the contracts that this program speaks.
 type contracts struct {
+	defacto        *defacto.Contract
 	fic            *fic.Contract
 	facturascripts *facturascripts.Contract
 	native         *native.Contract
@@ -30,12 +32,15 @@ func (a *App) makeContracts(ring *sign.Ring, keychain *sign.Keychain) (c contrac
 	if err != nil {
 		return c, err
 	}
+	if c.defacto, err = defacto.New(defacto.Options{}); err != nil {
+		return c, err
+	}
 	if c.facturascripts, err = facturascripts.New(facturascripts.Options{Keychain: keychain}); err != nil {
 		return c, err
 	}
 	options := native.Options{
 		Keychain: keychain, BaseURL: a.config.PublicURL, AllowNoHandshake: a.config.AllowNoHandshake,
-		Common: commonNames(c.fic, c.facturascripts),
+		Common: commonNames(c.defacto, c.facturascripts, c.fic),
 	}
 	if a.config.PublicURL != "" {
 		options.Signer = nativeSigner{ring} // tokens name their issuer
@@ -46,7 +51,7 @@ func (a *App) makeContracts(ring *sign.Ring, keychain *sign.Keychain) (c contrac
 
 // all gives them to the engine.
 func (c contracts) all() []fattorino.Contract {
-	return []fattorino.Contract{c.fic, c.facturascripts, c.native}
+	return []fattorino.Contract{c.defacto, c.facturascripts, c.fic, c.native}
 }
 
 // choosers gives those whose subscriptions are made in the native API.
@@ -56,7 +61,10 @@ func (c contracts) choosers() map[string]api.Chooser {
 
 // elsewhere says where the subscriptions of the others are made.
 func (c contracts) elsewhere() map[string]string {
-	return map[string]string{c.fic.Name(): "the API at /c/{company}/subscriptions"}
+	return map[string]string{
+		c.defacto.Name(): "the API at /webhooks",
+		c.fic.Name():     "the API at /c/{company}/subscriptions",
+	}
 }
 
 // commonNames gives the common names that the contracts' types are linked to.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/httpjson"
@@ -57,10 +58,20 @@ func (a *App) harden(next http.Handler) http.Handler {
 		next.ServeHTTP(answer, r)
 		if a.log.Enabled(r.Context(), slog.LevelDebug) {
 			// Of the request only this: query and header can hold secrets.
-			a.log.DebugContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", answer.status,
+			a.log.DebugContext(r.Context(), "request", "method", r.Method, "path", shownPath(r), "status", answer.status,
 				"ms", float64(time.Since(started).Microseconds())/1000, "remote", r.RemoteAddr)
 		}
 	})
+}
+
+// shownPath gives the path of a request for the log. That of a callback ends in
+// a key that is secret.
+func shownPath(r *http.Request) string {
+	const callbacks = "/v1/handshakes/"
+	if strings.HasPrefix(r.URL.Path, callbacks) {
+		return callbacks + "…"
+	}
+	return r.URL.Path
 }
 
 // recover answers for a handler that panicked.
@@ -72,7 +83,7 @@ func (a *App) recover(w *response, r *http.Request) {
 	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(cause) // meant so: the connection is cut off
 	}
-	a.log.ErrorContext(r.Context(), "a request made the program panic", "method", r.Method, "path", r.URL.Path, "panic", cause, "stack", string(debug.Stack()))
+	a.log.ErrorContext(r.Context(), "a request made the program panic", "method", r.Method, "path", shownPath(r), "panic", cause, "stack", string(debug.Stack()))
 	if w.status >= http.StatusOK {
 		panic(http.ErrAbortHandler) // half an answer must not pass for a whole one
 	}

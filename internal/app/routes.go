@@ -3,10 +3,12 @@ package app
 import (
 	_ "embed"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/fattorino-dev/fattorino/internal/api"
+	"github.com/fattorino-dev/fattorino/internal/defacto"
 	"github.com/fattorino-dev/fattorino/internal/fic"
 )
 
@@ -28,7 +30,11 @@ func (a *App) routes(keys *keyring, c contracts) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	ficDoor.Routes(mux) // /c/…
+	ficDoor.Routes(mux)                           // /c/…
+	defacto.NewDoor(a.service, a.log).Routes(mux) // /hello, /webhooks, /webhook/…
+	if a.config.Sandbox {
+		a.startSandbox().Routes(mux) // /invoices, /invoice/…
+	}
 	mux.Handle("/v1/", native)
 	mux.Handle("GET /v1/companies/{company}/events", a.untilStop(native)) // long polls
 	mux.Handle("/.well-known/jwks.json", native)
@@ -44,4 +50,12 @@ func (a *App) routes(keys *keyring, c contracts) (http.Handler, error) {
 func index(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write(indexPage) // a caller that has gone away is no error of ours
+}
+
+// startSandbox starts the invoices that Defacto's tutorial is played with.
+func (a *App) startSandbox() *defacto.Sandbox {
+	sandbox := defacto.NewSandbox(a.service, a.store, a.engine, a.log)
+	sandbox.Start(a.stopping)
+	a.onStop("sandbox", 5*time.Second, sandbox.Stop)
+	return sandbox
 }

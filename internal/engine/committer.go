@@ -40,6 +40,7 @@ type outcome struct {
 	lane     *lane
 	delivery *fattorino.Delivery
 	attempt  *fattorino.Attempt
+	sink     string           // that the attempt was made to
 	reason   fattorino.Reason // where there was no attempt
 	at       time.Time
 	shift    float64 // the jitter drawn
@@ -256,6 +257,10 @@ func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino
 		s := touched[d.Subscription]
 		if s == nil {
 			s = c.index.get(d.Subscription)
+		}
+		if s.Sink != o.sink && !s.State.Gone() {
+			fattorino.SettleElsewhere(c.contract(s), &d, &o.attempt.Answer, o.at)
+			continue
 		}
 		next := s.Clone()
 		if fattorino.Settle(c.contract(s), next, &d, &o.attempt.Answer, o.at, o.shift) {

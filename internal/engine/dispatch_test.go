@@ -650,3 +650,38 @@ func TestABatchGoesOutFullOrWhenItsFirstHasWaited(t *testing.T) {
 		}
 	})
 }
+
+func TestTheAnswerOfASinkThatWasLeftSaysNothingOfTheNewOne(t *testing.T) {
+	for name, status := range map[string]int{"gone": 410, "refused": 404, "failed": 500} {
+		synctest.Test(t, func(t *testing.T) {
+			// Given an attempt in flight to a sink that is about to be left,
+			receiver := &sink{answer: func(_ int, url, event string) *fattorino.Answer {
+				if url != "https://old.example" || strings.HasPrefix(event, "welcome-") {
+					return &fattorino.Answer{Status: 200}
+				}
+				time.Sleep(5 * time.Second)
+				return &fattorino.Answer{Status: status}
+			}}
+			f := start(t, t.TempDir(), receiver)
+			defer f.stop(t)
+			sub := f.subscribe(t, 1, "https://old.example", "invoice.paid")
+			f.publish(t, event(1, "e", "invoice.paid", nil))
+			synctest.Wait()
+			// when the sink has moved before the old one answers,
+			moved := "https://new.example"
+			if _, _, err := f.service.ModifySubscription(context.Background(), f.app, 1, "plain", sub.ID, fattorino.SubscriptionChange{Sink: &moved}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			// then the event is delivered to the new one, and the subscription lives.
+			s, _ := f.store.Subscription(context.Background(), sub.ID)
+			if s.State != fattorino.Active || !s.ExpiresAt.IsZero() {
+				t.Errorf("%s: the subscription is %s, expires %v", name, s.State, s.ExpiresAt)
+			}
+			if d := f.log(t, 1)[0]; d.State != fattorino.Delivered || d.Attempts != 2 {
+				t.Errorf("%s: the delivery is %s after %d attempts, want delivered after 2", name, d.State, d.Attempts)
+			}
+		})
+	}
+}

@@ -110,6 +110,9 @@ func (x *index) listen(s *fattorino.Subscription) {
 
 func (x *index) unlisten(s *fattorino.Subscription) {
 	h := x.companies[s.Company]
+	if h == nil {
+		return // its filters could not be understood
+	}
 	for _, name := range x.names(s) {
 		left := slices.DeleteFunc(h.byName[name], func(id int64) bool { return id == s.ID })
 		if h.byName[name] = left; len(left) == 0 {

@@ -137,12 +137,13 @@ func (c *Catalog) TypeOf(e *Event) (string, bool) {
 // Catalogs is what all contracts' catalogs know together.
 type Catalogs struct {
 	byContract map[string]*Catalog
-	common     map[string]string // any known type name, common names included → its common name
+	scopes     map[string][]string // any known type name, common names included → the scopes to hear of it
+	common     map[string]string   // any known type name, common names included → its common name
 }
 
 // NewCatalogs joins catalogs.
 func NewCatalogs(list ...*Catalog) *Catalogs {
-	cs := &Catalogs{byContract: map[string]*Catalog{}, common: map[string]string{}}
+	cs := &Catalogs{byContract: map[string]*Catalog{}, scopes: map[string][]string{}, common: map[string]string{}}
 	for _, c := range list {
 		cs.byContract[c.Contract] = c
 		for _, t := range c.Types {
@@ -159,9 +160,35 @@ func NewCatalogs(list ...*Catalog) *Catalogs {
 			for _, name := range t.Common {
 				cs.common[name] = name
 			}
+			for _, name := range append([]string{t.Name}, t.Common...) {
+				cs.scopes[name] = union(cs.scopes[name], t.Scopes)
+			}
 		}
 	}
 	return cs
+}
+
+// union gives what is in a or b, each once.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Scopes gives the scopes that a token needs to hear of a type, of a common
+// name, or of all that a wildcard stands for.
+func (cs *Catalogs) Scopes(name string) []string {
+	prefix, wild := strings.CutSuffix(name, "*")
+	if !wild {
+		return cs.scopes[name]
+	}
+	var all []string
+	for known, scopes := range cs.scopes {
+		if strings.HasPrefix(known, prefix) {
+			all = union(all, scopes)
+		}
+	}
+	return all
 }
 
 // All gives the catalogs, ordered by contract name.

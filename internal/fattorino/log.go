@@ -11,7 +11,7 @@ func (s *Service) Deliveries(ctx context.Context, caller *Token, company int64, 
 	if err := need(caller, company, APIToken, AdminToken); err != nil {
 		return nil, err
 	}
-	ids, err := s.Store.SubscriptionIDs(ctx, company, caller.App)
+	ids, err := s.Store.SubscriptionIDs(ctx, company, caller.ownApp())
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -165,7 +166,7 @@ func (s *Service) doubt(typ string) string {
 
 // Pull gives a company's events after a Seq, oldest first, and the Seq to go
 // on from. Where there are none it waits for one, up to wait. A reader that
-// keeps its place misses nothing; one whose place is older than what is kept
+// keeps its place misses nothing that its token's scopes let it read; one whose place is older than what is kept
 // is told so (Gone).
 func (s *Service) Pull(ctx context.Context, caller *Token, q EventQuery, wait time.Duration) ([]*Event, int64, error) {
 	if err := need(caller, q.Company, APIToken, AdminToken); err != nil {
@@ -182,13 +183,32 @@ func (s *Service) Pull(ctx context.Context, caller *Token, q EventQuery, wait ti
 			return nil, 0, err
 		}
 		if len(events) > 0 {
-			return events, next(events, q, last), nil
+			q.After = next(events, q, last)
+			if readable := s.readable(caller, events); len(readable) > 0 {
+				return readable, q.After, nil
+			}
+			continue // a page of what is not for this reader
 		}
 		q.After = max(q.After, last)
 		if !waitFor(ctx, committed, time.Until(deadline)) {
 			return []*Event{}, q.After, nil
 		}
 	}
+}
+
+// readable gives the events of the types that the caller holds the scopes of.
+func (s *Service) readable(caller *Token, events []*Event) []*Event {
+	if caller.Holds("*") {
+		return events
+	}
+	return slices.DeleteFunc(events, func(e *Event) bool {
+		for _, scope := range union(s.catalogs.Scopes(e.Type), s.catalogs.Scopes(e.Common)) {
+			if !caller.Holds(scope) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // page reads a page of events, and the Seq of the newest that was there.

@@ -286,8 +286,8 @@ func TestWhoMayRead(t *testing.T) {
 		caller fattorino.Token
 		want   bool
 	}{
-		{"an integrator", fattorino.Token{Kind: fattorino.APIToken, App: 1}, true},
-		{"an integrator with this company", fattorino.Token{Kind: fattorino.APIToken, App: 1, Companies: []int64{7}}, true},
+		{"an integrator", fattorino.Token{Kind: fattorino.APIToken, App: 1, Scopes: []string{"*"}}, true},
+		{"an integrator with this company", fattorino.Token{Kind: fattorino.APIToken, App: 1, Companies: []int64{7}, Scopes: []string{"*"}}, true},
 		{"an integrator with another company", fattorino.Token{Kind: fattorino.APIToken, App: 1, Companies: []int64{8}}, false},
 		{"the operator", fattorino.Token{Kind: fattorino.AdminToken}, true},
 		{"a platform", fattorino.Token{Kind: fattorino.PublishToken}, false},
@@ -299,5 +299,25 @@ func TestWhoMayRead(t *testing.T) {
 		case !tt.want:
 			fails(t, err, fattorino.Denied)
 		}
+	}
+}
+
+func TestAReaderIsToldOfWhatItsScopesAllow(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	for i := range 5 {
+		f.publish(t, happened(fmt.Sprint("e", i), paid))
+	}
+	reader := &fattorino.Token{Kind: fattorino.APIToken, App: 1, Scopes: []string{"nothing:r"}}
+	events, next, err := f.Pull(context.Background(), reader, from(0, 2), 0)
+	if err != nil || len(events) != 0 || next != 5 {
+		t.Errorf("without the scope: %v, next %d, %v; want nothing, and to go on behind it", ids(events), next, err)
+	}
+	reader.Scopes = f.Catalogs().Scopes(paid)
+	if len(reader.Scopes) == 0 {
+		t.Fatal("the type needs no scope: the test shows nothing")
+	}
+	if events, _, err = f.Pull(context.Background(), reader, from(0, 2), 0); err != nil || len(events) != 2 {
+		t.Errorf("with the scope: %v, %v; want a page of two", ids(events), err)
 	}
 }

@@ -35,10 +35,23 @@ func Settle(c Contract, s *Subscription, d *Delivery, a *Answer, now time.Time, 
 	}
 	if s.State.Gone() {
 		Discard(d, SinkGone, now)
+		s.Handshake.Pending = false
 		s.UpdatedAt = now
 		return true
 	}
 	return failed(c, s, d, a, now, shift)
+}
+
+// SettleElsewhere works in the answer of a sink that the subscription has left
+// meanwhile: it says nothing of the new one, which is asked at once. A success
+// is one all the same.
+func SettleElsewhere(c Contract, d *Delivery, a *Answer, now time.Time) {
+	d.Attempts++
+	d.Status = a.Status
+	d.DueAt = now
+	if c.Judge(a) == Success {
+		d.State, d.SettledAt, d.DueAt = Delivered, now, time.Time{}
+	}
 }
 
 // succeed ends a delivery well; any success takes a pending expiry back.

@@ -57,6 +57,14 @@ func (t *Token) Reaches(company int64) bool {
 	return t.Kind == AdminToken || len(t.Companies) == 0 || slices.Contains(t.Companies, company)
 }
 
+// ownApp is the app whose things the token sees; 0 = those of every app.
+func (t *Token) ownApp() int64 {
+	if t.Kind == AdminToken {
+		return 0
+	}
+	return t.App
+}
+
 // Holds tells whether the token has the scope. A scope is "family:r" or
 // "family:a"; the right to write (a) contains the right to read (r). Admin
 // tokens hold every scope.

@@ -32,7 +32,8 @@ func eventTypes() []fattorino.EventType {
 	return []fattorino.EventType{
 		eventType("issued_documents.invoices.create", "invoice.created", "issued_documents.invoices:r"),
 		// A payment is an update of the invoice in this vocabulary.
-		also(eventType("issued_documents.invoices.update", "invoice.updated", "issued_documents.invoices:r"), "invoice.paid", "invoice.unpaid"),
+		also(eventType("issued_documents.invoices.update", "invoice.updated", "issued_documents.invoices:r"),
+			"invoice.paid", "invoice.unpaid", "invoice.submitted", "invoice.verified", "invoice.rejected"),
 		eventType("issued_documents.invoices.delete", "invoice.deleted", "issued_documents.invoices:r"),
 		eventType("issued_documents.quotes.create", "quote.created", "issued_documents.quotes:r"),
 		eventType("issued_documents.quotes.update", "quote.updated", "issued_documents.quotes:r"),

@@ -140,7 +140,7 @@ func (c *commit) repeats(p *fattorino.Publish) ([]*fattorino.Event, error) {
 			}
 		}
 		if p.Repeated[i] && !same {
-			p.Err = contradicts(e, i)
+			p.Err = contradicts(p, i)
 			return nil, nil
 		}
 	}
@@ -153,12 +153,16 @@ func sameContent(a, b *fattorino.Event) bool {
 	return bytes.Equal(x, y)
 }
 
-func contradicts(e *fattorino.Event, i int) error {
+func contradicts(p *fattorino.Publish, i int) error {
+	field := fmt.Sprintf("events.%d.id", i)
+	if len(p.Events) == 1 {
+		field = "id"
+	}
 	return &fattorino.Error{
 		Kind: fattorino.Conflict, Code: "event_id_reused",
-		Msg:    fmt.Sprintf("event %d: an event with id %q and this source was accepted before with other content: nothing was stored", i, e.ID),
+		Msg:    fmt.Sprintf("event %d: an event with id %q and this source was accepted before with other content: nothing was stored", i, p.Events[i].ID),
 		Fix:    "give every event its own id; send the very same event to repeat it",
-		Faults: []fattorino.Fault{{Field: fmt.Sprintf("events.%d.id", i), Msg: "was used for another event"}},
+		Faults: []fattorino.Fault{{Field: field, Msg: "was used for another event"}},
 	}
 }
 
