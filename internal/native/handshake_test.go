@@ -184,6 +184,7 @@ func TestOptions_InputTable(t *testing.T) {
 		{"AP-9 an empty rate", without, 120, 200, fields{"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": ""}, denied},
 		{"AP-9 rate of 20 digits", without, 0, 200, fields{"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "12345678901234567890"}, denied},
 		{"AP-9 the largest rate", without, 0, 200, fields{"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "999999999"}, 999_999_999},
+		{"AP-9 one above the largest rate", without, 0, 200, fields{"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "1000000000"}, denied},
 		{"WH-5 redirect", withCallback, 0, 307, fields{"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}, denied},
 		{"no answer", withCallback, 0, 0, nil, denied},
 	} {
