@@ -13,7 +13,7 @@ const partnerTemplate = `{{.Noun}} {{with or .Data.name .Data.nombre .Data.razon
 
 // productTemplate tells of a product.
 const productTemplate = `{{.Noun}} {{with or .Data.code .Data.referencia .ID}}{{bold .}} {{end}}{{.Action}}` +
-	`{{with or .Data.name .Data.description .Data.descripcion}} · {{.}}{{end}}` +
+	`{{with or .Data.name .Data.description .Data.descripcion}} · {{.}}{{end}}` + //nolint:misspell // Spanish, as published
 	`{{with or .Data.price .Data.precio}}: {{.}}{{with $.Data.currency}} {{.}}{{end}}{{end}}`
 
 // plainTemplate tells of anything else, and of an event that another template

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -121,15 +123,53 @@ func text(v any) string {
 	case json.Number:
 		return v.String()
 	case []any, map[string]any:
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		if e.Encode(v) != nil {
-			return "" // cannot be: it was JSON
-		}
-		return strings.TrimSuffix(b.String(), "\n")
+		return cut(string(appendJSON(nil, v)), maxOutput)
 	}
 	return fmt.Sprint(v)
+}
+
+// maxMembers is how many members of a list or object are looked at to write it.
+const maxMembers = 1000
+
+// appendJSON appends lists and objects as JSON, up to about maxOutput bytes, in
+// a time that does not grow with them.
+func appendJSON(b []byte, v any) []byte {
+	if len(b) > maxOutput {
+		return b
+	}
+	switch v := v.(type) {
+	case []any:
+		b = append(b, '[')
+		for i, member := range v[:min(len(v), maxMembers)] {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendJSON(b, member)
+		}
+		return append(b, ']')
+	case map[string]any:
+		if len(v) > maxMembers {
+			return append(b, "{…}"...)
+		}
+		b = append(b, '{')
+		for i, name := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(appendJSON(b, name), ':')
+			b = appendJSON(b, v[name])
+		}
+		return append(b, '}')
+	case nil:
+		return append(b, "null"...)
+	case string:
+		var quoted bytes.Buffer
+		e := json.NewEncoder(&quoted)
+		e.SetEscapeHTML(false)
+		_ = e.Encode(cut(v, maxOutput)) // a string can always be written
+		return append(b, bytes.TrimSuffix(quoted.Bytes(), []byte("\n"))...)
+	}
+	return append(b, text(v)...)
 }
 
 // truncate keeps so many characters, and says with a "…" that there were more.
@@ -148,14 +188,15 @@ func truncate(count, v any) string {
 	return s
 }
 
-// join writes the members of a list; anything else as it is.
+// join writes the members of a list, at most maxMembers; anything else as it
+// is.
 func join(between, list any) string {
 	members, ok := list.([]any)
 	if !ok {
 		return cut(text(list), maxOutput)
 	}
 	var b strings.Builder
-	for i, member := range members {
+	for i, member := range members[:min(len(members), maxMembers)] {
 		if i > 0 {
 			b.WriteString(cut(text(between), maxOutput))
 		}

@@ -107,8 +107,10 @@ func checkQuiet(t *testing.T, f fattorino.Format, said string) {
 			return
 		}
 	}
-	if f == chat.Discord && (strings.Contains(said, "@e") || strings.Contains(said, "@h")) {
-		t.Errorf("a value calls everyone: %q", said)
+	for _, name := range []string{"@everyone", "@here", "@channel"} {
+		if strings.Contains(strings.ToLower(said), name) {
+			t.Errorf("a value calls everyone: %q", said)
+		}
 	}
 }
 

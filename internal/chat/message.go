@@ -205,7 +205,7 @@ const (
 func fit(s string, most int) string {
 	units, end := 0, 0
 	for i, r := range s {
-		if units += 1; r > 0xffff {
+		if units++; r > 0xffff {
 			units++
 		}
 		if units > most {

@@ -107,7 +107,7 @@ func TestEveryKindOfEntityIsToldOfByDefault(t *testing.T) {
 		{"supplier_order.created", "supplier_order/3", `{"total":100000000000000000000.01}`, "Supplier order *3* created: 100000000000000000000.01"},
 		{"payment.created", "payment/5", `{"importe":-121}`, "Payment *5* created: -121"},
 		{"customer.updated", "customer/5", `{"nombre":"Ana","cifnif":"B1"}`, "Customer *Ana* updated · B1"},
-		{"product.created", "product/5", `{"referencia":"P1","descripcion":"Pen","precio":0.10}`, "Product *P1* created · Pen: 0.10"},
+		{"product.created", "product/5", `{"referencia":"P1","descripcion":"Pen","precio":0.10}`, "Product *P1* created · Pen: 0.10"}, //nolint:misspell // Spanish, as published
 		{"loan.overdue", "loan/9", `{}`, "Loan *9* overdue"},
 		{"e_invoice.status_updated", "", `[1,2]`, "E invoice status updated"},
 		{"com.example.thing.happened", "thing/1,2", `null`, "Thing *1* happened"},
@@ -149,7 +149,7 @@ func TestTheNearestTemplateCounts(t *testing.T) {
 
 func TestWhatATemplateCanSay(t *testing.T) {
 	t.Parallel()
-	e := event("invoice.paid", "invoice/42", `{"n":12.50,"z":0,"no":null,"tags":["a","b",1.0],"who":{"name":"Ana"},"long":"äöü€x","t":true,"url":"https://erp.example/i?a=1&b=(2)|3"}`)
+	e := event("invoice.paid", "invoice/42", `{"n":12.50,"z":0,"no":null,"tags":["a","b",1.0],"who":{"name":"Ana"},"long":"äöü€x","t":true,"deep":{"z":{},"a":[{"b":"<x>\"\u00f1"},null,true,1.50]},"url":"https://erp.example/i?a=1&b=(2)|3"}`)
 	e.Subject = "company:7"
 	for _, test := range []struct{ source, want string }{
 		{"{{.Type}} {{.Noun}} {{.Action}} {{.Entity}} {{.ID}} {{.Company}} {{.Source}} {{.Subject}} {{.Time}}", "invoice.paid Invoice paid invoice/42 42 7 /erp company:7 2025-12-05T13:00:00+01:00"},
@@ -161,6 +161,7 @@ func TestWhatATemplateCanSay(t *testing.T) {
 		{"{{or .Data.none .Data.n}} {{and .Data.t .Data.n}} {{default \"none\" .Data.none}} {{.Data.none | default 7}}", "12.50 12.50 none 7"},
 		{"{{upper .Data.long}} {{.Data.who.name | lower}} {{truncate 3 .Data.long}} {{truncate 9 .Data.long}} {{truncate .Data.no .Data.n}}", "ÄÖÜ€X ana äöü… äöü€x 12.50"},
 		{"{{join \", \" .Data.tags}} {{.Data.tags}} {{join 1 .Data.n}}", `a, b, 1.0 ["a","b",1.0] 12.50`},
+		{"{{.Data.deep}}", `{"a":[{"b":"&lt;x&gt;\"ñ"},null,true,1.50],"z":{}}`},
 		{"{{bold .Data.n}}{{bold .Data.none}} {{.Data.n | bold | truncate 3}}", "*12.50* *12…"},
 		{"{{link .Data.url \"see <it>\"}} {{link `javascript:alert(1)` .Data.n}} {{link .Data.none .Data.n}} {{link `https://u:p@x` 1}}", "<https://erp.example/i?a=1&amp;b=%282%29%7C3|see &lt;it&gt;> 12.50 12.50 1"},
 		{"<!channel> *as written* {{.Data.no}}", "<!channel> *as written*"},
@@ -226,6 +227,20 @@ func BenchmarkBody(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := m.Body("invoice.paid", e); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// The longest that a template can take with the largest of events.
+func BenchmarkWorstTemplate(b *testing.B) {
+	const placeholder = "{{if eq .Data.l .Data.m .Data.s}}{{end}}"
+	source := strings.Repeat(placeholder, 8<<10/len(placeholder))
+	list := "[" + strings.TrimSuffix(strings.Repeat(`"",`, 100_000), ",") + "]"
+	e := event("a.b", "", `{"l":`+list+`,"m":{"x":`+list+`},"s":"`+strings.Repeat("x", 300_000)+`"}`)
+	m := messages(b, chat.Slack, map[string]string{"*": source})
+	for b.Loop() {
+		if _, err := m.Body("a.b", e); err != nil {
 			b.Fatal(err)
 		}
 	}
