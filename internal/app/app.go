@@ -21,6 +21,8 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/engine"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/fic"
+	"github.com/fattorino-dev/fattorino/internal/native"
+	"github.com/fattorino-dev/fattorino/internal/schema"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 	"github.com/fattorino-dev/fattorino/internal/sqlite"
 )
@@ -173,6 +175,9 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.makeService(policy, contracts.all()); err != nil {
 		return err
 	}
+	if err := a.loadTypes(ctx); err != nil {
+		return err
+	}
 	routes, err := a.routes(keys, contracts)
 	if err != nil {
 		return err
@@ -232,12 +237,31 @@ func (a *App) makeService(policy egress.Policy, contracts []fattorino.Contract) 
 		Store: a.store, Engine: a.engine, Contracts: contracts,
 		Limits:    fattorino.Limits{Subscriptions: a.config.SubscriptionLimit, AwaitSink: awaitSink},
 		CheckSink: policy.CheckSink, CompileFilters: compileFilters, Exempt: exempt.match,
+		OwnContract: native.Name, CompileSchema: schema.Compile,
 	}
 	if a.config.AdminToken != "" {
 		config.AdminTokenHash = fattorino.HashSecret(a.config.AdminToken)
 	}
 	a.service, err = fattorino.NewService(config)
 	return err
+}
+
+// loadTypes puts the operator's event types in force: those that are kept, and
+// those of the file of types.
+func (a *App) loadTypes(ctx context.Context) error {
+	if err := a.service.LoadOwnTypes(ctx); err != nil {
+		return err
+	}
+	types, groups, err := readTypes(a.config.TypesFile)
+	if err != nil {
+		return &SettingError{Key: "types_file", Problem: err.Error()}
+	}
+	if err := a.service.ApplyOwnTypes(ctx, types, groups); err != nil {
+		e := *fattorino.AsError(err)
+		e.Msg = "types_file: " + e.Msg
+		return &e
+	}
+	return nil
 }
 
 func (a *App) quotas() fic.Quotas {

@@ -33,6 +33,8 @@ type Config struct {
 	Sandbox   bool   `key:"sandbox" group:"server" help:"Serve invoices to try the Defacto contract with, at /invoices: a sandbox, not for production."`
 	PublicURL string `key:"public_url" group:"server" help:"URL under which this service is reached from outside, as https://hooks.example.com. It stands in thin notifications, callbacks and tokens."`
 
+	TypesFile string `key:"types_file" group:"server" help:"YAML file of own event types and groups, put in place at each start. Under types: each name with description, common (the common name that it counts as), deprecated (what to use instead) and schema (a JSON Schema); under groups: each name with its list of types."`
+
 	AllowNetworks    []string `key:"allow_networks" group:"sinks" help:"Own networks in which sinks may be though they are not public, as 10.1.0.0/16."`
 	SinkPorts        []string `key:"sink_ports" group:"sinks" help:"The only ports that sinks may have. Empty: all but those known to be dangerous."`
 	PublicNames      []string `key:"public_names" group:"sinks" help:"Host names under which this service is reached: refused as sinks, for they would be a loop."`
@@ -157,6 +159,8 @@ func (c *Config) checkServer(f *faults) {
 	}
 	_, err = native.New(native.Options{Keychain: sign.NewKeychain(nil), BaseURL: c.PublicURL})
 	f.addError("public_url", err)
+	_, _, err = readTypes(c.TypesFile)
+	f.addError("types_file", err)
 	f.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	f.oneOf("log_format", c.LogFormat, logAuto, logText, logJSON)
 }

@@ -25,11 +25,13 @@ func mayImport() map[string][]string {
 
 		// Each of these knows the middle, and none of the others.
 		"auth":        {"fattorino"},
+		"chat":        {"fattorino"},
 		"cloudevents": {"fattorino"},
 		"egress":      {"fattorino"},
 		"engine":      {"fattorino"},
 		"filter":      {"fattorino"},
 		"httpjson":    {"fattorino"},
+		"schema":      {"fattorino"},
 		"sign":        {"fattorino"},
 		"sqlite":      {"fattorino"},
 
@@ -45,11 +47,11 @@ func mayImport() map[string][]string {
 
 		// The native contract has its door in api, and is a package of its own for
 		// what it builds and signs.
-		"native": {"cloudevents", "fattorino", "sign"},
+		"native": {"chat", "cloudevents", "fattorino", "sign"},
 
 		// app joins them all.
 		"app": slices.Concat(doors, stores, []string{
-			"auth", "cloudevents", "egress", "engine", "fattorino", "filter", "httpjson", "native", "sign",
+			"auth", "cloudevents", "egress", "engine", "fattorino", "filter", "httpjson", "native", "schema", "sign",
 		}),
 		// The program starts app, and is a client of the API besides.
 		"cmd/fattorino": {"api", "app", "cloudevents", "fattorino"},

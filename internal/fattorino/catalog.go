@@ -12,6 +12,7 @@ type EventType struct {
 	Name   string   // the contract's own name of the type
 	Common []string // common names it is linked to; the first is the one it stands for when published
 	Scopes []string // a token needs all of them to subscribe
+	Own    *OwnType // what the operator says of it; nil = nothing
 }
 
 // A Group is a name that stands for several types of its catalog, in order.
@@ -64,6 +65,40 @@ func NewCatalog(contract string, types []EventType, groups []Group) (*Catalog, e
 	}
 	c.linkCommon()
 	return c, nil
+}
+
+// with gives the catalog with the operator's types and groups in it. Where a
+// name has come to be taken by the catalog itself, that one stands; of a group,
+// the members that are types are left.
+func (c *Catalog) with(own []*OwnType, groups []Group) (*Catalog, error) {
+	types, names := slices.Clone(c.Types), map[string]bool{}
+	for i := range types {
+		names[types[i].Name] = true
+	}
+	for _, t := range own {
+		if i := slices.IndexFunc(c.Types, func(e EventType) bool { return e.Name == t.Name }); i >= 0 {
+			types[i].Own = t
+			continue
+		}
+		added := EventType{Name: t.Name, Own: t}
+		if t.Common != "" {
+			added.Common = []string{t.Common}
+		}
+		types, names[t.Name] = append(types, added), true
+	}
+	all := slices.Clone(c.Groups)
+	for _, g := range groups {
+		members := slices.DeleteFunc(slices.Clone(g.Types), func(name string) bool { return !names[name] })
+		if _, taken := c.groups[g.Name]; !taken && !names[g.Name] && len(members) > 0 {
+			all = append(all, Group{Name: g.Name, Types: members})
+		}
+	}
+	merged, err := NewCatalog(c.Contract, types, all)
+	if err != nil {
+		return nil, err
+	}
+	merged.Open, merged.Shared = c.Open, c.Shared
+	return merged, nil
 }
 
 // linkCommon notes which type is told of each common name: the one that stands
@@ -139,15 +174,19 @@ type Catalogs struct {
 	byContract map[string]*Catalog
 	scopes     map[string][]string // any known type name, common names included → the scopes to hear of it
 	common     map[string]string   // any known type name, common names included → its common name
+	own        map[string]*OwnType // what the operator says, by type
 }
 
 // NewCatalogs joins catalogs.
 func NewCatalogs(list ...*Catalog) *Catalogs {
-	cs := &Catalogs{byContract: map[string]*Catalog{}, scopes: map[string][]string{}, common: map[string]string{}}
+	cs := &Catalogs{byContract: map[string]*Catalog{}, scopes: map[string][]string{}, common: map[string]string{}, own: map[string]*OwnType{}}
 	for _, c := range list {
 		cs.byContract[c.Contract] = c
 		for _, t := range c.Types {
 			cs.common[t.Name] = ""
+			if t.Own != nil {
+				cs.own[t.Name] = t.Own
+			}
 		}
 	}
 	// Links come after all names, so that a type without a link hides no common
@@ -163,6 +202,11 @@ func NewCatalogs(list ...*Catalog) *Catalogs {
 			for _, name := range append([]string{t.Name}, t.Common...) {
 				cs.scopes[name] = union(cs.scopes[name], t.Scopes)
 			}
+		}
+	}
+	for name, t := range cs.own {
+		if t.Common != "" { // it is another name for what that stands for
+			cs.scopes[name] = union(cs.scopes[name], cs.scopes[t.Common])
 		}
 	}
 	return cs
@@ -206,6 +250,15 @@ func (cs *Catalogs) All() []*Catalog {
 func (cs *Catalogs) Common(typ string) (common string, known bool) {
 	common, known = cs.common[typ]
 	return common, known
+}
+
+// Deprecation is the warning about a type that the operator has marked as
+// deprecated; empty for any other.
+func (cs *Catalogs) Deprecation(typ string) string {
+	if t := cs.own[typ]; t != nil && t.Deprecated != "" {
+		return fmt.Sprintf("the type %q is deprecated: %s", typ, t.Deprecated)
+	}
+	return ""
 }
 
 // Noun names the kind of entity that a type speaks of: "invoice" for anything

@@ -24,9 +24,15 @@ func (s *Service) Publish(ctx context.Context, caller *Token, events []*Event) (
 	if len(events) == 0 {
 		return []Receipt{}, nil
 	}
+	words := s.vocabulary.Load()
 	var faults []Fault
 	for i, e := range events {
-		faults = append(faults, s.complete(e, place(i, len(events)))...)
+		at := place(i, len(events))
+		faults = append(faults, words.catalogs.complete(e, at)...)
+		if room := maxDataFaults - len(faults); room > 0 {
+			found := words.check(e, at)
+			faults = append(faults, found[:min(len(found), room)]...)
+		}
 	}
 	if len(faults) > 0 {
 		return nil, &Error{Kind: Invalid, Msg: "the events cannot be accepted: nothing was stored", Faults: faults}
@@ -44,10 +50,14 @@ func (s *Service) Publish(ctx context.Context, caller *Token, events []*Event) (
 		return nil, err
 	}
 	for i := range receipts {
-		receipts[i].Warning = s.doubt(events[i].Type)
+		receipts[i].Warning = words.catalogs.doubt(events[i].Type)
 	}
 	return receipts, nil
 }
+
+// maxDataFaults bounds the faults that are told of at once: where there are as
+// many, data is checked no further.
+const maxDataFaults = 32
 
 // place gives the prefix of field names for event i of n.
 func place(i, n int) string {
@@ -59,14 +69,14 @@ func place(i, n int) string {
 
 // complete fills in what Fattorino adds to an event: company, entity, common
 // name.
-func (s *Service) complete(e *Event, at string) []Fault {
+func (cs *Catalogs) complete(e *Event, at string) []Fault {
 	company, fault := companyOf(e)
 	if fault != nil {
 		fault.Field = at + fault.Field
 		return []Fault{*fault}
 	}
 	e.Company = company
-	e.Common, _ = s.catalogs.Common(e.Type)
+	e.Common, _ = cs.Common(e.Type)
 	if about, given := e.Extensions["entity"]; given {
 		text, _ := about.(string)
 		entity, err := ParseEntity(text)
@@ -78,7 +88,7 @@ func (s *Service) complete(e *Event, at string) []Fault {
 	}
 	// A type can be any text, and give a noun that could be written and not read
 	// again: such an event has no entity.
-	noun := s.catalogs.Noun(e.Type)
+	noun := cs.Noun(e.Type)
 	if ids := idsIn(e); len(ids) > 0 && noun != "" && !strings.Contains(noun, "/") {
 		e.Entity = Entity{Type: noun, IDs: ids}
 	}
@@ -152,13 +162,14 @@ func scalar(raw json.RawMessage) (string, bool) {
 }
 
 // doubt warns of a type that no catalog knows: accepted, for CloudEvents are
-// open, but heard by nobody but readers of the pull API.
-func (s *Service) doubt(typ string) string {
-	if _, known := s.catalogs.Common(typ); known {
-		return ""
+// open, but heard by nobody but readers of the pull API. And of one that is
+// deprecated.
+func (cs *Catalogs) doubt(typ string) string {
+	if _, known := cs.Common(typ); known {
+		return cs.Deprecation(typ)
 	}
 	warning := fmt.Sprintf("the type %q is in no catalog: no subscription hears it", typ)
-	if near := s.catalogs.Nearest(typ); near != "" {
+	if near := cs.Nearest(typ); near != "" {
 		warning += fmt.Sprintf("; did you mean %q?", near)
 	}
 	return warning
@@ -201,8 +212,9 @@ func (s *Service) readable(caller *Token, events []*Event) []*Event {
 	if caller.Holds("*") {
 		return events
 	}
+	catalogs := s.Catalogs()
 	return slices.DeleteFunc(events, func(e *Event) bool {
-		for _, scope := range union(s.catalogs.Scopes(e.Type), s.catalogs.Scopes(e.Common)) {
+		for _, scope := range union(catalogs.Scopes(e.Type), catalogs.Scopes(e.Common)) {
 			if !caller.Holds(scope) {
 				return true
 			}

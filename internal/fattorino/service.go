@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -48,6 +50,15 @@ type Config struct {
 	// CompileFilters reads a JSON array of CloudEvents filters; its error is an
 	// Error for the caller.
 	CompileFilters func(filters []byte) (func(*Event) bool, error)
+	// OwnContract names the contract whose catalog the operator may add types
+	// and groups to; empty = none.
+	OwnContract string
+	// CompileSchema reads a JSON Schema and gives what finds the faults of data,
+	// each with the JSON Pointer of the value (RFC 6901), empty for the whole,
+	// as its Field; none where the data matches. It may be called at the same
+	// time from several goroutines. Its error is an Error for the caller, with
+	// faults in the field "schema".
+	CompileSchema func(schema []byte) (func(data []byte) []Fault, error)
 	// Exempt tells whether a sink needs no handshake; nil = none is exempt.
 	Exempt func(sink string) bool
 	// AdminTokenHash is the SHA-256 of the admin token that the operator set;
@@ -60,11 +71,14 @@ type Config struct {
 type Service struct {
 	Config
 	contracts map[string]Contract
-	catalogs  *Catalogs
 	tokens    tokenCache
+
+	vocabulary atomic.Pointer[vocabulary]
+	changing   sync.Mutex // held while the vocabulary is changed, so that none puts an older one in place
 }
 
-// NewService makes a Service. It fails on a contract given twice.
+// NewService makes a Service. It fails on a contract given twice, and on an own
+// contract that is not among them.
 func NewService(c Config) (*Service, error) {
 	s := &Service{Config: c, contracts: map[string]Contract{}}
 	var catalogs []*Catalog
@@ -75,12 +89,20 @@ func NewService(c Config) (*Service, error) {
 		s.contracts[contract.Name()] = contract
 		catalogs = append(catalogs, contract.Catalog())
 	}
-	s.catalogs = NewCatalogs(catalogs...)
+	if c.OwnContract != "" && s.contracts[c.OwnContract] == nil {
+		return nil, fmt.Errorf("there is no contract %s whose catalog could be added to", c.OwnContract)
+	}
+	s.vocabulary.Store(&vocabulary{catalogs: NewCatalogs(catalogs...)})
 	return s, nil
 }
 
-// Catalogs gives the catalogs of all contracts.
-func (s *Service) Catalogs() *Catalogs { return s.catalogs }
+// Catalogs gives the catalogs of all contracts, as they now stand.
+func (s *Service) Catalogs() *Catalogs { return s.vocabulary.Load().catalogs }
+
+// catalog gives a contract's catalog as it now stands.
+func (s *Service) catalog(contract Contract) *Catalog {
+	return s.Catalogs().byContract[contract.Name()]
+}
 
 // HashSecret gives the form in which a token's secret is kept.
 func HashSecret(secret string) []byte {

@@ -114,6 +114,14 @@ type Tx interface {
 	PutDocument(*Document) error
 	// DeleteDocument deletes a document; that there is none is no error.
 	DeleteDocument(kind string, company int64, id string) error
+	// PutOwnType inserts the type, or replaces the one with its name.
+	PutOwnType(*OwnType) error
+	// DeleteOwnType deletes a type; that there is none is no error.
+	DeleteOwnType(name string) error
+	// PutOwnGroup inserts the group, or replaces the one with its name.
+	PutOwnGroup(Group) error
+	// DeleteOwnGroup deletes a group; that there is none is no error.
+	DeleteOwnGroup(name string) error
 	// Count adds one to the counter of the window and gives its new value; it
 	// forgets the counter's earlier windows.
 	Count(counter string, window time.Time) (int64, error)
@@ -140,6 +148,10 @@ type Reader interface {
 	SubscriptionIDs(ctx context.Context, company, app int64) ([]int64, error)
 
 	Events(ctx context.Context, q EventQuery) ([]*Event, error)
+	// RecentEvents calls f with the newest events of the type, of all companies,
+	// newest first: at most limit of them, among the newest reach of any type.
+	// An error of f ends it and is returned as it is.
+	RecentEvents(ctx context.Context, typ string, reach, limit int, f func(*Event) error) error
 	// OldestSeq gives the Seq of the oldest event still kept; 0 = none.
 	OldestSeq(ctx context.Context, company int64) (int64, error)
 	Deliveries(ctx context.Context, q DeliveryQuery) ([]*Delivery, error)
@@ -148,6 +160,11 @@ type Reader interface {
 
 	// Keys gives the signing keys of the name, newest first.
 	Keys(ctx context.Context, name string) ([]*Key, error)
+
+	// OwnTypes gives the types of the operator's, by name.
+	OwnTypes(ctx context.Context) ([]*OwnType, error)
+	// OwnGroups gives the groups of the operator's, by name.
+	OwnGroups(ctx context.Context) ([]Group, error)
 
 	Document(ctx context.Context, kind string, company int64, id string) (*Document, error)
 	// Documents gives those of the kind and company with ids above after, by

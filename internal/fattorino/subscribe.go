@@ -66,7 +66,7 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 	if err := s.checkFilters(n.Filters); err != nil {
 		return nil, nil, err
 	}
-	types, refused := explode(contract.Catalog(), n.Types)
+	types, refused := explode(s.catalog(contract), n.Types)
 	if err := s.needScopes(caller, types); err != nil {
 		return nil, nil, err
 	}
@@ -89,7 +89,7 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 			Company: n.Company, App: caller.App, Contract: n.Contract, Format: n.Format, CreatedAt: now,
 			Filters: n.Filters, Options: n.Options, Secrets: n.Secrets,
 		}
-		if sub.Types, taken = free(types, own, contract.Catalog()); len(sub.Types) == 0 {
+		if sub.Types, taken = free(types, own, s.catalog(contract)); len(sub.Types) == 0 {
 			return noTypeLeft()
 		}
 		if err := tx.EnsureCompany(n.Company, now); err != nil {
@@ -187,7 +187,7 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 			return nil, nil, err
 		}
 	}
-	types, refused := explode(rules.Catalog(), c.Types)
+	types, refused := explode(s.catalog(rules), c.Types)
 	if err := s.needScopes(caller, types); err != nil {
 		return nil, nil, err
 	}
@@ -209,12 +209,15 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 				return err
 			}
 			others := slices.DeleteFunc(own, func(o *Subscription) bool { return o.ID == id })
-			if sub.Types, taken = free(types, others, rules.Catalog()); len(sub.Types) == 0 {
+			if sub.Types, taken = free(types, others, s.catalog(rules)); len(sub.Types) == 0 {
 				return noTypeLeft()
 			}
 		}
 		c.apply(sub, now)
 		if c.Sink == nil || *c.Sink == sub.Sink {
+			if sub.State == Unverified && rules.Handshake(sub) == nil {
+				return s.enter(tx, rules, sub, now) // what it has chosen now needs no proof
+			}
 			return tx.PutSubscription(sub)
 		}
 		sub.moveTo(*c.Sink, c.Method, now)
@@ -467,7 +470,7 @@ func noTypeLeft() error {
 // needScopes checks that the caller holds the scopes of all the types.
 func (s *Service) needScopes(caller *Token, types []string) error {
 	for _, name := range types {
-		for _, scope := range s.catalogs.Scopes(name) {
+		for _, scope := range s.Catalogs().Scopes(name) {
 			if !caller.Holds(scope) {
 				return &Error{
 					Kind: Denied, Code: "NO_PERMISSION",

@@ -41,6 +41,8 @@ func Run(t *testing.T, open Open) {
 		{"tokens, apps and companies", testIdentities},
 		{"signing keys", testKeys},
 		{"counters count within their window", testCount},
+		{"types and groups of the operator's are kept whole", testOwnTypes},
+		{"recent events of a type are found from the end", testRecentEvents},
 		{"documents are kept by kind, company and id", testDocuments},
 		{"documents come due in order, whatever their company", testDueDocuments},
 		{"an update that fails writes nothing", testUpdateRollsBack},

@@ -52,6 +52,21 @@ CREATE TABLE counters (
     count  INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE own_types ( -- what the operator says of event types
+    name        TEXT    PRIMARY KEY,
+    description TEXT    NOT NULL,
+    common      TEXT    NOT NULL, -- or empty
+    schema      BLOB,             -- JSON Schema; null = none
+    deprecated  TEXT    NOT NULL, -- or empty
+    created_at  INTEGER NOT NULL,
+    updated_at  INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE own_groups (
+    name  TEXT PRIMARY KEY,
+    types TEXT NOT NULL -- JSON array
+) STRICT;
+
 CREATE TABLE documents ( -- what a door keeps for itself
     kind    TEXT    NOT NULL,
     company INTEGER NOT NULL,
@@ -162,6 +177,8 @@ DROP TABLE events;
 DROP TABLE lanes;
 DROP TABLE subscriptions;
 DROP TABLE documents;
+DROP TABLE own_groups;
+DROP TABLE own_types;
 DROP TABLE counters;
 DROP TABLE keys;
 DROP TABLE tokens;
