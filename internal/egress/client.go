@@ -31,7 +31,7 @@ const idleTimeout = 90 * time.Second
 // default given.
 type Options struct {
 	ConnectTimeout time.Duration  // for name, connection and TLS together; 5 s
-	TotalTimeout   time.Duration  // for one exchange, the answer's body included; 10 s
+	TotalTimeout   time.Duration  // for one exchange whose context has no deadline, the answer's body included; 10 s
 	MaxIdlePerHost int            // unused connections kept for one host; 64
 	MaxIdle        int            // unused connections kept in all; 2048
 	KeepBody       int            // bytes kept of an answer's body, at most 64 KiB; 4 KiB
@@ -113,12 +113,16 @@ func (c *Client) Close() {
 // in r, but for "Connection: close". Accept-Encoding is identity where r has none, and no User-Agent is
 // added.
 //
-// The exchange ends with ctx or after Options.TotalTimeout. Once a status line
+// The exchange ends with ctx, or, where ctx has no deadline, after
+// Options.TotalTimeout. Once a status line
 // and header have come, the answer stands, whatever becomes of its body.
 func (c *Client) Send(ctx context.Context, r *fattorino.Request) *fattorino.Answer {
 	x := newExchange()
-	ctx, cancel := context.WithTimeout(ctx, c.options.TotalTimeout)
-	defer cancel()
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.options.TotalTimeout)
+		defer cancel()
+	}
 	a := &fattorino.Answer{}
 	resp, err := c.roundTrip(x.traced(ctx), x, r)
 	if err != nil {

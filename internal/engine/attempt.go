@@ -21,7 +21,10 @@ func (e *Engine) attempt(t task) []*outcome {
 	request, err := e.notification(t, started)
 	if err != nil {
 		first := t.deliveries[0]
-		e.log.Error("an event cannot be told under the contract", "delivery", first.ID, "contract", t.sub.Contract, "type", first.Event.Type, "error", err)
+		e.log.Error("a notification could not be built", "delivery", first.ID, "contract", t.sub.Contract, "type", first.Event.Type, "error", err)
+		if fattorino.KindOf(err) == fattorino.Internal {
+			return t.discarded("") // no fault of the event's, as a master key that is missing: tried again
+		}
 		return t.discarded(fattorino.Unfit)
 	}
 	answer := e.send(t.sub, request)
@@ -51,7 +54,8 @@ func (e *Engine) notification(t task, now time.Time) (*fattorino.Request, error)
 	return batcher.BatchNotification(t.sub, events, now)
 }
 
-// discarded gives up the deliveries of a task without an attempt.
+// discarded gives up the deliveries of a task without an attempt; without a
+// reason they are put off.
 func (t task) discarded(why fattorino.Reason) []*outcome {
 	outcomes := make([]*outcome, len(t.deliveries))
 	for i, d := range t.deliveries {

@@ -41,7 +41,7 @@ type outcome struct {
 	delivery *fattorino.Delivery
 	attempt  *fattorino.Attempt
 	sink     string           // that the attempt was made to
-	reason   fattorino.Reason // where there was no attempt
+	reason   fattorino.Reason // where there was no attempt; empty = put off
 	at       time.Time
 	shift    float64 // the jitter drawn
 }
@@ -51,6 +51,10 @@ type update struct {
 	f    func(fattorino.Tx) error
 	done chan error
 }
+
+// putOff is how long a delivery waits whose notification could not be built for
+// a reason of our own.
+const putOff = time.Minute
 
 // retryCommit is how long outcomes wait when they could not be written.
 const retryCommit = time.Second
@@ -250,7 +254,12 @@ func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino
 	for _, o := range outcomes {
 		d := *o.delivery
 		b.Outcomes = append(b.Outcomes, fattorino.Outcome{Delivery: &d, Attempt: o.attempt})
-		if o.attempt == nil {
+		switch {
+		case o.attempt != nil:
+		case o.reason == "":
+			d.DueAt = o.at.Add(putOff)
+			continue
+		default:
 			fattorino.Discard(&d, o.reason, o.at)
 			continue
 		}

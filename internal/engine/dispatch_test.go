@@ -685,3 +685,25 @@ func TestTheAnswerOfASinkThatWasLeftSaysNothingOfTheNewOne(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatCannotBeToldIsDiscardedAndWhatCannotBeSignedYetIsPutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rules := newPlain(t)
+		f := start(t, t.TempDir(), &sink{}, func(c *setup) { c.Contracts = []fattorino.Contract{rules} })
+		defer f.stop(t)
+		f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		f.publish(t, event(1, "unfit", "invoice.paid", "unfit"))
+		f.publish(t, event(1, "locked", "invoice.paid", "locked"))
+		synctest.Wait()
+		log := f.log(t, 1)
+		if log[0].Reason != fattorino.Unfit || log[1].State != fattorino.Pending || log[1].DueAt.IsZero() {
+			t.Fatalf("log = %+v, %+v; want one unfit, one due again", log[0], log[1])
+		}
+		rules.unlocked.Store(true)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if d := f.log(t, 1)[1]; d.State != fattorino.Delivered || d.Attempts != 1 {
+			t.Errorf("the delivery put off is %s after %d attempts, want delivered after 1", d.State, d.Attempts)
+		}
+	})
+}

@@ -85,8 +85,10 @@ func (h *handshakes) challenge(s *fattorino.Subscription) {
 		return
 	}
 	defer func() { <-h.slots }()
-	rules := h.contract(s).Handshake(s)
-	rate, failure := h.ask(rules, s)
+	rate, failure := 0, error(nil)
+	if rules := h.contract(s).Handshake(s); rules != nil {
+		rate, failure = h.ask(rules, s)
+	}
 	if h.work.Err() != nil && failure != nil {
 		return // cut off by the program's stop: asked again at the next start
 	}
@@ -138,7 +140,13 @@ func (h *handshakes) settle(tx fattorino.Tx, asked *fattorino.Subscription, rate
 	}
 	s, now := found.Clone(), time.Now()
 	rules := h.contract(s)
-	fattorino.SettleHandshake(rules.Handshake(s).Limits(), s, rate, failure, now)
+	limits := fattorino.HandshakeLimits{}
+	if handshake := rules.Handshake(s); handshake != nil {
+		limits = handshake.Limits()
+	} else {
+		failure = nil // its owner has chosen meanwhile to do without
+	}
+	fattorino.SettleHandshake(limits, s, rate, failure, now)
 	if err := tx.PutSubscription(s); err != nil || failure != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,7 +23,10 @@ import (
 
 // plain is a small contract, so that the engine is tested without knowing any
 // of the real ones: 200 delivers, 5xx and silence are retried, 410 ends.
-type plain struct{ catalog *fattorino.Catalog }
+type plain struct {
+	catalog  *fattorino.Catalog
+	unlocked atomic.Bool // events whose data is "locked" can be told
+}
 
 func newPlain(tb testing.TB) *plain {
 	tb.Helper()
@@ -45,8 +49,13 @@ func (p *plain) Limits() fattorino.HandshakeLimits {
 }
 
 func (p *plain) Notification(s *fattorino.Subscription, e *fattorino.Event, _ time.Time) (*fattorino.Request, error) {
-	if e.Type == "unfit" {
-		return nil, errors.New("cannot be told")
+	switch string(e.Data) {
+	case `"unfit"`:
+		return nil, fattorino.Errorf(fattorino.Invalid, "cannot be told")
+	case `"locked"`:
+		if !p.unlocked.Load() {
+			return nil, errors.New("the key is missing")
+		}
 	}
 	return &fattorino.Request{
 		Method: http.MethodPost, URL: s.Sink, Body: e.Data,
