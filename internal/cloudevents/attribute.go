@@ -254,7 +254,7 @@ func checkString(s string) (msg, fix string) {
 // parseURI reads a URI reference (RFC 3986, section 4.1). A fragment is let
 // pass in either kind of URI, as schemas are often named by one.
 func parseURI(s string) (*url.URL, bool) {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		switch {
 		case c == '%':

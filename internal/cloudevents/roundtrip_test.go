@@ -17,11 +17,11 @@ import (
 // A generator makes valid events of every kind.
 type generator struct{ *rand.Rand }
 
-func (g generator) maybe(make func() string) string {
+func (g generator) maybe(text func() string) string {
 	if g.Intn(2) == 0 {
 		return ""
 	}
-	return make()
+	return text()
 }
 
 // text gives a string that an attribute can hold, never empty.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -286,17 +285,4 @@ func (s *sink) received() []got {
 		}
 	}
 	return all
-}
-
-func (s *sink) serve(tb testing.TB) string {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		a := s.Send(r.Context(), &fattorino.Request{Method: r.Method, URL: r.URL.Path, Header: []fattorino.Header{
-			{Name: "challenge", Value: r.Header.Get("challenge")}, {Name: "event", Value: r.Header.Get("event")},
-		}})
-		w.WriteHeader(a.Status)
-		_, _ = w.Write(a.Body)
-	}))
-	tb.Cleanup(server.Close)
-	return server.URL
 }

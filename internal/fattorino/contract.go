@@ -59,18 +59,18 @@ type Handshake interface {
 	Challenge(s *Subscription, challenge string, now time.Time) (*Request, error)
 	// Passed checks the answer; no error means that the sink has proved itself,
 	// and may be called so many times a minute (0 = as often as we like). The
-	// error's text is shown to the owner. An [AwaitCallback] means that the sink
+	// error's text is shown to the owner. An [PendingConsentError] means that the sink
 	// will give its consent later, by a request of its own.
 	Passed(challenge string, a *Answer) (rate int, err error)
 	// Limits says how often a sink may be asked.
 	Limits() HandshakeLimits
 }
 
-// AwaitCallback says that a sink has neither given nor refused its consent yet.
-type AwaitCallback struct{}
+// PendingConsentError says that a sink has neither given nor refused its consent yet.
+type PendingConsentError struct{}
 
 // Error says what is waited for.
-func (AwaitCallback) Error() string { return "the sink has not called back yet" }
+func (PendingConsentError) Error() string { return "the sink has not called back yet" }
 
 // HandshakeLimits bounds the attempts to verify one sink.
 type HandshakeLimits struct {

@@ -144,7 +144,7 @@ func (h *house) Challenge(s *fattorino.Subscription, challenge string, _ time.Ti
 
 func (h *house) Passed(challenge string, a *fattorino.Answer) (int, error) {
 	if a.Status == http.StatusAccepted {
-		return 0, fattorino.AwaitCallback{}
+		return 0, fattorino.PendingConsentError{}
 	}
 	if a.Status != http.StatusOK || string(a.Body) != challenge {
 		return 0, errors.New("the sink did not answer with the challenge")

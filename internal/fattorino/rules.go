@@ -145,7 +145,7 @@ func SettleHandshake(l HandshakeLimits, s *Subscription, rate int, failure error
 		return
 	}
 	s.Handshake.Error = failure.Error()
-	if _, later := errors.AsType[AwaitCallback](failure); later {
+	if _, later := errors.AsType[PendingConsentError](failure); later {
 		return // neither passed nor failed
 	}
 	s.Handshake.Failed++

@@ -397,7 +397,7 @@ func TestSettleHandshake(t *testing.T) {
 			want: fattorino.Subscription{State: fattorino.Active, Handshake: fattorino.HandshakeState{Round: 3, Rate: 120}},
 		},
 		{
-			name: "one that will call back has neither passed nor failed", failed: 4, failure: fattorino.AwaitCallback{},
+			name: "one that will call back has neither passed nor failed", failed: 4, failure: fattorino.PendingConsentError{},
 			want: fattorino.Subscription{State: fattorino.Unverified, Handshake: fattorino.HandshakeState{Round: 3, Failed: 4, AskedAt: noon, RetryAt: retryAt, Error: "the sink has not called back yet"}},
 		},
 	}

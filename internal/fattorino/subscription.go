@@ -38,6 +38,7 @@ type Options struct {
 	Signature   string            `json:"signature,omitempty"` // scheme
 	Thin        bool              `json:"thin,omitempty"`      // ids in place of the state
 	Headers     []byte            `json:"headers,omitempty"`   // encrypted: header fields sent with each notification
+	Template    string            `json:"template,omitempty"`  // what a message to people says, in the formats that are one
 	BatchSize   int               `json:"batch_size,omitempty"`
 	BatchLinger time.Duration     `json:"batch_linger,omitempty"` // how long an event waits for others
 	Rate        int               `json:"rate,omitempty"`         // attempts in a minute

@@ -172,7 +172,7 @@ func newSink(events, subscriptions int) *sink {
 // {"data":{"ids":[n]}}.
 func (s *sink) receive(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
-		fmt.Fprintf(w, `{"verification":%q}`, r.Header.Get("x-fic-verification-challenge"))
+		_, _ = fmt.Fprintf(w, `{"verification":%q}`, r.Header.Get("x-fic-verification-challenge"))
 		return
 	}
 	body, _ := io.ReadAll(r.Body)

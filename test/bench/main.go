@@ -128,7 +128,7 @@ func summarize(rounds map[string][]result) report {
 func (r report) print() {
 	fmt.Printf("%s; %s\n\n", r.Machine, r.At.Format(time.RFC3339))
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "case\traw/s\tdelivered/s\tratio\trange\tCPU µs\tp50 ms\tp99 ms\tRSS MiB\tload\tlost\tdoubled\t")
+	_, _ = fmt.Fprintln(w, "case\traw/s\tdelivered/s\tratio\trange\tCPU µs\tp50 ms\tp99 ms\tRSS MiB\tload\tlost\tdoubled\t")
 	for _, c := range cases {
 		m, ok := r.Cases[c.name]
 		if !ok {
@@ -138,7 +138,7 @@ func (r report) print() {
 		for _, one := range r.rounds[c.name] {
 			low, high = min(low, one.Ratio), max(high, one.Ratio)
 		}
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.3f\t%.3f–%.3f\t%.1f\t%.2f\t%.2f\t%.0f\t%.1f\t%d\t%d\t\n",
+		_, _ = fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.3f\t%.3f–%.3f\t%.1f\t%.2f\t%.2f\t%.0f\t%.1f\t%d\t%d\t\n",
 			c.name, m.Raw, m.Rate, m.Ratio, low, high, m.CPU, m.P50, m.P99, m.Memory, m.Load, m.Lost, m.Doubled)
 	}
 	_ = w.Flush()
