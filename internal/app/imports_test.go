@@ -17,7 +17,7 @@ const module = "github.com/fattorino-dev/fattorino/"
 // that is not here fails the test, so that a new package, or a new dependency
 // of one on another, is a decision and not an accident.
 func mayImport() map[string][]string {
-	doors := []string{"api", "defacto", "facturascripts", "fic"}
+	doors := []string{"api", "defacto", "facturascripts", "fic", "subscriptions"}
 	stores := []string{"sqlite"}
 	return map[string][]string{
 		// The middle imports the standard library only.
@@ -44,6 +44,7 @@ func mayImport() map[string][]string {
 		"defacto":        {"auth", "fattorino", "httpjson"},
 		"fic":            {"auth", "fattorino", "httpjson"},
 		"facturascripts": {"auth", "cloudevents", "fattorino", "httpjson", "sign"},
+		"subscriptions":  {"auth", "fattorino", "httpjson"}, // the native contract, as other clients know it
 
 		// The native contract has its door in api, and is a package of its own for
 		// what it builds and signs.

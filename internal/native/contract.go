@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fattorino-dev/fattorino/internal/chat"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 )
@@ -49,8 +50,9 @@ type Options struct {
 // A Contract is the native contract as the engine needs it. It does not change
 // once made.
 type Contract struct {
-	options Options
-	catalog *fattorino.Catalog
+	options  Options
+	catalog  *fattorino.Catalog
+	messages map[fattorino.Format]*chat.Messages // of the chat formats
 }
 
 var _ fattorino.Contract = (*Contract)(nil)
@@ -93,7 +95,11 @@ func New(o Options) (*Contract, error) {
 	if err != nil {
 		return nil, fmt.Errorf("native: %w", err)
 	}
-	return &Contract{options: o, catalog: catalog}, nil
+	messages, err := newMessages()
+	if err != nil {
+		return nil, fmt.Errorf("native: %w", err)
+	}
+	return &Contract{options: o, catalog: catalog, messages: messages}, nil
 }
 
 // isHTTP tells whether u is an absolute http or https URL.

@@ -1,8 +1,9 @@
 // Package native is Fattorino's own contract, made of public standards:
-// CloudEvents 1.0.2 or the body of Standard Webhooks 1.0.0 for what is sent,
-// Standard Webhooks, HTTP Message Signatures (RFC 9421) or a JSON Web Token for
-// the signature, and a challenge or the abuse protection of CloudEvents' HTTP
-// Web Hooks 1.0.2 for the handshake.
+// CloudEvents 1.0.2, one by one or in batches, or the body of Standard Webhooks
+// 1.0.0 for what is sent, Standard Webhooks, HTTP Message Signatures (RFC 9421)
+// or a JSON Web Token for the signature, and a challenge or the abuse protection
+// of CloudEvents' HTTP Web Hooks 1.0.2 for the handshake. People can be told as
+// well, by messages for chat tools, which know none of these.
 //
 // [Contract] is what the engine needs of it. A subscriber chooses by
 // [fattorino.Format] and [fattorino.Options]; [Contract.CheckOptions] says what

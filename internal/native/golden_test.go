@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fattorino-dev/fattorino/internal/chat"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/native"
 	"github.com/fattorino-dev/fattorino/internal/sign"
@@ -43,6 +44,42 @@ func TestNotificationsAreAsTheyAreDocumented(t *testing.T) {
 					compare(t, filepath.Join("testdata", name), wire(f.notification(t, s, invoicePaid(), now)))
 				})
 			}
+		}
+	}
+}
+
+// A batch of two events, one of JSON and one of text.
+func TestBatchesAreAsTheyAreDocumented(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, thin := range []bool{false, true} {
+		name := fmt.Sprintf("batch-%s-v1.http", map[bool]string{false: "whole", true: "thin"}[thin])
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := subscription()
+			s.Format, s.Secrets = fattorino.Batched, []fattorino.Secret{f.secret(t, newHMAC, time.Time{})}
+			s.Options = fattorino.Options{Thin: thin, Signature: sign.SchemeV1}
+			compare(t, filepath.Join("testdata", name), wire(f.batch(t, s, now, invoicePaid(), noted())))
+		})
+	}
+}
+
+// Messages to people, by the default template and by one of the subscription.
+func TestChatMessagesAreAsTheyAreDocumented(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, format := range chat.Formats() {
+		for name, template := range map[string]string{
+			"default": "", "template": "{{bold .Noun}} {{.ID}}: {{.Data.total}} € ({{.Data.note}})",
+		} {
+			name = fmt.Sprintf("%s-%s.http", format, name)
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := subscription()
+				s.Sink, s.Format, s.Options.Template = ownSink(format), format, template
+				s.Options.Signature = f.DefaultSignature(format)
+				compare(t, filepath.Join("testdata", name), wire(f.notification(t, s, invoicePaid(), now)))
+			})
 		}
 	}
 }

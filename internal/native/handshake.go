@@ -41,9 +41,12 @@ func chosenHandshake(s *fattorino.Subscription) string {
 }
 
 // Handshake gives the one that the subscription chose. Where the operator does
-// not allow "none", or no longer, it is a challenge.
+// not allow "none", or no longer, it is a challenge. The chat formats have none,
+// as long as the sink is the tool's own or the operator allows it.
 func (c *Contract) Handshake(s *fattorino.Subscription) fattorino.Handshake {
 	switch chosen := chosenHandshake(s); {
+	case c.needsNoProof(s.Format, s.Sink):
+		return nil
 	case chosen == HandshakeOptions && c.options.Origin != "":
 		return &consent{limits{}, c, s.Options.Rate}
 	case chosen == HandshakeNone && c.options.AllowNoHandshake:
@@ -195,7 +198,7 @@ func callbackPurpose(subscription, round int64) string {
 // redirect is no answer.
 //
 // Without that field a sink that was offered to consent later, and answers 2xx,
-// is waited for (AP-7): the error is [fattorino.AwaitCallback].
+// is waited for (AP-7): the error is [fattorino.PendingConsentError].
 func (h *consent) Passed(_ string, a *fattorino.Answer) (rate int, err error) {
 	origins := fieldValues(a.Header, "WebHook-Allowed-Origin")
 	switch {
@@ -204,7 +207,7 @@ func (h *consent) Passed(_ string, a *fattorino.Answer) (rate int, err error) {
 	case a.Status/100 == 3:
 		return 0, fmt.Errorf("the sink answered with the redirect %d, which is not followed", a.Status)
 	case len(origins) == 0 && a.Status/100 == 2 && h.callsBack():
-		return 0, fattorino.AwaitCallback{}
+		return 0, fattorino.PendingConsentError{}
 	case len(origins) == 0:
 		return 0, fmt.Errorf("the sink answered OPTIONS with status %d and without the field WebHook-Allowed-Origin", a.Status)
 	case len(origins) > 1:

@@ -200,7 +200,7 @@ func TestOptions_InputTable(t *testing.T) {
 				a.Header = append(a.Header, fattorino.Header{Name: name, Value: v})
 			}
 			got, err := tc.f.Handshake(s).Passed(text, a)
-			if _, waits := errors.AsType[fattorino.AwaitCallback](err); waits {
+			if _, waits := errors.AsType[fattorino.PendingConsentError](err); waits {
 				got = later
 			} else if err != nil {
 				got = denied

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/fattorino-dev/fattorino/internal/chat"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 )
@@ -44,17 +45,25 @@ func (f *faults) add(field, format string, args ...any) {
 // API names it; no fault quotes a secret.
 func (c *Contract) CheckOptions(n *fattorino.NewSubscription) error {
 	var f faults
-	if !slices.Contains([]fattorino.Format{"", fattorino.Binary, fattorino.Structured, fattorino.Standard}, n.Format) {
-		f.add("format", "the format %q is not one of binary, structured, standard", n.Format)
+	switch n.Format {
+	case "", fattorino.Binary, fattorino.Structured, fattorino.Standard, fattorino.Batched, chat.Slack, chat.Teams, chat.Discord:
+	default:
+		f.add("format", "the format %q is not one of binary, structured, standard, batch, slack, teams, discord", n.Format)
 	}
 	if !slices.Contains([]fattorino.Method{"", fattorino.ByHeader, fattorino.ByQuery}, n.Method) {
 		f.add("verification_method", "the method %q is not one of header, query", n.Method)
 	}
 	o := &n.Options
-	c.checkHandshake(&f, o.Handshake)
+	if isChat(n.Format) {
+		c.checkChatSink(&f, n)
+	} else {
+		c.checkHandshake(&f, o.Handshake)
+	}
 	c.checkSignature(&f, n)
 	f.checkText(o)
 	f.checkPace(o)
+	f.checkBatch(n)
+	f.checkTemplate(n)
 	if !o.EndsAt.IsZero() && !o.EndsAt.After(time.Now()) {
 		f.add("ends_at", "the subscription would have ended already")
 	}

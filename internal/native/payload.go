@@ -35,16 +35,33 @@ const jsonType = "application/json"
 // producer's own partitionkey or companyid stays as it is; its sequence gives
 // way, for it is by ours that a subscriber finds what it missed.
 //
+// In the chat formats the body is the tool's own message instead.
+//
 // The webhook-id is the same on every attempt, and another for each
 // subscription and event (SW-2).
 func (c *Contract) Notification(s *fattorino.Subscription, e *fattorino.Event, now time.Time) (*fattorino.Request, error) {
+	if s.Format == fattorino.Batched {
+		return c.BatchNotification(s, []*fattorino.Event{e}, now)
+	}
+	if isChat(s.Format) {
+		body, err := c.chatBody(s, e)
+		if err != nil {
+			return nil, err
+		}
+		return c.request(s, messageID(s.ID, e), contentType(jsonType), body, now)
+	}
+	told, body := message(s.Format, c.shown(s, e))
+	return c.request(s, messageID(s.ID, e), told, body, now)
+}
+
+// request builds the POST around a body and the header fields that belong to
+// its format, told.
+func (c *Contract) request(s *fattorino.Subscription, id string, told []fattorino.Header, body []byte, now time.Time) (*fattorino.Request, error) {
 	custom, err := c.options.Keychain.OpenHeaders(s.Options.Headers)
 	if err != nil {
 		return nil, err
 	}
-	told, body := message(s.Format, c.shown(s, e))
 	const others = 8 // those below and the signature's
-	id := messageID(s.ID, e)
 	header := append(
 		make([]fattorino.Header, 0, others+len(told)+len(custom)),
 		fattorino.Header{Name: "User-Agent", Value: c.options.UserAgent},
@@ -71,7 +88,7 @@ func (c *Contract) shown(s *fattorino.Subscription, e *fattorino.Event) *fattori
 		shown.Data, shown.Form = c.thin(e), fattorino.JSONData
 		shown.DataContentType, shown.DataSchema = jsonType, "" // the schema is that of the state
 	}
-	if s.Format == fattorino.Standard {
+	if s.Format == fattorino.Standard || isChat(s.Format) {
 		return &shown // extensions are not told
 	}
 	extensions := make(map[string]any, len(e.Extensions)+3)

@@ -27,7 +27,7 @@ import (
 
 // formats are all forms of a notification.
 func formats(each func(name string, f fattorino.Format, thin bool)) {
-	for _, f := range []fattorino.Format{fattorino.Binary, fattorino.Structured, fattorino.Standard} {
+	for _, f := range []fattorino.Format{fattorino.Binary, fattorino.Structured, fattorino.Batched, fattorino.Standard} {
 		each(string(f), f, false)
 		each(string(f)+" thin", f, true)
 	}

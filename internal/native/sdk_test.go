@@ -78,7 +78,7 @@ func TestSDK_GivesConsentByCallback(t *testing.T) {
 	s.Sink = sdkReceiver(t, 100, []string{"*"}, true, func(sdk.Event) {})
 
 	_, err := f.Handshake(s).Passed(text, exchange(t, f.challenge(t, s)))
-	if _, waits := errors.AsType[fattorino.AwaitCallback](err); !waits {
+	if _, waits := errors.AsType[fattorino.PendingConsentError](err); !waits {
 		t.Fatalf("error %v", err)
 	}
 	r := <-called

@@ -7,6 +7,16 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/sign"
 )
 
+// DefaultSignature gives the signature of a subscription that chose none, for
+// its format: none for the chat formats, whose tools look at no signature; else
+// "", for which NewSecret makes a secret of its own choice.
+func (c *Contract) DefaultSignature(f fattorino.Format) string {
+	if isChat(f) {
+		return SignatureNone
+	}
+	return ""
+}
+
 // NewSecret makes a signing secret for the signature that a subscriber chose;
 // "" stands for [sign.SchemeV1]. Shown is what the subscriber is to keep secret,
 // "whsec_…", and public the public half of a key, "whpk_…"; each is empty where
