@@ -10,6 +10,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/api"
 	"github.com/fattorino-dev/fattorino/internal/defacto"
 	"github.com/fattorino-dev/fattorino/internal/fic"
+	"github.com/fattorino-dev/fattorino/internal/subscriptions"
 )
 
 //go:embed index.html
@@ -30,8 +31,9 @@ func (a *App) routes(keys *keyring, c contracts) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	ficDoor.Routes(mux)                           // /c/…
-	defacto.NewDoor(a.service, a.log).Routes(mux) // /hello, /webhooks, /webhook/…
+	ficDoor.Routes(mux)                                           // /c/…
+	defacto.NewDoor(a.service, a.log).Routes(mux)                 // /hello, /webhooks, /webhook/…
+	subscriptions.NewDoor(a.service, c.native, a.log).Routes(mux) // /subscriptions
 	if a.config.Sandbox {
 		a.startSandbox().Routes(mux) // /invoices, /invoice/…
 	}
