@@ -12,23 +12,45 @@ import (
 	"time"
 )
 
-func readme(t *testing.T) string {
+func readme(t *testing.T) string { return page(t, "README.md") }
+
+// page gives a document of the project.
+func page(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
 }
 
-// The tour of the README, run as it stands but for the ports and the token.
-func TestTheTourOfTheReadmeLeadsWhereItSays(t *testing.T) {
-	t.Parallel()
+// tour gives the steps of a document that are to be run, and fails where they
+// are not as many.
+func tour(t *testing.T, document string, count int) []string {
+	t.Helper()
+	var steps []string
+	for _, match := range regexp.MustCompile("(?ms)^<!-- tour -->\n```sh\n(.*?)^```$").FindAllStringSubmatch(document, -1) {
+		steps = append(steps, match[1])
+	}
+	if len(steps) != count {
+		t.Fatalf("the tour has %d steps, want %d", len(steps), count)
+	}
+	return steps
+}
+
+func needShell(t *testing.T) {
+	t.Helper()
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("the tour needs %s", tool)
 		}
 	}
+}
+
+// The tour of the README, run as it stands but for the ports and the token.
+func TestTheTourOfTheReadmeLeadsWhereItSays(t *testing.T) {
+	t.Parallel()
+	needShell(t)
 	s, sink := serve(t), freeURL(t)
 	receiver := goExample(t)
 	receiver.Env = append(os.Environ(), "FATTORINO="+s.url, "SINK="+sink)
@@ -40,14 +62,11 @@ func TestTheTourOfTheReadmeLeadsWhereItSays(t *testing.T) {
 	here := strings.NewReplacer(
 		"http://127.0.0.1:8480", s.url, "http://127.0.0.1:9001/", sink, "let-me-in-for-five-minutes", adminToken,
 	)
-	steps := regexp.MustCompile("(?ms)^<!-- tour -->\n```sh\n(.*?)^```$").FindAllStringSubmatch(readme(t), -1)
-	if len(steps) != 4 {
-		t.Fatalf("the tour has %d steps, want 4", len(steps))
-	}
+	steps := tour(t, readme(t), 4)
 	shell := openShell(t)
 	step := func(i int, wants ...string) {
 		t.Helper()
-		said := shell.run(t, here.Replace(steps[i][1]))
+		said := shell.run(t, here.Replace(steps[i]))
 		for _, want := range wants {
 			if !strings.Contains(said, want) {
 				t.Fatalf("it says\n%s\nwant %s", said, want)
@@ -68,6 +87,45 @@ func TestTheTourOfTheReadmeLeadsWhereItSays(t *testing.T) {
 	if line := next(t, heard); !strings.HasPrefix(line, invoiceCreated) {
 		t.Fatalf("the receiver says %q, want the invoice again", line)
 	}
+}
+
+// The tutorial in the page on Defacto, run as it stands but for the ports and
+// the token.
+func TestTheTutorialInThePageOnDefactoLeadsWhereItSays(t *testing.T) {
+	t.Parallel()
+	needShell(t)
+	s, sink := serve(t, "--sandbox"), freeURL(t)
+	receiver := nodeExample(t, "defacto.mjs")
+	receiver.Env = append(os.Environ(), "SINK="+sink+"?key=a-long-random-text")
+	receiver.Stderr = t.Output()
+	heard := start(t, receiver)
+	if line := next(t, heard); line != "listening" {
+		t.Fatalf("the receiver says %q", line)
+	}
+	here := strings.NewReplacer(
+		"http://127.0.0.1:8480", s.url, "http://127.0.0.1:9001/", sink, "let-me-in-for-five-minutes", adminToken,
+	)
+	steps := tour(t, page(t, "docs/contracts/defacto.md"), 4)
+	shell := openShell(t)
+	step := func(i int, want string) {
+		t.Helper()
+		if said := shell.run(t, here.Replace(steps[i])); !strings.Contains(said, want) {
+			t.Fatalf("it says\n%s\nwant %s", said, want)
+		}
+	}
+	hears := func(want string) {
+		t.Helper()
+		if line := next(t, heard); !strings.HasPrefix(line, want) {
+			t.Fatalf("the receiver says %q, want %q", line, want)
+		}
+	}
+	step(0, `{"message":"Hello!`)
+	step(1, `"id":"defac700-0000-8000-8000-000000000001"`)
+	step(2, `"status":"SUBMITTED"`)
+	hears("Invoice.SUBMITTED status=SUBMITTED id=defac701-")
+	hears("Invoice.VERIFIED status=VERIFIED id=defac701-")
+	step(3, `"status":"DELETED"`)
+	hears("Invoice.DELETED status=DELETED id=defac701-")
 }
 
 // A shell runs one script after another and remembers its variables, like the
