@@ -58,6 +58,9 @@ func (s *Service) LoadOwnTypes(ctx context.Context) error {
 }
 
 func (s *Service) loadOwnTypes(ctx context.Context) error {
+	if s.OwnContract == "" {
+		return nil
+	}
 	types, err := s.Store.OwnTypes(ctx)
 	if err != nil {
 		return fmt.Errorf("read own types: %w", err)
@@ -285,7 +288,7 @@ func (s *Service) change(ctx context.Context, c ownChange) error {
 func (s *Service) checkChange(c ownChange, several bool) error {
 	v := s.vocabulary.Load()
 	if s.OwnContract == "" {
-		return Errorf(Conflict, "no catalog here takes types of the operator's")
+		return noOwnTypes()
 	}
 	types, groups := len(v.types), len(v.groups)
 	for _, t := range c.types {
@@ -308,6 +311,10 @@ func (s *Service) checkChange(c ownChange, several bool) error {
 		return Errorf(Conflict, "there may be %d types and %d groups of the operator's", maxOwnTypes, maxOwnGroups)
 	}
 	return nil
+}
+
+func noOwnTypes() error {
+	return Errorf(Conflict, "no catalog here takes types of the operator's")
 }
 
 // inside puts a prefix before the places of an error.

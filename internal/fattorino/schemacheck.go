@@ -36,6 +36,9 @@ func (s *Service) DryRunSchema(ctx context.Context, caller *Token, typ string, s
 	if err := need(caller, 0, AdminToken); err != nil {
 		return nil, err
 	}
+	if s.OwnContract == "" {
+		return nil, noOwnTypes()
+	}
 	if last < 1 || last > maxDryRun {
 		return nil, InvalidField("last", "last is %d: it must be from 1 to %d", last, maxDryRun)
 	}
