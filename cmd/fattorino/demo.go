@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/app"
 )
@@ -23,11 +22,13 @@ type demoCommand struct {
 
 // Help is what --help adds.
 func (*demoCommand) Help() string {
-	return `It starts the real service on a folder of its own, and a subscriber that checks
-every signature and fails once on purpose. A company, an app and tokens are made,
-the subscriber's challenge is answered, events are published, notifications arrive,
-one of them is retried. All of it is HTTP on this machine. Then it stays up to be
-played with, until it is interrupted.
+	return `It starts the real service on a folder of its own, and subscribers that check
+every signature; one of them fails once on purpose. A company, an app and tokens
+are made, challenges are answered, events are published, notifications arrive, one
+of them is retried. One event is heard under three contracts, each in its own
+words, and the tutorial of Defacto is played on invoices of the sandbox. All of it
+is HTTP on this machine. Then it stays up to be played with, until it is
+interrupted.
 
 Example:
 
@@ -50,9 +51,12 @@ func (c *demoCommand) Run(ctx context.Context, env *environment) (err error) {
 	d := &demo{out: newStage(env), log: env.stderr, data: data, listen: c.Listen, run: randomID()[:8]}
 	defer func() { err = errors.Join(err, d.close(context.WithoutCancel(ctx))) }()
 	d.out.title()
-	for _, s := range d.story() {
-		if !d.out.play(ctx, s) {
-			return errStepFailed
+	for _, c := range d.story() {
+		d.out.heading(c.heading)
+		for _, s := range c.steps {
+			if !d.out.play(ctx, s) {
+				return errStepFailed
+			}
 		}
 	}
 	d.out.end()
@@ -72,26 +76,52 @@ type demo struct {
 	client http.Client
 	run    string // tells this run's events from those of an earlier one
 
-	app    *app.App
-	sink   *sink
-	tokens struct{ admin, api, publish string }
+	app       *app.App
+	tokens    struct{ admin, api, publish, defacto string }
+	listeners []*listener
 
 	appID        int64
-	subscription string // public id, as SUB1
+	sink         *sink  // the one of the first subscription
+	subscription string // its public id, as SUB1
 	firstSeq     int64
+
+	voices struct{ fic, facturascripts, native, defacto voice }
+
+	invoice struct {
+		id      string
+		created []byte // what its creation answered
+	}
 }
 
-// The story's company.
+// A listener is a sink, and the contract that it listens under.
+type listener struct {
+	*sink
+	contract string
+}
+
+// addSink opens a sink for a subscriber under the contract.
+func (d *demo) addSink(ctx context.Context, contract string) (*sink, error) {
+	s, err := openSink(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.listeners = append(d.listeners, &listener{s, contract})
+	return s, nil
+}
+
+// The story's companies: the second is that of the sandbox's invoices.
 const (
 	demoCompany     = 12345
 	demoCompanyName = "Officina Rossi"
+	demoSeller      = 67890
+	demoSellerName  = "Atelier Dupont"
 )
 
 // close ends what was started.
 func (d *demo) close(ctx context.Context) error {
 	var all []error
-	if d.sink != nil {
-		all = append(all, d.sink.close())
+	for _, l := range d.listeners {
+		all = append(all, l.close())
 	}
 	if d.app != nil {
 		all = append(all, d.app.Stop(ctx))
@@ -104,7 +134,7 @@ type exchange struct {
 	method, path, token string
 	contentType         string // of the body; JSON where empty
 	body                any    // to be sent as JSON; nil = none
-	answer              any    // to be read as JSON; nil = it is not looked at
+	answer              any    // to be read as JSON, or a *[]byte for all its bytes; nil = it is not looked at
 	status              int    // that it must have
 }
 
@@ -140,46 +170,15 @@ func (d *demo) call(ctx context.Context, x exchange) error {
 	if response.StatusCode != x.status {
 		return fmt.Errorf("%s %s answered %d, not %d: %.300s", x.method, x.path, response.StatusCode, x.status, text)
 	}
-	if x.answer == nil {
+	switch all := x.answer.(type) {
+	case nil:
+		return nil
+	case *[]byte:
+		*all = text
 		return nil
 	}
 	if err := json.Unmarshal(text, x.answer); err != nil {
 		return fmt.Errorf("%s %s answered what is not expected: %w", x.method, x.path, err)
 	}
 	return nil
-}
-
-// stayUp shows how to go on by hand, and what then arrives.
-func (d *demo) stayUp(ctx context.Context) {
-	url := d.app.URL()
-	d.out.paragraph(fmt.Sprintf(`It stays up until you press Ctrl-C. Go on by hand:
-
-  the service      %s   (the API explained: %[1]s/docs)
-  the subscriber   %s
-  admin token      %s
-  publish token    %s
-  api token        %s`, url, d.sink.url, d.tokens.admin, d.tokens.publish, d.tokens.api))
-	d.out.paragraph(fmt.Sprintf(`Publish an event:
-
-curl -s %s/v1/events -H 'Authorization: Bearer %s' \
-  -H 'Content-Type: application/cloudevents+json' \
-  -d '{"specversion":"1.0","id":"by-hand-1","source":"urn:demo:me","type":"invoice.created","companyid":"%d","data":{"id":99}}'
-
-List the subscriptions, as an app of Fatture in Cloud does:
-
-curl -s %[1]s/c/%[3]d/subscriptions -H 'Authorization: Bearer %[4]s'
-
-See what was delivered, and pull what happened:
-
-curl -s '%[1]s/v1/companies/%[3]d/deliveries?limit=5' -H 'Authorization: Bearer %[4]s'
-curl -s '%[1]s/v1/companies/%[3]d/events?after=0&wait=10' -H 'Authorization: Bearer %[4]s'
-
-What the subscriber receives from here on:`, url, d.tokens.publish, demoCompany, d.tokens.api))
-	for seen := d.sink.count(); ; seen++ {
-		n, err := d.sink.await(ctx, seen)
-		if err != nil {
-			return // interrupted
-		}
-		d.out.note(n.at.Format(time.TimeOnly) + "  " + n.describe())
-	}
 }

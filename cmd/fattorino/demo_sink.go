@@ -2,66 +2,79 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
-// A sink is the story's subscriber: it answers challenges, checks whoever
-// calls, and remembers what it was told. It knows nothing of Fattorino but
-// what is published: the key, and the contract.
+// A sink is one of the story's subscribers: it answers challenges, checks
+// whoever calls, and remembers what it was told. It knows nothing of Fattorino
+// but what a subscriber is told: the contract, and a key or a secret.
 type sink struct {
 	url    string
 	server *http.Server
 
-	mu        sync.Mutex
-	key       *ecdsa.PublicKey
-	failOnce  string // id of a resource whose first notification is answered with 500; empty = none
-	challenge *notice
-	notices   []notice
-	changed   chan struct{} // closed at the next notice
+	mu         sync.Mutex
+	receiver   receiver // nil = nothing is known of the caller yet
+	failOnce   string   // what the notification is about that is answered with 500, once; empty = none
+	challenged *notice
+	notices    []notice
+	changed    chan struct{} // closed at the next notice
 }
 
-// A notice is one notification as it was received.
+// A receiver is what a subscriber knows of its contract.
+type receiver interface {
+	// read checks who sent a notification, and gives what it says. What could
+	// be read is given beside an error as well.
+	read(r *http.Request, body []byte) (message, error)
+	// challenge gives the JSON, or text, that answers whether the sink wants to
+	// be notified.
+	challenge(r *http.Request) (answer []byte, err error)
+	// proof says in words what read has checked.
+	proof() string
+}
+
+var (
+	errNoChallenge = errors.New("there is no challenge in the request")
+	errNotAsked    = errors.New("the contract has no challenge")
+)
+
+// A message is what a notification says.
+type message struct {
+	id    string // of the delivery, the same on every attempt
+	typ   string // its type under the contract
+	about string // id of the resource
+	token string // that it came with, where the contract has one for each attempt
+	state []byte // the resource, where the contract sends it
+}
+
+// A notice is one request as it was received.
 type notice struct {
+	message
 	at     time.Time
-	id     string // ce-id
-	token  string // that it came with
-	typ    string // ce-type
-	ids    []json.Number
+	body   []byte
+	proof  string // what was checked
 	answer int
 	fault  error // why it was refused
 }
 
 // describe gives a notice in a line.
-func (n notice) describe() string {
-	typ := strings.TrimPrefix(n.typ, "it.fattureincloud.webhooks.")
-	ids := make([]string, len(n.ids))
-	for i, id := range n.ids {
-		ids[i] = id.String()
-	}
-	proof := "signature and claims good"
+func (n *notice) describe() string {
+	typ := strings.TrimPrefix(n.typ, ficPrefix)
+	proof := n.proof
 	if n.fault != nil {
 		proof = "refused: " + n.fault.Error()
 	}
-	return fmt.Sprintf("%-34s id %-4s %s, answered %d", typ, strings.Join(ids, ","), proof, n.answer)
+	return fmt.Sprintf("%-34s id %-4s %s, answered %d", typ, n.about, proof, n.answer)
 }
 
-// openSink starts a sink on loopback.
+// openSink starts a sink on loopback. It refuses everything until it has a
+// receiver.
 func openSink(ctx context.Context) (*sink, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -76,43 +89,57 @@ func openSink(ctx context.Context) (*sink, error) {
 
 func (s *sink) close() error { return s.server.Close() }
 
+// know gives the sink what it needs to check its callers.
+func (s *sink) know(r receiver) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.receiver = r
+}
+
 // ServeHTTP is the subscriber's endpoint.
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	claims, err := s.caller(r)
-	if r.Method == http.MethodGet {
-		s.answerChallenge(w, r, err)
+	s.mu.Lock()
+	knows := s.receiver
+	s.mu.Unlock()
+	if knows == nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
-	n := notice{at: time.Now(), id: r.Header.Get("Ce-Id"), typ: r.Header.Get("Ce-Type"), token: r.Header.Get("Authorization"), answer: http.StatusOK}
-	var message struct {
-		Data struct {
-			IDs []json.Number `json:"ids"`
-		} `json:"data"`
+	if r.Method == http.MethodGet {
+		s.answerChallenge(w, r, knows)
+		return
 	}
-	body, broken := io.ReadAll(io.LimitReader(r.Body, 1<<20))
-	if err == nil {
-		err = errors.Join(broken, json.Unmarshal(body, &message), claims.match(r.Header))
-	}
-	n.ids, n.fault = message.Data.IDs, err
+	n := notice{at: time.Now(), proof: knows.proof(), answer: http.StatusOK}
+	var broken error
+	n.body, broken = io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	n.message, n.fault = knows.read(r, n.body)
+	n.fault = errors.Join(broken, n.fault)
 	s.receive(&n)
 	w.WriteHeader(n.answer)
 }
 
 // answerChallenge proves that the sink wants to be notified.
-func (s *sink) answerChallenge(w http.ResponseWriter, r *http.Request, fault error) {
-	challenge := r.Header.Get("X-Fic-Verification-Challenge")
-	if challenge == "" && fault == nil {
-		fault = errors.New("there is no challenge in the header")
-	}
+func (s *sink) answerChallenge(w http.ResponseWriter, r *http.Request, knows receiver) {
+	answer, fault := knows.challenge(r)
 	s.mu.Lock()
-	s.challenge = &notice{at: time.Now(), fault: fault}
+	s.challenged = &notice{at: time.Now(), fault: fault}
 	s.mu.Unlock()
 	if fault != nil {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]string{"verification": challenge}) // a caller that is gone asks again
+	_, _ = w.Write(answer) // a caller that is gone asks again
+}
+
+// challengeSeen fails unless the sink was challenged, rightly.
+func (s *sink) challengeSeen() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.challenged == nil {
+		return errors.New("no challenge came")
+	}
+	return s.challenged.fault
 }
 
 // receive decides on the answer and remembers the notice.
@@ -122,7 +149,7 @@ func (s *sink) receive(n *notice) {
 	switch {
 	case n.fault != nil:
 		n.answer = http.StatusUnauthorized
-	case s.failOnce != "" && slices.Contains(n.ids, json.Number(s.failOnce)):
+	case s.failOnce != "" && n.about == s.failOnce:
 		n.answer, s.failOnce = http.StatusInternalServerError, ""
 	}
 	s.notices = append(s.notices, *n)
@@ -154,103 +181,4 @@ func (s *sink) await(ctx context.Context, number int) (notice, error) {
 			return notice{}, fmt.Errorf("nothing arrived: %w", ctx.Err())
 		}
 	}
-}
-
-// caller checks the token that a request came with: its signature and the
-// claims that do not depend on the message.
-func (s *sink) caller(r *http.Request) (*claims, error) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
-		return nil, errors.New("there is no bearer token")
-	}
-	s.mu.Lock()
-	key := s.key
-	s.mu.Unlock()
-	c, err := verifyToken(key, token)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.Contains(c.Audience, s.url) {
-		return nil, fmt.Errorf("the token is for %v", c.Audience)
-	}
-	if now := time.Now().Unix(); now > c.ExpiresAt {
-		return nil, errors.New("the token has expired")
-	}
-	return c, nil
-}
-
-// claims are those of a notification's token.
-type claims struct {
-	ID        string   `json:"jti"`
-	Issuer    string   `json:"iss"`
-	Subject   string   `json:"sub"`
-	Audience  []string `json:"aud"`
-	ExpiresAt int64    `json:"exp"`
-}
-
-// match compares the claims with the message that the token came with.
-func (c *claims) match(h http.Header) error {
-	for _, pair := range [][3]string{
-		{"jti", c.ID, h.Get("Ce-Id")}, {"iss", c.Issuer, h.Get("Ce-Source")}, {"sub", c.Subject, h.Get("Ce-Subject")},
-	} {
-		if pair[1] != pair[2] {
-			return fmt.Errorf("the token's %s is not the message's", pair[0])
-		}
-	}
-	return nil
-}
-
-// parseKey reads a public key as /v1/keys/fic gives it: the base64 of PEM.
-func parseKey(text string) (*ecdsa.PublicKey, error) {
-	decoded, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(decoded)
-	if block == nil {
-		return nil, errors.New("the key is not in PEM")
-	}
-	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	key, ok := parsed.(*ecdsa.PublicKey)
-	if !ok || key.Curve != elliptic.P256() {
-		return nil, errors.New("the key is not one for ES256")
-	}
-	return key, nil
-}
-
-// verifyToken checks a token's signature (RFC 7515; ES256 is RFC 7518, section
-// 3.4) and gives its claims.
-func verifyToken(key *ecdsa.PublicKey, token string) (*claims, error) {
-	parts := strings.Split(token, ".")
-	if key == nil || len(parts) != 3 {
-		return nil, errors.New("the token is malformed, or the key is not known")
-	}
-	var header struct {
-		Algorithm string `json:"alg"`
-	}
-	if err := decodePart(parts[0], &header); err != nil || header.Algorithm != "ES256" {
-		return nil, errors.New("the token is not signed with ES256")
-	}
-	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
-	if err != nil || len(signature) != 64 {
-		return nil, errors.New("the token's signature is malformed")
-	}
-	digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
-	if !ecdsa.Verify(key, digest[:], r, s) {
-		return nil, errors.New("the token's signature is wrong")
-	}
-	var c claims
-	return &c, decodePart(parts[1], &c)
-}
-
-func decodePart(part string, v any) error {
-	text, err := base64.RawURLEncoding.DecodeString(part)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(text, v)
 }

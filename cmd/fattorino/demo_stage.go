@@ -53,8 +53,10 @@ func (s *stage) line(text string) {
 
 func (s *stage) title() {
 	s.line(s.paint(bold, "Fattorino, the whole story") + s.paint(dim, "  (all of it real HTTP on this machine)"))
-	s.line("")
 }
+
+// heading begins a chapter.
+func (s *stage) heading(text string) { s.paragraph(s.paint(bold, text)) }
 
 func (s *stage) end() {
 	s.line("")

@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/base64"
+	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,12 +13,25 @@ import (
 func TestTheDemoTellsTheWholeStory(t *testing.T) {
 	t.Parallel()
 	code, stdout, stderr := runMain(t, nil, nil, "demo", "--once")
-	steps := strings.Count(stdout, "✓ ")
-	if code != 0 || steps != len((&demo{}).story()) || !strings.Contains(stdout, "Every step held.") {
+	steps, want := strings.Count(stdout, "✓ "), 0
+	for _, c := range (&demo{}).story() {
+		want += len(c.steps)
+		if !strings.Contains(stdout, "\n\n"+c.heading+"\n") {
+			t.Errorf("there is no heading %q", c.heading)
+		}
+	}
+	if code != 0 || steps != want || !strings.Contains(stdout, "Every step held.") {
 		t.Fatalf("got %d with %d steps:\n%s%s", code, steps, stdout, stderr)
 	}
 	for _, line := range []string{
 		"answered 500", "5 notifications for 9 events",
+		// One event, in the words of three contracts.
+		`{"data":{"ids":[51]}}`,
+		`"event":"invoice.paid",`,
+		`"type":"invoice.paid",`,
+		// The sandbox's invoice.
+		`"event_type":"Invoice.SUBMITTED","entity_state":{"id":`,
+		`"event_type":"Invoice.VERIFIED","entity_state":{"id":`,
 		"invoice.created                                   invoice/42  delivered  2         200",
 	} {
 		if !strings.Contains(stdout, line) {
@@ -32,8 +41,13 @@ func TestTheDemoTellsTheWholeStory(t *testing.T) {
 	if strings.Contains(stdout, "\x1b") || strings.Contains(stdout, "\r") {
 		t.Error("there are colours, and nobody looks")
 	}
-	if strings.Contains(stdout, "fattorino_") || stderr != "" {
-		t.Errorf("a token is shown, or an error: %s", stderr)
+	for _, secret := range []string{"fattorino_", "whsec_", "secret="} {
+		if strings.Contains(stdout, secret) {
+			t.Errorf("%s… is shown", secret)
+		}
+	}
+	if stderr != "" {
+		t.Errorf("there is an error: %s", stderr)
 	}
 }
 
@@ -47,26 +61,23 @@ func TestTheDemoStaysUpUntilItIsInterrupted(t *testing.T) {
 	go func() {
 		ended <- run(ctx, []string{"demo", "--data", data}, func(string) string { return "" }, nil, stdout, stderr)
 	}()
-	published := between(stdout.await(t, "What the subscriber receives from here on:"), "curl -s ", "What the subscriber")
-	// The first line to paste works as it is.
-	url := strings.Fields(published)[0]
-	token := between(published, "Authorization: Bearer ", "'")
-	body := between(published, "-d '", "'")
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
+	shown := stdout.await(t, "What the subscribers receive from here on:")
+	// The lines work as they are pasted.
+	for line, want := range map[string]int{"/v1/events -H": http.StatusAccepted, "/invoices -H": http.StatusCreated} {
+		paste(t, shown, line, want)
 	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	r.Header.Set("Content-Type", between(published, "Content-Type: ", "'"))
-	response, err := (&http.Client{}).Do(r)
-	if err != nil {
-		t.Fatal(err)
+	for _, heard := range []string{"/c/12345/subscriptions", "?contract=facturascripts'", "?contract=native'", "/deliveries?limit=5'", "/events?after=0&wait=10'"} {
+		if !strings.Contains(paste(t, shown, heard, http.StatusOK), `"id":`) {
+			t.Errorf("%s: nothing is listed", heard)
+		}
 	}
-	response.Body.Close()
-	if response.StatusCode != http.StatusAccepted {
-		t.Errorf("publishing by hand: got %d", response.StatusCode)
+	// Those who subscribed received it.
+	for _, heard := range []string{
+		"Fatture in Cloud  issued_documents.invoices.update   id 99 ", "FacturaScripts    invoice.paid                       id 99 ",
+		"native            invoice.paid                       id 99 ", "Defacto           Invoice.SUBMITTED", "Defacto           Invoice.VERIFIED",
+	} {
+		stdout.await(t, heard)
 	}
-	stdout.await(t, "id 99 ") // the subscriber received it
 	interrupt()
 	if code := <-ended; code != 0 || stderr.String() != "" {
 		t.Errorf("got %d %s", code, stderr)
@@ -74,6 +85,39 @@ func TestTheDemoStaysUpUntilItIsInterrupted(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(data, "fattorino.db")); err != nil {
 		t.Errorf("the data was not kept: %v", err)
 	}
+}
+
+// paste does what the shell would do with the line of curl that holds the text,
+// and gives the answer.
+func paste(t *testing.T, shown, text string, want int) string {
+	t.Helper()
+	var line string
+	for one := range strings.Lines(shown) {
+		if strings.HasPrefix(one, "curl ") && strings.Contains(one, text) {
+			line = one
+		}
+	}
+	method, body := http.MethodGet, between(line, "-d '", "'")
+	if body != "" {
+		method = http.MethodPost
+	}
+	url := strings.Trim(strings.Fields(strings.TrimPrefix(line, "curl -s ") + " .")[0], "'")
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+between(line, "Authorization: Bearer ", "'"))
+	r.Header.Set("Content-Type", firstOf(between(line, "Content-Type: ", "'"), "application/x-www-form-urlencoded")) // curl's own
+	response, err := (&http.Client{}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != want {
+		t.Errorf("%s: got %d %s %v, want %d", text, response.StatusCode, answer, err, want)
+	}
+	return string(answer)
 }
 
 // between gives the text between two others; empty where they are not there.
@@ -95,28 +139,5 @@ func TestTheDemoSaysWhatFailed(t *testing.T) {
 	code, stdout, stderr := runMain(t, nil, nil, "demo", "--once", "--data", file)
 	if code != 1 || !strings.Contains(stdout, "✗ the service is up\n    cannot make the data folder") || !strings.Contains(stderr, "a step of the demo failed") {
 		t.Errorf("got %d %s%s", code, stdout, stderr)
-	}
-}
-
-func TestTheDemosSubscriberRefusesWhatIsNotSigned(t *testing.T) {
-	t.Parallel()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &sink{url: "http://sink/", key: &key.PublicKey, changed: make(chan struct{})}
-	encode := base64.RawURLEncoding.EncodeToString
-	unsigned := encode([]byte(`{"alg":"ES256"}`)) + "." + encode([]byte(`{"aud":["http://sink/"],"exp":9999999999}`)) + "."
-	for _, token := range []string{"", "x", "a.b.c", unsigned, unsigned + encode(make([]byte, 64))} {
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
-			r := httptest.NewRequestWithContext(t.Context(), method, "/", strings.NewReader(`{"data":{"ids":[1]}}`))
-			r.Header.Set("Authorization", "Bearer "+token)
-			r.Header.Set("X-Fic-Verification-Challenge", "c")
-			w := httptest.NewRecorder()
-			s.ServeHTTP(w, r)
-			if w.Code != http.StatusUnauthorized {
-				t.Errorf("%s with token %q: got %d", method, token, w.Code)
-			}
-		}
 	}
 }
