@@ -2,9 +2,11 @@ package subscriptions_test
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/native"
 )
 
@@ -71,8 +73,13 @@ func TestSDKReceiver_Denies(t *testing.T) {
 		t.Errorf("state %s, error %q", created.State, created.HandshakeError)
 	}
 	f.publish("1", "/erp", "invoice.paid")
-	if len(rc.got) > 0 {
-		t.Error("it was sent an event")
+	id, err := strconv.ParseInt(created.ID, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put, err := f.service.Deliveries(t.Context(), f.admin, acme, fattorino.DeliveryQuery{Subscriptions: []int64{id}, Limit: 10})
+	if err != nil || len(put) > 0 {
+		t.Errorf("%d deliveries were put on their way, %v", len(put), err)
 	}
 }
 

@@ -1,13 +1,20 @@
 package subscriptions_test
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/subscriptions"
 )
 
 // base is a body that is good; with changes it in part.
@@ -307,5 +314,120 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	}
 	if got := decode[[]subscription](list); len(got) != 1 || got[0].Sink != to.URL+"/in?…" {
 		t.Errorf("listed %+v", got)
+	}
+}
+
+// A subscription that the native API made is shown here; an update leaves alone
+// what this API has no member for.
+func TestUpdate_LeavesWhatTheNativeAPIKnows(t *testing.T) {
+	t.Parallel()
+	f, to := start(t, takenAtTheirWord), newSink(t)
+	token := f.token(acme)
+	_, made := f.exchange(call{method: "POST", path: "/v1/companies/12345/subscriptions", token: token, body: encode(t, members{
+		"sink": to.URL, "types": []string{"invoice.paid"}, "handshake": "none", "format": "standard", "name": "books",
+		"schedule": []int{7, 77}, "metadata": members{"team": "a"}, "headers": members{"Authorization": "ApiKey k3y"},
+	})})
+	made.want(http.StatusCreated)
+
+	list := decode[[]subscription](f.do(call{method: "GET", path: "/subscriptions", token: token}).want(http.StatusOK))
+	if len(list) != 1 || list[0].Config["signature"] != "v1" || list[0].Config["format"] != "standard" {
+		t.Fatalf("listed %+v", list)
+	}
+	path := "/subscriptions/" + list[0].ID
+	shown := f.do(call{method: "GET", path: path, token: token}).want(http.StatusOK)
+	if got := shown.subscription(); !cmp.Equal(got.ProtocolSettings.Headers, map[string]string{"Authorization": ""}) || got.SinkCredential != nil {
+		t.Errorf("settings %v, credential %v", got.ProtocolSettings, got.SinkCredential)
+	}
+	f.do(call{method: "PUT", path: path, token: token, body: strings.Replace(shown.body, "invoice.paid", "invoice.created", 1)}).want(http.StatusOK)
+
+	_, after := f.exchange(call{method: "GET", path: "/v1/companies/12345" + path, token: token})
+	got := decode[struct {
+		Name     string
+		Types    []string
+		Schedule []int
+		Metadata map[string]string
+	}](after.want(http.StatusOK))
+	if got.Name != "books" || !slices.Equal(got.Schedule, []int{7, 77}) || got.Metadata["team"] != "a" || !slices.Equal(got.Types, []string{"invoice.created"}) {
+		t.Errorf("left %+v", got)
+	}
+	f.publish("1", "/erp", "invoice.created")
+	if got := to.next(t).header.Get("Authorization"); got != "ApiKey k3y" {
+		t.Errorf("Authorization %q", got)
+	}
+}
+
+// Updates at the same time are done one after the other, or told of the
+// conflict; none mixes with another.
+func TestUpdate_Races(t *testing.T) {
+	t.Parallel()
+	f, to := start(t, takenAtTheirWord), newSink(t)
+	token := f.token(acme)
+	id := f.create(token, base(to.URL, members{"config": members{"handshake": "none"}})).ID
+	var racing sync.WaitGroup
+	for i := range 8 {
+		name := string(rune('a' + i))
+		body := encode(t, base(to.URL, members{"source": "/" + name, "types": []string{name}}))
+		racing.Go(func() {
+			_, answer := f.exchange(call{method: "PUT", path: "/subscriptions/" + id, token: token, body: body})
+			if answer.status != http.StatusOK && answer.status != http.StatusConflict {
+				t.Errorf("answered %d %s", answer.status, answer.body)
+			}
+		})
+	}
+	racing.Wait()
+	if got := f.get(token, id); len(got.Types) != 1 || got.Source != "/"+got.Types[0] {
+		t.Errorf("source %s, types %v", got.Source, got.Types)
+	}
+}
+
+// An interloper changes the subscription between what an update saw and what
+// it does.
+type interloper struct {
+	*fattorino.Service
+	times int // how often
+	do    func()
+}
+
+func (i *interloper) ModifySubscription(ctx context.Context, caller *fattorino.Token, company int64, contract string, id int64, c fattorino.SubscriptionChange) (*fattorino.Subscription, []fattorino.TypeRefusal, error) {
+	if i.times > 0 {
+		i.times--
+		i.do()
+	}
+	return i.Service.ModifySubscription(ctx, caller, company, contract, id, c)
+}
+
+// An update keeps no secret that another has just taken away, and gives up
+// where others are always faster.
+func TestUpdate_OfWhatChangesMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name          string
+		times, status int
+	}{{"once", 1, http.StatusUnprocessableEntity}, {"always", 99, http.StatusConflict}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			f, to := start(t, takenAtTheirWord), newSink(t)
+			token := f.token(acme)
+			settings := func(value string) members {
+				return members{"protocolsettings": members{"headers": members{"X-Key": value}}, "config": members{"handshake": "none"}}
+			}
+			id := f.create(token, base(to.URL, settings("k3y"))).ID
+			between := base(to.URL) // which takes the field away
+			if tc.times > 1 {
+				between = base(to.URL, settings("another"))
+			}
+			mux := http.NewServeMux()
+			i := &interloper{Service: f.service, times: tc.times, do: func() {
+				f.do(call{method: "PUT", path: "/subscriptions/" + id, token: token, body: encode(t, between)}).want(http.StatusOK)
+			}}
+			subscriptions.NewDoor(i, f.native, slog.New(slog.DiscardHandler)).Routes(mux)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, "/subscriptions/"+id, strings.NewReader(encode(t, base(to.URL, settings("")))))
+			r.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, r)
+			if w.Code != tc.status {
+				t.Errorf("answered %d %s, want %d", w.Code, w.Body, tc.status)
+			}
+		})
 	}
 }
