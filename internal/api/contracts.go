@@ -35,6 +35,13 @@ type Chooser interface {
 	OpenHeaders(sealed []byte) ([]fattorino.Header, error)
 }
 
+// A Defaulter is a [Chooser] under which it depends on the format which
+// signature a subscription has that chose none.
+type Defaulter interface {
+	// DefaultSignature gives that signature; "" leaves it to NewSecret.
+	DefaultSignature(f fattorino.Format) string
+}
+
 // newSecret makes the secrets of a subscription under the scheme: one, or none
 // where it signs with none.
 func newSecret(rules Chooser, signature string) (secrets []fattorino.Secret, shown string, err error) {

@@ -82,12 +82,12 @@ func (s *server) GetDelivery(w http.ResponseWriter, r *http.Request, company Com
 		detail := DeliveryDetail{
 			Delivery: showDelivery(d),
 			Subscription: SubscriptionReference{
-				ID: sub.ID, Contract: sub.Contract, State: string(sub.State), Sink: withoutSecrets(sub.Sink),
+				ID: sub.ID, Contract: sub.Contract, State: string(sub.State), Sink: shownSink(sub.Format, sub.Sink),
 			},
 			Attempts: make([]Attempt, 0, len(attempts)),
 		}
 		for _, a := range attempts {
-			detail.Attempts = append(detail.Attempts, showAttempt(a))
+			detail.Attempts = append(detail.Attempts, showAttempt(sub.Format, a))
 		}
 		return httpjson.Write(w, http.StatusOK, detail)
 	})

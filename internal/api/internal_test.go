@@ -79,6 +79,27 @@ func TestSinksAreShownWithoutSecrets(t *testing.T) {
 	}
 }
 
+// Who knows the path of a chat's webhook can write there.
+func TestSinksOfChatsAreShownWithoutTheirPath(t *testing.T) {
+	t.Parallel()
+	for sink, want := range map[string]string{
+		"https://example.com/services/hush":            "https://example.com/…",
+		"https://example.com:443/hush/hush?sig=hush#x": "https://example.com:443/…",
+		"https://example.com?sig=hush":                 "https://example.com/…",
+		"https://example.com":                          "https://example.com/…",
+		"https://user:hush@example.com/hush":           "https://…@example.com/…",
+	} {
+		for _, format := range []fattorino.Format{"slack", "teams", "discord"} {
+			if got := shownSink(format, sink); got != want {
+				t.Errorf("%q is shown as %q, want %q", sink, got, want)
+			}
+		}
+		if got := shownSink(fattorino.Batched, sink); got != withoutSecrets(sink) {
+			t.Errorf("%q is shown as %q where its path is no secret", sink, got)
+		}
+	}
+}
+
 func FuzzSinksAreShownWithoutSecrets(f *testing.F) {
 	f.Add("https", "user:password", "example.com", "/a", "key=hush")
 	f.Fuzz(func(t *testing.T, scheme, user, host, path, query string) {

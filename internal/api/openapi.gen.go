@@ -76,10 +76,13 @@ type AppPage struct {
 
 // Attempt One HTTP exchange; it never changes.
 type Attempt struct {
-	Number    int         `json:"number"`
-	StartedAt time.Time   `json:"started_at"`
-	Request   SentRequest `json:"request"`
-	Answer    Answer      `json:"answer"`
+	Number    int       `json:"number"`
+	StartedAt time.Time `json:"started_at"`
+
+	// BatchOf The delivery whose attempt, with the same start, holds header and body of the batch that this one went out in, and of its answer; absent where they are here.
+	BatchOf int64       `json:"batch_of,omitempty,omitzero"`
+	Request SentRequest `json:"request"`
+	Answer  Answer      `json:"answer"`
 
 	// Timing How long each phase took, in milliseconds; 0 = it did not happen, as on a kept-alive connection.
 	Timing Timing `json:"timing"`
@@ -255,6 +258,12 @@ type NewApp struct {
 
 // NewSubscription defines model for NewSubscription.
 type NewSubscription struct {
+	// BatchLinger How long the first event of a batch waits for others, in seconds, to the millisecond, in the format `batch`. Left out or 0 = 1. One answer counts for all events of a batch.
+	BatchLinger float64 `json:"batch_linger,omitempty,omitzero"`
+
+	// BatchSize How many events go into one notification at most, in the format `batch`. Left out = 100.
+	BatchSize int `json:"batch_size,omitempty,omitzero"`
+
 	// Concurrency Attempts at the same time at most.
 	Concurrency int `json:"concurrency,omitempty,omitzero"`
 
@@ -268,10 +277,10 @@ type NewSubscription struct {
 	// Filters CloudEvents filters, all of which must pass: `exact`, `prefix`, `suffix`, `all`, `any`, `not`, `sql` (CESQL 1.0.0) and `data` (on JSON data).
 	Filters json.RawMessage `json:"filters,omitempty,omitzero"`
 
-	// Format The form of notifications: CloudEvents in binary or structured mode, or the body of Standard Webhooks. Left out = what is usual in the contract.
+	// Format The form of notifications: CloudEvents in `binary` or `structured` mode, `batch` (several in one notification, as `application/cloudevents-batch+json`), `standard` (the body of Standard Webhooks), or a message to people in `slack`, `teams` or `discord`. These three answer no handshake: the sink must be the https URL that the tool gave out, unless the operator allows subscriptions without a handshake. Left out = what is usual in the contract.
 	Format fattorino.Format `json:"format,omitempty,omitzero"`
 
-	// Handshake How the sink is asked whether it wants the events; in the contract `native`: `challenge`, `options` (CloudEvents HTTP Web Hooks 1.0.2, section 4) or, where the operator allows it, `none`. Left out = what is usual in the contract.
+	// Handshake How the sink is asked whether it wants the events; in the contract `native`: `challenge`, `options` (CloudEvents HTTP Web Hooks 1.0.2, section 4) or, where the operator allows it, `none`; the formats `slack`, `teams` and `discord` have none. Left out = what is usual in the contract.
 	Handshake string `json:"handshake,omitempty,omitzero"`
 
 	// Headers Header fields that are sent with each notification. Their values are kept encrypted and never shown.
@@ -287,11 +296,14 @@ type NewSubscription struct {
 	// Schedule The waits before each retry, in seconds. Left out = that of the contract.
 	Schedule []int `json:"schedule,omitempty,omitzero"`
 
-	// Signature The signature scheme: Standard Webhooks with HMAC or with Ed25519, HTTP Message Signatures (RFC 9421) with Ed25519, a JSON Web Token, or none. Left out = what is usual in the contract, `v1` in `native`.
+	// Signature The signature scheme: Standard Webhooks with HMAC or with Ed25519, HTTP Message Signatures (RFC 9421) with Ed25519, a JSON Web Token, or none. Left out = what is usual in the contract; in `native` `v1`, and `none` in the formats `slack`, `teams` and `discord`.
 	Signature string `json:"signature,omitempty,omitzero"`
 
 	// Sink The URL that notifications are sent to.
 	Sink string `json:"sink"`
+
+	// Template What a message says, in the formats `slack`, `teams` and `discord`: a Go text/template that may use {{if}}, {{with}} and the functions and, bold, default, eq, join, link, lower, ne, not, or, truncate and upper, on .Type, .Noun, .Action, .Entity, .ID, .Company, .Source, .Subject, .Time and .Data. Values are escaped for the tool. Left out = one for the kind of what the event is about.
+	Template string `json:"template,omitempty,omitzero"`
 
 	// Thin The ids of what changed in place of its data.
 	Thin bool `json:"thin,omitempty,omitzero"`
@@ -399,7 +411,7 @@ type RotateRequest struct {
 type SentRequest struct {
 	Method string `json:"method"`
 
-	// URL The URL without its query.
+	// URL The URL without its query and, in the formats `slack`, `teams` and `discord`, without its path.
 	URL     string       `json:"url"`
 	Headers []HeaderLine `json:"headers"`
 
@@ -434,11 +446,14 @@ type Subscription struct {
 	// Filters CloudEvents filters, all of which must pass: `exact`, `prefix`, `suffix`, `all`, `any`, `not`, `sql` (CESQL 1.0.0) and `data` (on JSON data).
 	Filters json.RawMessage `json:"filters,omitempty,omitzero"`
 
-	// Format The form of notifications: CloudEvents in binary or structured mode, or the body of Standard Webhooks.
+	// Format The form of notifications: CloudEvents in `binary` or `structured` mode, `batch` (several in one notification, as `application/cloudevents-batch+json`), `standard` (the body of Standard Webhooks), or a message to people in `slack`, `teams` or `discord`.
 	Format fattorino.Format `json:"format,omitempty,omitzero"`
 
 	// Thin The ids of what changed in place of its data.
 	Thin bool `json:"thin"`
+
+	// Template What a message says, in the formats `slack`, `teams` and `discord`.
+	Template string `json:"template,omitempty,omitzero"`
 
 	// Handshake How the sink is asked whether it wants the events.
 	Handshake string `json:"handshake,omitempty,omitzero"`
@@ -460,6 +475,12 @@ type Subscription struct {
 
 	// Concurrency Attempts at the same time at most.
 	Concurrency int `json:"concurrency,omitempty,omitzero"`
+
+	// BatchSize How many events go into one notification at most, in the format `batch`.
+	BatchSize int `json:"batch_size,omitempty,omitzero"`
+
+	// BatchLinger How long the first event of a batch waits for others, in seconds.
+	BatchLinger float64 `json:"batch_linger,omitempty,omitzero"`
 
 	// Schedule The waits before each retry, in seconds.
 	Schedule []int `json:"schedule,omitempty,omitzero"`
@@ -505,7 +526,7 @@ type SubscriptionReference struct {
 	Contract string `json:"contract"`
 	ID       int64  `json:"id"`
 
-	// Sink The subscriber's URL without its query.
+	// Sink The subscriber's URL without its query and, in the formats `slack`, `teams` and `discord`, without its path.
 	Sink string `json:"sink"`
 
 	// State `active` and `unverified`, or one of the ends.
@@ -533,11 +554,14 @@ type SubscriptionWithSecret struct {
 	// Filters CloudEvents filters, all of which must pass: `exact`, `prefix`, `suffix`, `all`, `any`, `not`, `sql` (CESQL 1.0.0) and `data` (on JSON data).
 	Filters json.RawMessage `json:"filters,omitempty,omitzero"`
 
-	// Format The form of notifications: CloudEvents in binary or structured mode, or the body of Standard Webhooks.
+	// Format The form of notifications: CloudEvents in `binary` or `structured` mode, `batch` (several in one notification, as `application/cloudevents-batch+json`), `standard` (the body of Standard Webhooks), or a message to people in `slack`, `teams` or `discord`.
 	Format fattorino.Format `json:"format,omitempty,omitzero"`
 
 	// Thin The ids of what changed in place of its data.
 	Thin bool `json:"thin"`
+
+	// Template What a message says, in the formats `slack`, `teams` and `discord`.
+	Template string `json:"template,omitempty,omitzero"`
 
 	// Handshake How the sink is asked whether it wants the events.
 	Handshake string `json:"handshake,omitempty,omitzero"`
@@ -559,6 +583,12 @@ type SubscriptionWithSecret struct {
 
 	// Concurrency Attempts at the same time at most.
 	Concurrency int `json:"concurrency,omitempty,omitzero"`
+
+	// BatchSize How many events go into one notification at most, in the format `batch`.
+	BatchSize int `json:"batch_size,omitempty,omitzero"`
+
+	// BatchLinger How long the first event of a batch waits for others, in seconds.
+	BatchLinger float64 `json:"batch_linger,omitempty,omitzero"`
 
 	// Schedule The waits before each retry, in seconds.
 	Schedule []int `json:"schedule,omitempty,omitzero"`

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -31,11 +32,19 @@ func (n *NewSubscription) wish(company int64) (*fattorino.NewSubscription, []fat
 		}
 		return time.Duration(n) * time.Second
 	}
+	fraction := func(field string, n float64) time.Duration {
+		if n != 0 && (n < 0.001 || n > maxSeconds) {
+			wrong(field, "%v is not a number of seconds from 0.001 to %d", n, maxSeconds)
+			return 0
+		}
+		return time.Duration(math.Round(n*1000)) * time.Millisecond
+	}
 	w := &fattorino.NewSubscription{
 		Company: company, Contract: n.Contract, Sink: n.Sink, Types: n.Types, Format: n.Format, Method: n.VerificationMethod,
 		Options: fattorino.Options{
 			Name: n.Name, Description: n.Description, Metadata: n.Metadata, Handshake: n.Handshake, Signature: n.Signature,
 			Thin: n.Thin, Rate: n.Rate, Concurrency: n.Concurrency, Timeout: seconds("timeout", n.Timeout),
+			Template: n.Template, BatchSize: n.BatchSize, BatchLinger: fraction("batch_linger", n.BatchLinger),
 		},
 	}
 	for i, wait := range n.Schedule {
@@ -83,6 +92,7 @@ func choices(sub *fattorino.Subscription, headers []fattorino.Header) *NewSubscr
 		Contract: sub.Contract, Sink: sub.Sink, Types: sub.Types, Filters: sub.Filters, Format: sub.Format, Thin: o.Thin,
 		Handshake: o.Handshake, Signature: o.Signature, Rate: o.Rate, Concurrency: o.Concurrency,
 		Schedule: inSeconds(o.Schedule), Timeout: int(o.Timeout / time.Second),
+		Template: o.Template, BatchSize: o.BatchSize, BatchLinger: o.BatchLinger.Seconds(),
 		Name: o.Name, Description: o.Description, Metadata: o.Metadata,
 	}
 	if !o.EndsAt.IsZero() {
@@ -158,6 +168,7 @@ func (s *server) showSubscription(sub *fattorino.Subscription) (Subscription, er
 		Handshake: o.Handshake, Signature: o.Signature, HeaderNames: []string{},
 		Rate: o.Rate, AllowedRate: sub.Handshake.Rate, Concurrency: o.Concurrency,
 		Schedule: inSeconds(o.Schedule), Timeout: int(o.Timeout / time.Second),
+		Template: o.Template, BatchSize: o.BatchSize, BatchLinger: o.BatchLinger.Seconds(),
 		Name: o.Name, Description: o.Description, Metadata: o.Metadata, EndsAt: utc(o.EndsAt),
 		HandshakeError: sub.Handshake.Error, FirstErrorAt: utc(sub.FirstErrorAt), ExpiresAt: utc(sub.ExpiresAt),
 		CreatedAt: utc(sub.CreatedAt), UpdatedAt: utc(sub.UpdatedAt),
@@ -184,6 +195,7 @@ func withSecret(s Subscription, secret string) SubscriptionWithSecret {
 	return SubscriptionWithSecret{
 		ID: s.ID, Company: s.Company, AppID: s.AppID, Contract: s.Contract, State: s.State, Sink: s.Sink, Types: s.Types,
 		Filters: s.Filters, Format: s.Format, Thin: s.Thin, Handshake: s.Handshake, Signature: s.Signature,
+		Template: s.Template, BatchSize: s.BatchSize, BatchLinger: s.BatchLinger,
 		PublicKey: s.PublicKey, HeaderNames: s.HeaderNames, Rate: s.Rate, AllowedRate: s.AllowedRate,
 		Concurrency: s.Concurrency, Schedule: s.Schedule, Timeout: s.Timeout, Name: s.Name, Description: s.Description,
 		Metadata: s.Metadata, EndsAt: s.EndsAt, HandshakeError: s.HandshakeError, FirstErrorAt: s.FirstErrorAt,

@@ -40,7 +40,7 @@ func (s *server) ListSubscriptions(w http.ResponseWriter, r *http.Request, compa
 			if err != nil {
 				return err
 			}
-			shown.Sink = withoutSecrets(shown.Sink)
+			shown.Sink = shownSink(sub.Format, shown.Sink)
 			page.Subscriptions = append(page.Subscriptions, shown)
 		}
 		if more {
@@ -74,6 +74,9 @@ func (s *server) CreateSubscription(w http.ResponseWriter, r *http.Request, comp
 		rules, err := s.rules(body.Contract)
 		if err != nil {
 			return err
+		}
+		if d, ok := rules.(Defaulter); ok && body.Signature == "" {
+			body.Signature = d.DefaultSignature(body.Format)
 		}
 		if !slices.Contains([]string{"", "v1", "v1a", "httpsig", "jwt", "none"}, body.Signature) {
 			return fattorino.InvalidField("signature", "%q is none of v1, v1a, httpsig, jwt, none", body.Signature)

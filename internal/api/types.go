@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -25,11 +26,12 @@ func showDelivery(d *fattorino.Delivery) Delivery {
 	}
 }
 
-func showAttempt(a *fattorino.Attempt) Attempt {
+// showAttempt gives an attempt for a subscription in the format.
+func showAttempt(f fattorino.Format, a *fattorino.Attempt) Attempt {
 	shown := Attempt{
-		Number: a.Number, StartedAt: utc(a.StartedAt),
+		Number: a.Number, StartedAt: utc(a.StartedAt), BatchOf: a.BatchOf,
 		Request: SentRequest{
-			Method: a.Request.Method, URL: withoutSecrets(a.Request.URL), Headers: showHeader(a.Request.Header),
+			Method: a.Request.Method, URL: shownSink(f, a.Request.URL), Headers: showHeader(a.Request.Header),
 		},
 		Answer: Answer{
 			Status: a.Answer.Status, Headers: showHeader(a.Answer.Header), Truncated: a.Answer.Truncated,
@@ -72,6 +74,21 @@ func showBody(body []byte, truncated bool) (text string, raw []byte) {
 func showTiming(t fattorino.Timing) Timing {
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	return Timing{DNSMs: ms(t.DNS), ConnectMs: ms(t.Connect), TLSMs: ms(t.TLS), FirstByteMs: ms(t.FirstByte), TotalMs: ms(t.Total)}
+}
+
+// shownSink gives a sink's URL, in the format, to whoever may see that it is
+// there: without the parts that can hold secrets. Where a message to people goes,
+// whoever knows the path can write.
+func shownSink(f fattorino.Format, sink string) string {
+	shown := withoutSecrets(sink)
+	scheme, rest, ok := strings.Cut(shown, "://")
+	if !ok || !slices.Contains([]fattorino.Format{"slack", "teams", "discord"}, f) {
+		return shown
+	}
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return scheme + "://" + rest + "/…"
 }
 
 // withoutSecrets gives a sink's URL without the parts that can hold secrets:
