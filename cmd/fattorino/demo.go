@@ -17,7 +17,7 @@ import (
 type demoCommand struct {
 	Once   bool   `help:"End when the story has been told: exit code 0 if every step held."`
 	Data   string `placeholder:"DIR" help:"Folder to keep the data in; a temporary one where none is given."`
-	Listen string `default:"127.0.0.1:0" help:"Address to serve on (${default})."`
+	Listen string `default:"127.0.0.1:0" help:"Address to serve on; port 0 takes any that is free."`
 }
 
 // Help is what --help adds.

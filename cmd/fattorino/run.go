@@ -77,21 +77,31 @@ func variable(flag string) string {
 // describeFlag adds the environment variable to the help of a flag that has
 // one.
 func describeFlag(v *kong.Value) string {
-	if v.Flag == nil || !readsVariable(v.Name) {
+	if v.Flag == nil || !readsVariable(v.Flag) {
 		return v.Help
 	}
 	return v.Help + " [$" + variable(v.Name) + "]"
 }
 
 // readsVariable tells the flags that an environment variable can stand for.
-func readsVariable(flag string) bool {
-	switch flag {
+func readsVariable(flag *kong.Flag) bool {
+	switch flag.Name {
 	case "config", "url", "token":
 		return true
 	}
 	var c app.Config
-	_, ok := c.Setting(keyOf(flag))
-	return ok
+	return setting(flag, &c) != nil
+}
+
+// setting gives what the flag sets in c; nil where it is no setting. Commands
+// that take no settings have flags of such names too, as send has --data: those
+// of settings stand in a group.
+func setting(flag *kong.Flag, c *app.Config) *app.Setting {
+	s, ok := c.Setting(keyOf(flag.Name))
+	if !ok || flag.Group == nil {
+		return nil
+	}
+	return &s
 }
 
 // keyOf gives the key of the setting that a flag sets.
@@ -102,9 +112,9 @@ func showDefaults(k *kong.Kong) error {
 	defaults := app.Default()
 	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
 		if flag, ok := node.(*kong.Flag); ok {
-			s, ok := defaults.Setting(keyOf(flag.Name))
+			s := setting(flag, &defaults)
 			switch {
-			case !ok || flag.IsBool():
+			case s == nil || flag.IsBool():
 			case s.IsList():
 				flag.PlaceHolder = "A,B"
 			case s.String() != "":

@@ -277,6 +277,12 @@ func (a *App) warn() {
 	if a.config.Dev {
 		a.log.Warn("dev is on: sinks on this machine and plain http to them are allowed; not for production")
 	}
+	if a.config.Sandbox {
+		a.log.Warn("sandbox is on: its invoices at /invoices are for trials; not for production")
+	}
+	if a.config.AllowNoHandshake {
+		a.log.Warn("allow_no_handshake is on: whoever has a token can have notifications sent to any public URL")
+	}
 	if n := len(a.config.AdminToken); n > 0 && n < 16 {
 		a.log.Warn("the admin token is short and could be guessed: use 16 characters or more")
 	}

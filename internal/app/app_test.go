@@ -297,3 +297,21 @@ func TestStartIsEndedByItsContext(t *testing.T) {
 	}
 	stop(t, a)
 }
+
+func TestWhatIsNotForProductionIsSaidInTheLog(t *testing.T) {
+	t.Parallel()
+	loose := testConfig(t)
+	loose.Sandbox, loose.AllowNoHandshake, loose.AdminToken = true, true, "short"
+	strict := testConfig(t)
+	strict.Dev = false
+	for _, x := range []struct {
+		config app.Config
+		want   int
+	}{{loose, 4}, {strict, 0}} {
+		a, written := start(t, x.config)
+		stop(t, a) // so that all of it is written
+		if n := strings.Count(written.String(), `"level":"WARN"`); n != x.want {
+			t.Errorf("%d warnings, want %d:\n%s", n, x.want, written)
+		}
+	}
+}

@@ -157,8 +157,10 @@ func (c *Config) checkServer(f *faults) {
 		_, err := sign.OpenVault("", c.MasterKeys) // reads no file where keys are given
 		f.addError("master_keys", err)
 	}
-	_, err = native.New(native.Options{Keychain: sign.NewKeychain(nil), BaseURL: c.PublicURL})
-	f.addError("public_url", err)
+	// The contract knows best which it can use.
+	if _, err = native.New(native.Options{Keychain: sign.NewKeychain(nil), BaseURL: c.PublicURL}); err != nil {
+		f.add("public_url", "it is not an absolute http or https URL without user, query and fragment, as https://hooks.example.com")
+	}
 	_, _, err = readTypes(c.TypesFile)
 	f.addError("types_file", err)
 	f.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
