@@ -116,9 +116,7 @@ func (h *handshakes) ask(rules fattorino.Handshake, s *fattorino.Subscription) (
 		h.log.Error("a challenge could not be built", "subscription", s.ID, "error", err)
 		return 0, errors.New("the challenge could not be built")
 	}
-	ctx, cancel := context.WithTimeout(h.work, rules.Limits().Timeout)
-	defer cancel()
-	answer := h.sender.Send(ctx, request)
+	answer := h.sender.Send(h.work, request)
 	rate, failure = rules.Passed(challenge, answer)
 	outcome := "verified"
 	if failure != nil {

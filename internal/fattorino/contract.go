@@ -76,5 +76,5 @@ func (PendingConsentError) Error() string { return "the sink has not called back
 type HandshakeLimits struct {
 	Attempts int           // in all, the first included; the subscription is lost with the last
 	Every    time.Duration // between one retry asked for and the next
-	Timeout  time.Duration // for one attempt
+	Timeout  time.Duration // how long one attempt may take; a retry is not to be asked for before
 }
