@@ -73,8 +73,9 @@ func TestTheReadmeShowsTheExamplesAsTheyAre(t *testing.T) {
 	t.Parallel()
 	shown := regexp.MustCompile("(?ms)^<!-- (docs/examples/\\S+) -->\n```[a-z]+\n(.*?)^```$").
 		FindAllStringSubmatch(read(t, filepath.Join(root, "README.md")), -1)
-	if len(shown) != 3 {
-		t.Errorf("the README shows %d examples, want 3", len(shown))
+	const want = 7 // three languages for each of two ways to sign, and a secret in the URL
+	if len(shown) != want {
+		t.Errorf("the README shows %d examples, want %d", len(shown), want)
 	}
 	for _, example := range shown {
 		if read(t, filepath.Join(root, example[1])) != example[2] {
