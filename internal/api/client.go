@@ -83,6 +83,52 @@ func (c *Client) RevokeToken(ctx context.Context, id int64) error {
 	return c.do(ctx, http.MethodDelete, "/v1/tokens/"+strconv.FormatInt(id, 10), "", nil, nil)
 }
 
+// Catalogs gives the catalogs of all contracts.
+func (c *Client) Catalogs(ctx context.Context) ([]Catalog, error) {
+	var answer Catalogs
+	err := c.get(ctx, "/v1/catalogs", nil, &answer)
+	return answer.Catalogs, err
+}
+
+// Type gives one type of the native catalog.
+func (c *Client) Type(ctx context.Context, name string) (*TypeDetail, error) {
+	var answer TypeDetail
+	return &answer, c.get(ctx, typePath(name), nil, &answer)
+}
+
+// PutType makes a type of the operator's, or replaces what is said of it; a dry
+// run only checks.
+func (c *Client) PutType(ctx context.Context, name string, t NewType, dryRun bool) (*TypeDetail, error) {
+	var answer TypeDetail
+	return &answer, c.put(ctx, typePath(name), dryRun, t, &answer)
+}
+
+// DeleteType takes back what the operator said of a type.
+func (c *Client) DeleteType(ctx context.Context, name string) error {
+	return c.do(ctx, http.MethodDelete, typePath(name), "", nil, nil)
+}
+
+// DryRunSchema checks stored events of a type against a schema.
+func (c *Client) DryRunSchema(ctx context.Context, name string, r DryRunRequest) (*DryRunAnswer, error) {
+	var answer DryRunAnswer
+	return &answer, c.send(ctx, typePath(name)+"/dry-run", r, &answer)
+}
+
+// PutGroup makes a group of the operator's, or replaces its types; a dry run
+// only checks.
+func (c *Client) PutGroup(ctx context.Context, name string, g NewGroup, dryRun bool) (*TypeGroup, error) {
+	var answer TypeGroup
+	return &answer, c.put(ctx, groupPath(name), dryRun, g, &answer)
+}
+
+// DeleteGroup deletes a group of the operator's.
+func (c *Client) DeleteGroup(ctx context.Context, name string) error {
+	return c.do(ctx, http.MethodDelete, groupPath(name), "", nil, nil)
+}
+
+func typePath(name string) string  { return "/v1/catalogs/native/types/" + url.PathEscape(name) }
+func groupPath(name string) string { return "/v1/catalogs/native/groups/" + url.PathEscape(name) }
+
 // Key gives the public key that signs for the name, as "fic".
 func (c *Client) Key(ctx context.Context, name string) (*PublicKey, error) {
 	var answer PublicKey
@@ -147,6 +193,18 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, answer 
 		path += "?" + query.Encode()
 	}
 	return c.do(ctx, http.MethodGet, path, "", nil, answer)
+}
+
+// put puts v; a dry run only checks.
+func (c *Client) put(ctx context.Context, path string, dryRun bool, v, answer any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode request: %w", err)
+	}
+	if dryRun {
+		path += "?dry_run=true"
+	}
+	return c.do(ctx, http.MethodPut, path, "application/json", body, answer)
 }
 
 func (c *Client) send(ctx context.Context, path string, v, answer any) error {

@@ -122,6 +122,9 @@ func (s *server) doubts(types []string, refused []fattorino.TypeRefusal) []strin
 	}
 	catalogs := s.Service.Catalogs()
 	for _, t := range types {
+		if deprecation := catalogs.Deprecation(t); deprecation != "" {
+			warnings = append(warnings, deprecation)
+		}
 		if _, known := catalogs.Common(t); known || strings.HasSuffix(t, "*") {
 			continue
 		}

@@ -203,6 +203,27 @@ type DeliveryPage struct {
 // DeliveryState defines model for DeliveryState.
 type DeliveryState string
 
+// DryRunAnswer defines model for DryRunAnswer.
+type DryRunAnswer struct {
+	// Checked How many events were checked.
+	Checked int `json:"checked"`
+
+	// Failed How many of them do not match.
+	Failed int `json:"failed"`
+
+	// Faults The newest events that do not match, ten at most.
+	Faults []FailedEvent `json:"faults"`
+}
+
+// DryRunRequest defines model for DryRunRequest.
+type DryRunRequest struct {
+	// Last How many events to check at most.
+	Last *int `json:"last,omitempty"`
+
+	// Schema A JSON Schema; left out = the one that is in force.
+	Schema json.RawMessage `json:"schema,omitempty,omitzero"`
+}
+
 // EventPage defines model for EventPage.
 type EventPage struct {
 	Events []StoredEvent `json:"events"`
@@ -232,14 +253,34 @@ type EventReference struct {
 
 // EventType defines model for EventType.
 type EventType struct {
-	// Common The common names that it is linked to; it stands for the first when it is published.
-	Common []string `json:"common"`
-
 	// Name The contract's own name of the type.
 	Name string `json:"name"`
 
+	// Own The operator has added the type or says something of it.
+	Own         bool   `json:"own,omitempty,omitzero"`
+	Description string `json:"description,omitempty,omitzero"`
+
+	// Common The common names that it is linked to; it stands for the first when it is published.
+	Common []string `json:"common"`
+
 	// Scopes A token needs all of these to subscribe.
 	Scopes []string `json:"scopes"`
+
+	// HasSchema Events are checked against a JSON Schema when they are published.
+	HasSchema bool `json:"has_schema,omitempty,omitzero"`
+
+	// Deprecated What to use instead; absent where the type is not deprecated.
+	Deprecated string `json:"deprecated,omitempty,omitzero"`
+}
+
+// FailedEvent defines model for FailedEvent.
+type FailedEvent struct {
+	Company int64 `json:"company"`
+
+	// Errors Each fault; its field is `data` and the JSON Pointer of the value.
+	Errors []ProblemFault `json:"errors"`
+	ID     string         `json:"id"`
+	Seq    int64          `json:"seq"`
 }
 
 // HeaderLine defines model for HeaderLine.
@@ -254,6 +295,12 @@ type KeySet = json.RawMessage
 // NewApp defines model for NewApp.
 type NewApp struct {
 	Name string `json:"name"`
+}
+
+// NewGroup defines model for NewGroup.
+type NewGroup struct {
+	// Types Types of the native catalog, no groups and no wildcards.
+	Types []string `json:"types"`
 }
 
 // NewSubscription defines model for NewSubscription.
@@ -336,6 +383,19 @@ type NewToken struct {
 	Scopes []string `json:"scopes,omitempty,omitzero"`
 }
 
+// NewType defines model for NewType.
+type NewType struct {
+	// Common A common name that events of the type count as.
+	Common string `json:"common,omitempty,omitzero"`
+
+	// Deprecated What to use instead, in a few words. Not empty = the type is deprecated.
+	Deprecated  string `json:"deprecated,omitempty,omitzero"`
+	Description string `json:"description,omitempty,omitzero"`
+
+	// Schema A JSON Schema (draft 2020-12 unless its `$schema` says otherwise) that the data of events must match, of 256 KiB at most. It may refer to nothing outside itself; `format` is checked; regular expressions are those of Go (RE2).
+	Schema json.RawMessage `json:"schema,omitempty,omitzero"`
+}
+
 // Problem What went wrong (RFC 9457).
 type Problem struct {
 	// Type The kind of problem; it leads to the place that explains it.
@@ -364,7 +424,7 @@ type Problem struct {
 type ProblemFault struct {
 	Detail string `json:"detail"`
 
-	// Field Dotted path of the field, as `events.3.source`, or the name of the parameter.
+	// Field Dotted path of the field, as `events.3.source`, or the name of the parameter. Inside data and schemas it goes on with a JSON Pointer (RFC 6901), as `events.3.data/lines/0/total`.
 	Field string `json:"field"`
 }
 
@@ -685,6 +745,29 @@ type TokenPage struct {
 	Tokens []Token `json:"tokens"`
 }
 
+// TypeDetail defines model for TypeDetail.
+type TypeDetail struct {
+	Name string `json:"name"`
+
+	// Own The operator has added the type or says something of it.
+	Own         bool   `json:"own,omitempty,omitzero"`
+	Description string `json:"description,omitempty,omitzero"`
+
+	// Common The common names that it is linked to; it stands for the first when it is published.
+	Common []string `json:"common"`
+
+	// Scopes A token needs all of these to subscribe.
+	Scopes []string `json:"scopes"`
+
+	// Schema The JSON Schema that the data of its events must match.
+	Schema json.RawMessage `json:"schema,omitempty,omitzero"`
+
+	// Deprecated What to use instead; absent where the type is not deprecated.
+	Deprecated string    `json:"deprecated,omitempty,omitzero"`
+	CreatedAt  time.Time `json:"created_at,omitempty,omitzero"`
+	UpdatedAt  time.Time `json:"updated_at,omitempty,omitzero"`
+}
+
 // TypeGroup A name that stands for several types.
 type TypeGroup struct {
 	Name  string   `json:"name"`
@@ -706,6 +789,9 @@ type CompanyID = int64
 // DeliveryID defines model for DeliveryID.
 type DeliveryID = int64
 
+// DryRun defines model for DryRun.
+type DryRun = bool
+
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
@@ -717,6 +803,9 @@ type Limit = int
 
 // SubscriptionID defines model for SubscriptionID.
 type SubscriptionID = int64
+
+// TypeName defines model for TypeName.
+type TypeName = string
 
 // Conflict What went wrong (RFC 9457).
 type Conflict = Problem
@@ -764,6 +853,18 @@ type ListAppsParams struct {
 
 	// Limit How many to give at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// PutGroupParams defines parameters for PutGroup.
+type PutGroupParams struct {
+	// DryRun Check everything and change nothing.
+	DryRun DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty,omitzero"`
+}
+
+// PutTypeParams defines parameters for PutType.
+type PutTypeParams struct {
+	// DryRun Check everything and change nothing.
+	DryRun DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty,omitzero"`
 }
 
 // ListCompaniesParams defines parameters for ListCompanies.
@@ -895,6 +996,15 @@ type ListTokensParams struct {
 // CreateAppJSONRequestBody defines body for CreateApp for application/json ContentType.
 type CreateAppJSONRequestBody = NewApp
 
+// PutGroupJSONRequestBody defines body for PutGroup for application/json ContentType.
+type PutGroupJSONRequestBody = NewGroup
+
+// PutTypeJSONRequestBody defines body for PutType for application/json ContentType.
+type PutTypeJSONRequestBody = NewType
+
+// DryRunSchemaJSONRequestBody defines body for DryRunSchema for application/json ContentType.
+type DryRunSchemaJSONRequestBody = DryRunRequest
+
 // PutCompanyJSONRequestBody defines body for PutCompany for application/json ContentType.
 type PutCompanyJSONRequestBody = CompanyName
 
@@ -945,6 +1055,27 @@ type ServerInterface interface {
 	// ListCatalogs List catalogs
 	// (GET /v1/catalogs)
 	ListCatalogs(w http.ResponseWriter, r *http.Request)
+	// DeleteGroup Delete a group of your own
+	// (DELETE /v1/catalogs/native/groups/{group})
+	DeleteGroup(w http.ResponseWriter, r *http.Request, group string)
+	// GetGroup Show a native group
+	// (GET /v1/catalogs/native/groups/{group})
+	GetGroup(w http.ResponseWriter, r *http.Request, group string)
+	// PutGroup Put a group of your own
+	// (PUT /v1/catalogs/native/groups/{group})
+	PutGroup(w http.ResponseWriter, r *http.Request, group string, params PutGroupParams)
+	// DeleteType Delete an event type of your own
+	// (DELETE /v1/catalogs/native/types/{type})
+	DeleteType(w http.ResponseWriter, r *http.Request, pType TypeName)
+	// GetType Show a native event type
+	// (GET /v1/catalogs/native/types/{type})
+	GetType(w http.ResponseWriter, r *http.Request, pType TypeName)
+	// PutType Put an event type of your own
+	// (PUT /v1/catalogs/native/types/{type})
+	PutType(w http.ResponseWriter, r *http.Request, pType TypeName, params PutTypeParams)
+	// DryRunSchema Try a schema
+	// (POST /v1/catalogs/native/types/{type}/dry-run)
+	DryRunSchema(w http.ResponseWriter, r *http.Request, pType TypeName)
 	// GetCatalog Show a catalog
 	// (GET /v1/catalogs/{contract})
 	GetCatalog(w http.ResponseWriter, r *http.Request, contract string)
@@ -1141,6 +1272,220 @@ func (siw *ServerInterfaceWrapper) ListCatalogs(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListCatalogs(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteGroup operation middleware
+func (siw *ServerInterfaceWrapper) DeleteGroup(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "group" -------------
+	var group string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group", r.PathValue("group"), &group, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "group", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteGroup(w, r, group)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetGroup operation middleware
+func (siw *ServerInterfaceWrapper) GetGroup(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "group" -------------
+	var group string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group", r.PathValue("group"), &group, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "group", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetGroup(w, r, group)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PutGroup operation middleware
+func (siw *ServerInterfaceWrapper) PutGroup(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "group" -------------
+	var group string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group", r.PathValue("group"), &group, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "group", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutGroupParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PutGroup(w, r, group, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteType operation middleware
+func (siw *ServerInterfaceWrapper) DeleteType(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "type" -------------
+	var pType TypeName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "type", r.PathValue("type"), &pType, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteType(w, r, pType)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetType operation middleware
+func (siw *ServerInterfaceWrapper) GetType(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "type" -------------
+	var pType TypeName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "type", r.PathValue("type"), &pType, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetType(w, r, pType)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PutType operation middleware
+func (siw *ServerInterfaceWrapper) PutType(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "type" -------------
+	var pType TypeName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "type", r.PathValue("type"), &pType, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutTypeParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PutType(w, r, pType, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DryRunSchema operation middleware
+func (siw *ServerInterfaceWrapper) DryRunSchema(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "type" -------------
+	var pType TypeName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "type", r.PathValue("type"), &pType, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DryRunSchema(w, r, pType)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2518,6 +2863,13 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/apps", wrapper.CreateApp)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/catalogs", wrapper.ListCatalogs)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/catalogs/{contract}", wrapper.GetCatalog)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/catalogs/native/groups/{group}", wrapper.DeleteGroup)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/catalogs/native/groups/{group}", wrapper.GetGroup)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/catalogs/native/groups/{group}", wrapper.PutGroup)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/catalogs/native/types/{type}", wrapper.DeleteType)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/catalogs/native/types/{type}", wrapper.GetType)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/catalogs/native/types/{type}", wrapper.PutType)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/catalogs/native/types/{type}/dry-run", wrapper.DryRunSchema)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/companies", wrapper.ListCompanies)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/companies/{company}", wrapper.GetCompany)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/companies/{company}", wrapper.PutCompany)

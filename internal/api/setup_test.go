@@ -28,6 +28,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fic"
 	"github.com/fattorino-dev/fattorino/internal/filter"
 	"github.com/fattorino-dev/fattorino/internal/native"
+	"github.com/fattorino-dev/fattorino/internal/schema"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 	"github.com/fattorino-dev/fattorino/internal/sqlite"
 )
@@ -92,6 +93,7 @@ func start(t *testing.T, change ...func(*api.Config)) *fixture {
 		Limits:         fattorino.Limits{Subscriptions: 100, AwaitSink: 5 * time.Second},
 		CheckSink:      egress.Policy{Dev: true}.CheckSink,
 		CompileFilters: compileFilters,
+		OwnContract:    native.Name, CompileSchema: schema.Compile,
 		AdminTokenHash: fattorino.HashSecret(adminSecret),
 	})
 	if err != nil {

@@ -133,7 +133,7 @@ func showToken(t *fattorino.Token) Token {
 func showCatalog(c *fattorino.Catalog) Catalog {
 	shown := Catalog{Contract: c.Contract, Types: make([]EventType, 0, len(c.Types)), Groups: make([]TypeGroup, 0, len(c.Groups))}
 	for _, t := range c.Types {
-		shown.Types = append(shown.Types, EventType{Name: t.Name, Common: orEmpty(t.Common), Scopes: orEmpty(t.Scopes)})
+		shown.Types = append(shown.Types, showEventType(t))
 	}
 	for _, g := range c.Groups {
 		shown.Groups = append(shown.Groups, TypeGroup{Name: g.Name, Types: orEmpty(g.Types)})
