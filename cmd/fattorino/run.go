@@ -19,6 +19,9 @@ type cli struct {
 	Send    sendCommand    `cmd:"" help:"Publish events."`
 	Token   tokenCommands  `cmd:"" help:"Make, list and revoke tokens."`
 	App     appCommands    `cmd:"" help:"Make and list apps."`
+	Catalog catalogCommand `cmd:"" help:"Show the event types of every contract, and how they are linked."`
+	Type    typeCommands   `cmd:"" help:"Add, list and delete event types of your own."`
+	Group   groupCommands  `cmd:"" help:"Add and delete groups of event types."`
 	Keys    keysCommands   `cmd:"" help:"Show and rotate the keys that sign."`
 	Config  configCommand  `cmd:"" help:"Show every setting, its value and where it comes from."`
 	Version versionCommand `cmd:"" help:"Show the version."`
