@@ -33,7 +33,8 @@ type Config struct {
 	Sandbox   bool   `key:"sandbox" group:"server" help:"Serve invoices to try the Defacto contract with, at /invoices: a sandbox, not for production."`
 	PublicURL string `key:"public_url" group:"server" help:"URL under which this service is reached from outside, as https://hooks.example.com. It stands in thin notifications, callbacks and tokens."`
 
-	TypesFile string `key:"types_file" group:"server" help:"YAML file of own event types and groups, put in place at each start. Under types: each name with description, common (the common name that it counts as), deprecated (what to use instead) and schema (a JSON Schema); under groups: each name with its list of types."`
+	TemplatesFile string `key:"templates_file" group:"server" help:"YAML file of templates for chat messages (Go text/template): under slack, teams or discord, a template for each event type, as invoice.paid, invoice.* or *."`
+	TypesFile     string `key:"types_file" group:"server" help:"YAML file of own event types and groups, put in place at each start. Under types: each name with description, common (the common name that it counts as), deprecated (what to use instead) and schema (a JSON Schema); under groups: each name with its list of types."`
 
 	AllowNetworks    []string `key:"allow_networks" group:"sinks" help:"Own networks in which sinks may be though they are not public, as 10.1.0.0/16."`
 	SinkPorts        []string `key:"sink_ports" group:"sinks" help:"The only ports that sinks may have. Empty: all but those known to be dangerous."`
@@ -161,6 +162,7 @@ func (c *Config) checkServer(f *faults) {
 	if _, err = native.New(native.Options{Keychain: sign.NewKeychain(nil), BaseURL: c.PublicURL}); err != nil {
 		f.add("public_url", "it is not an absolute http or https URL without user, query and fragment, as https://hooks.example.com")
 	}
+	f.addError("templates_file", checkTemplates(c.TemplatesFile))
 	_, _, err = readTypes(c.TypesFile)
 	f.addError("types_file", err)
 	f.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
@@ -220,4 +222,15 @@ func (c *Config) checkFIC(f *faults) {
 	f.atLeast("fic_hourly_quota", c.FICHourlyQuota, 0)
 	f.atLeast("fic_monthly_quota", c.FICMonthlyQuota, 0)
 	f.atLeast("fic_short_quota", c.FICShortQuota, 0)
+}
+
+// checkTemplates tries the file of templates out, with the contract that will
+// use it.
+func checkTemplates(path string) error {
+	templates, err := readTemplates(path)
+	if err != nil {
+		return err
+	}
+	_, err = native.New(native.Options{Keychain: sign.NewKeychain(nil), Templates: templates})
+	return err
 }

@@ -85,7 +85,19 @@ func TestValidateNamesTheSettingThatWouldFailLater(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	file := func(text string) string {
+		path := filepath.Join(t.TempDir(), "file.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
 	for _, x := range []struct{ key, value string }{
+		{"templates_file", filepath.Join(t.TempDir(), "none.yaml")},
+		{"templates_file", file("slack: [")},
+		{"templates_file", file("sms:\n  '*': hello\n")},
+		{"templates_file", file("slack:\n  invoice.paid: '{{range .Data}}'\n")},
+		{"types_file", file("typos: {}\n")},
 		{"data", ""},
 		{"listen", "8480"},
 		{"listen", "127.0.0.1:http"},

@@ -38,9 +38,13 @@ func (a *App) makeContracts(ring *sign.Ring, keychain *sign.Keychain) (c contrac
 	if c.facturascripts, err = facturascripts.New(facturascripts.Options{Keychain: keychain}); err != nil {
 		return c, err
 	}
+	templates, err := readTemplates(a.config.TemplatesFile)
+	if err != nil {
+		return c, err
+	}
 	options := native.Options{
 		Keychain: keychain, BaseURL: a.config.PublicURL, AllowNoHandshake: a.config.AllowNoHandshake,
-		Common: commonNames(c.defacto, c.facturascripts, c.fic),
+		Templates: templates, Common: commonNames(c.defacto, c.facturascripts, c.fic),
 	}
 	if a.config.PublicURL != "" {
 		options.Signer = nativeSigner{ring} // tokens name their issuer

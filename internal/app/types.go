@@ -60,3 +60,19 @@ func readTypes(path string) (types []fattorino.OwnType, groups []fattorino.Group
 	}
 	return types, groups, nil
 }
+
+// readTemplates reads a file of templates of chat messages: by format, and
+// there by event type. An empty path is an empty file.
+func readTemplates(path string) (templates map[string]map[string]string, err error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("it cannot be read: %w", err)
+	}
+	if err := yaml.Unmarshal(text, &templates); err != nil {
+		return nil, fmt.Errorf("%s is not understood: %w", path, err)
+	}
+	return templates, nil
+}

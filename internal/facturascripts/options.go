@@ -51,6 +51,12 @@ func (c *Contract) CheckOptions(n *fattorino.NewSubscription) error {
 	if o.Thin {
 		f.add("thin", "the contract has no thin notifications")
 	}
+	if o.BatchSize != 0 || o.BatchLinger != 0 {
+		f.add("batch_size", "the contract tells of each event by itself")
+	}
+	if o.Template != "" {
+		f.add("template", "the contract has no templates")
+	}
 	if len(o.Headers) > 0 {
 		f.add("headers", "the contract has no header fields to choose")
 	}

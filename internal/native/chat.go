@@ -1,6 +1,7 @@
 package native
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -13,13 +14,19 @@ import (
 func isChat(f fattorino.Format) bool { return slices.Contains(chat.Formats(), f) }
 
 // newMessages makes the messages of each chat format that have no template of
-// the subscription.
-func newMessages() (map[fattorino.Format]*chat.Messages, error) {
+// the subscription: by the operator's templates, which are by format and then
+// by type, else by the default ones.
+func newMessages(templates map[string]map[string]string) (map[fattorino.Format]*chat.Messages, error) {
+	for name := range templates {
+		if !isChat(fattorino.Format(name)) {
+			return nil, fmt.Errorf("%q is not a format that has templates: slack, teams, discord", name)
+		}
+	}
 	byFormat := map[fattorino.Format]*chat.Messages{}
 	for _, f := range chat.Formats() {
-		m, err := chat.New(f, nil)
+		m, err := chat.New(f, templates[string(f)])
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", f, err)
 		}
 		byFormat[f] = m
 	}
@@ -27,7 +34,8 @@ func newMessages() (map[fattorino.Format]*chat.Messages, error) {
 }
 
 // chatBody gives the message that tells of the event: by the subscription's
-// template, or by the default one of what the event is about.
+// template, by the operator's for the type, or by the default one of what the
+// event is about.
 func (c *Contract) chatBody(s *fattorino.Subscription, e *fattorino.Event) ([]byte, error) {
 	messages := c.messages[s.Format]
 	if s.Options.Template != "" {

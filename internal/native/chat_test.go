@@ -161,3 +161,29 @@ func TestChat_ThinTellsNothingOfTheState(t *testing.T) {
 	}
 	equal(t, said.Text, baseURL+"/v1/companies/12345/events?after=815&amp;limit=1 42 |")
 }
+
+// The operator's template of a type goes before the default one, and a
+// subscription's own before that.
+func TestChat_TemplatesOfTheOperator(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(o *native.Options) {
+		o.Templates = map[string]map[string]string{"slack": {"invoice.paid": "paid {{.Data.id}}", "*": "something"}}
+	})
+	text := func(template string, e *fattorino.Event) string {
+		s := subscription()
+		s.Format, s.Sink, s.Options.Template = chat.Slack, ownSink(chat.Slack), template
+		var said struct{ Text string }
+		if err := json.Unmarshal(f.notification(t, s, e, now).Body, &said); err != nil {
+			t.Fatal(err)
+		}
+		return said.Text
+	}
+	other := *invoicePaid()
+	other.Type, other.Common = "quote.created", "quote.created"
+	equal(t, text("", invoicePaid()), "paid 42")
+	equal(t, text("", &other), "something")
+	equal(t, text("mine", invoicePaid()), "mine")
+	if _, err := native.New(native.Options{Keychain: newKeychain(t), Templates: map[string]map[string]string{"sms": {"*": "x"}}}); err == nil {
+		t.Error("templates for a format that has none are taken")
+	}
+}

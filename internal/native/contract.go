@@ -42,6 +42,9 @@ type Options struct {
 	UserAgent string
 	// AllowNoHandshake lets subscribers choose the handshake "none".
 	AllowNoHandshake bool
+	// Templates are the operator's templates of chat messages, by format and
+	// then by event type, common name, "invoice.*" or "*".
+	Templates map[string]map[string]string
 	// Common are the common names of event types that are known. Those of the
 	// events that this contract documents are known without.
 	Common []string
@@ -95,7 +98,7 @@ func New(o Options) (*Contract, error) {
 	if err != nil {
 		return nil, fmt.Errorf("native: %w", err)
 	}
-	messages, err := newMessages()
+	messages, err := newMessages(o.Templates)
 	if err != nil {
 		return nil, fmt.Errorf("native: %w", err)
 	}
