@@ -7,7 +7,9 @@ import (
 	"encoding/binary"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/cloudevents"
@@ -83,7 +85,9 @@ func (c *Contract) request(s *fattorino.Subscription, id string, told []fattorin
 // shared with other deliveries and stays as it is.
 func (c *Contract) shown(s *fattorino.Subscription, e *fattorino.Event) *fattorino.Event {
 	shown := *e
-	shown.Type, _ = c.catalog.TypeOf(e)
+	if !named(s.Types, e.Type) {
+		shown.Type, _ = c.catalog.TypeOf(e)
+	}
 	if s.Options.Thin {
 		shown.Data, shown.Form = c.thin(e), fattorino.JSONData
 		shown.DataContentType, shown.DataSchema = jsonType, "" // the schema is that of the state
@@ -102,6 +106,16 @@ func (c *Contract) shown(s *fattorino.Subscription, e *fattorino.Event) *fattori
 	}
 	shown.Extensions = extensions
 	return &shown
+}
+
+// named tells whether a subscription asks for a type by its own name, or by a
+// wildcard of names like it. It is then told of it under that name, and not
+// under the common name that it is linked to.
+func named(types []string, typ string) bool {
+	return slices.ContainsFunc(types, func(name string) bool {
+		prefix, wild := strings.CutSuffix(name, "*")
+		return name == typ || (wild && prefix != "" && strings.HasPrefix(typ, prefix))
+	})
 }
 
 // sequence gives the seq in as many digits as the largest has.

@@ -74,6 +74,28 @@ func TestType_IsTheNameUnderThisContract(t *testing.T) {
 	}
 }
 
+// A type of the platform's own that is linked to a common name comes under the
+// name that the subscription asked for.
+func TestType_IsTheNameThatWasAskedFor(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, tc := range []struct {
+		types []string
+		want  string
+	}{
+		{[]string{"acme.invoice.settled"}, "acme.invoice.settled"},
+		{[]string{"acme.*"}, "acme.invoice.settled"},
+		{[]string{"invoice.paid"}, "invoice.paid"},
+		{[]string{"invoice.*"}, "invoice.paid"},
+		{[]string{"*"}, "invoice.paid"},
+		{[]string{"invoice.paid", "acme.invoice.settled"}, "acme.invoice.settled"},
+	} {
+		s, e := subscription(), invoicePaid()
+		s.Types, e.Type, e.Common = tc.types, "acme.invoice.settled", "invoice.paid"
+		equal(t, value(f.notification(t, s, e, now).Header, "ce-type"), tc.want)
+	}
+}
+
 func TestCatalog_IsOpenAndShared(t *testing.T) {
 	t.Parallel()
 	c := newFixture(t, func(o *native.Options) { o.Common = []string{"quote.created", "invoice.paid"} }).Catalog()
