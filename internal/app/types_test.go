@@ -90,6 +90,8 @@ func TestABadFileOfTypesIsRefusedBeforeAnythingStarts(t *testing.T) {
 		{"no YAML", "types: [", "not understood"},
 		{"a list for a mapping", "types: [acme.a]", "not understood"},
 		{"a type twice", "types: {acme.a: {}, acme.a: {}}", "acme.a"},
+		{"a schema with an alias", "types: {acme.a: {schema: {properties: {a: &x {}, b: *x}}}}", "use $ref"},
+		{"a schema with a key twice", "types: {acme.a: {schema: {type: object, type: array}}}", "twice"},
 		{"a schema that JSON cannot say", "types: {acme.a: {schema: {1: .inf}}}", "cannot be written as JSON"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -125,6 +127,28 @@ func TestAFileWithABadSchemaStopsTheStartAndSaysWhere(t *testing.T) {
 	}
 	if _, err := http.Get(a.URL() + "/healthz"); err == nil { //nolint:noctx,bodyclose // nobody answers
 		t.Error("the server still answers")
+	}
+}
+
+func TestASchemaInYAMLIsTakenAsItIsWritten(t *testing.T) {
+	t.Parallel()
+	config := testConfig(t)
+	config.TypesFile = writeTypes(t, `
+types:
+  acme.a:
+    schema:
+      enum: [2026-03-01, 12345678901234567890123, 1.50, 0x10, true, null, "7", yes]
+  acme.b: {schema: false}
+  acme.c: {schema: }
+`)
+	a, _ := start(t, config)
+	client := api.NewClient(a.URL(), adminToken, nil)
+	for name, want := range map[string]string{
+		"acme.a": `{"enum":["2026-03-01",12345678901234567890123,1.50,16,true,null,"7","yes"]}`, "acme.b": "false", "acme.c": "",
+	} {
+		if got, err := client.Type(t.Context(), name); err != nil || string(got.Schema) != want {
+			t.Errorf("%s: schema %s, %v; want %s", name, got.Schema, err, want)
+		}
 	}
 }
 
