@@ -117,9 +117,9 @@ func TestTheExampleForDefactoKnowsItsURL(t *testing.T) {
 	s.call(t, http.MethodPost, "/webhooks", s.token(t, "api", 5), map[string]any{
 		"event_types": []string{"Invoice.DELETED"}, "to_url": sink + "?key=a-long-random-text",
 	}, http.StatusCreated, nil)
-	s.call(t, http.MethodPost, "/v1/events", adminToken, map[string]any{
+	s.publishEvent(t, adminToken, map[string]any{
 		"specversion": "1.0", "id": "d-1", "source": "/erp", "type": "invoice.deleted", "companyid": "5", "data": map[string]any{"id": "I-42"},
-	}, http.StatusAccepted, nil)
+	}, http.StatusAccepted)
 	if line := next(t, lines); !strings.HasPrefix(line, "Invoice.DELETED status=DELETED id=I-42 delivery=") {
 		t.Errorf("it says %q", line)
 	}

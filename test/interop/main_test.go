@@ -204,10 +204,15 @@ func (s *server) subscribe(t *testing.T, token string, company int, sink, mappin
 // publish publishes that an invoice was created.
 func (s *server) publish(t *testing.T, token string, company int, id string, invoice int) {
 	t.Helper()
-	event := map[string]any{
+	s.publishEvent(t, token, map[string]any{
 		"specversion": "1.0", "id": id, "source": "https://erp.example/invoicing", "type": "invoice.created",
 		"companyid": fmt.Sprint(company), "data": map[string]any{"id": invoice},
-	}
+	}, http.StatusAccepted)
+}
+
+// publishEvent publishes an event in structured mode, and gives the answer.
+func (s *server) publishEvent(t *testing.T, token string, event map[string]any, want int) string {
+	t.Helper()
 	body, err := json.Marshal(event)
 	if err != nil {
 		t.Fatal(err)
@@ -223,9 +228,11 @@ func (s *server) publish(t *testing.T, token string, company int, id string, inv
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusAccepted {
-		t.Fatalf("publish: status %d", answer.StatusCode)
+	said, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != want {
+		t.Fatalf("publish: status %d, want %d, %v\n%s", answer.StatusCode, want, err, said)
 	}
+	return string(said)
 }
 
 // node makes a command of a script of this folder, with its settings as JSON.
