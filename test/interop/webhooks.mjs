@@ -1,11 +1,12 @@
 // Subscribes under the native and the FacturaScripts contract, publishes, and
 // has the published libraries verify what comes: standardwebhooks and svix for
-// Standard Webhooks, http-message-signatures for RFC 9421. It prints what they
-// say, a member for each sink.
+// Standard Webhooks, http-message-signatures for RFC 9421, and cloudevents reads
+// the formats of CloudEvents. It prints what they say, a member for each sink.
 //
 // node webhooks.mjs '{"base","api","publish","company"}'
 import { createHash, createPublicKey } from "node:crypto";
 import { createServer } from "node:http";
+import { HTTP } from "cloudevents";
 import { createVerifier, httpbis } from "http-message-signatures";
 import { Webhook as Standard } from "standardwebhooks";
 import { Webhook as Svix } from "svix";
@@ -36,6 +37,7 @@ const url = `http://127.0.0.1:${server.address().port}`;
 const wishes = {
   "/binary": { format: "binary" },
   "/structured": { format: "structured" },
+  "/batch": { format: "batch", batch_size: 2, batch_linger: 60, types: ["invoice.paid", "invoice.unpaid"] },
   "/standard": { format: "standard" },
   "/thin": { format: "standard", thin: true },
   "/rotated": { format: "standard" },
@@ -50,10 +52,12 @@ for (const [path, wish] of Object.entries(wishes)) {
 const { secret: newest } = await call(api, `${subscriptions}/${made["/rotated"].id}/rotate`, { overlap_seconds: 600 });
 
 const all = Promise.all(Object.keys(wishes).map((path) => new Promise((resolve) => waiting.set(path, resolve))));
-await call(publish, "/v1/events", {
-  specversion: "1.0", id: "paid-1", source: "/erp", type: "invoice.paid", companyid: String(company),
+const event = (id, type) => ({
+  specversion: "1.0", id, source: "/erp", type, companyid: String(company),
   time: "2026-03-01T12:00:00Z", data: { id: 42, total: 12.5, note: "perché 💶" },
-}, "application/cloudevents+json");
+});
+const events = [event("paid-1", "invoice.paid"), event("unpaid-1", "invoice.unpaid")];
+await call(publish, "/v1/events", events, "application/cloudevents-batch+json");
 await all;
 server.close();
 
@@ -65,6 +69,13 @@ function judge(Library, secret, { headers, body }) {
   } catch (error) {
     return error.message;
   }
+}
+
+// What the CloudEvents SDK reads: "type entity note" of each event.
+function read({ headers, body }) {
+  const message = { headers, body };
+  if (!HTTP.isEvent(message)) return [];
+  return [HTTP.toEvent(message)].flat().map((e) => `${e.type} ${e.partitionkey} ${e.data.note}`).sort();
 }
 
 async function judgeHTTP(publicKey, { url, headers, body }) {
@@ -87,7 +98,7 @@ for (const path of Object.keys(wishes)) {
   const forged = { ...notification, body: notification.body.replace("42", "43") };
   const { secret, public_key: publicKey } = made[path];
   said[path] = {
-    type: notification.headers["ce-type"] ?? JSON.parse(notification.body).type ?? JSON.parse(notification.body).event,
+    events: read(notification),
     id: notification.headers["webhook-id"],
     body: JSON.parse(notification.body),
     ...(publicKey

@@ -109,3 +109,28 @@ func read(t *testing.T, name string) string {
 	}
 	return string(text)
 }
+
+// The map of the code in the README leads to every package, and the one of the
+// architecture as well.
+func TestTheMapsNameEveryPackage(t *testing.T) {
+	t.Parallel()
+	packages, err := filepath.Glob(filepath.Join(root, "internal/*/*.go"))
+	if err != nil || len(packages) == 0 {
+		t.Fatal("there are no packages", err)
+	}
+	maps := map[string]*regexp.Regexp{
+		"README.md":       regexp.MustCompile("(?ms)^## Where to look$(.*?)^## "),
+		"ARCHITECTURE.md": regexp.MustCompile("(?ms)^## Map$(.*?)^## "),
+	}
+	for name, where := range maps {
+		shown := where.FindString(read(t, filepath.Join(root, name)))
+		told := map[string]bool{"storetest": name == "ARCHITECTURE.md"} // a suite of tests is no part of that map
+		for _, file := range packages {
+			pkg := filepath.Base(filepath.Dir(file))
+			if !told[pkg] && !regexp.MustCompile(`\b`+pkg+`\b`).MatchString(shown) {
+				t.Errorf("the map in %s does not show the package %s", name, pkg)
+			}
+			told[pkg] = true
+		}
+	}
+}
