@@ -70,15 +70,11 @@ func body(typ string, e *fattorino.Event) []byte {
 	if status == "" && !namesAction(typ) {
 		status = action
 	}
-	happened := e.Time
-	if happened.IsZero() {
-		happened = e.Accepted
-	}
 	b := make([]byte, 0, 256+len(state))
 	b = appendMember(b, '{', "entity_type", entityType)
 	b = appendMember(b, ',', "transition_name", transition)
 	b = appendMember(b, ',', "status", status)
-	b = happened.UTC().AppendFormat(append(b, `,"timestamp":"`...), "2006-01-02T15:04:05.000000")
+	b = e.Happened().UTC().AppendFormat(append(b, `,"timestamp":"`...), "2006-01-02T15:04:05.000000")
 	b = append(b, `+00:00"`...)
 	b = appendMember(b, ',', "id", orElse(text(data["id"]), strings.Join(e.Entity.IDs, ",")))
 	b = appendMember(b, ',', "event_type", typ)

@@ -4,27 +4,14 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 )
 
-// Bounds of what a subscriber may choose.
-const (
-	maxName        = 100  // characters
-	maxDescription = 1000 // characters
-	maxMetadata    = 32   // entries
-	maxMetaKey     = 64   // characters
-	maxMetaValue   = 512  // characters
-	maxRate        = 1_000_000
-	maxConcurrency = 64
-	maxSchedule    = 20
-	minRetryWait   = time.Second
-	maxRetryWait   = 7 * 24 * time.Hour
-	minTimeout     = time.Second
-	maxTimeout     = 10 * time.Second // the page's; less can be chosen
-)
+// maxTimeout is the longest that an attempt may take, and what it takes where
+// the subscriber does not say.
+const maxTimeout = 10 * time.Second
 
 // faults collects broken rules.
 type faults []fattorino.Fault
@@ -61,11 +48,7 @@ func (c *Contract) CheckOptions(n *fattorino.NewSubscription) error {
 		f.add("headers", "the contract has no header fields to choose")
 	}
 	c.checkSignature(&f, n)
-	f.checkText(o)
-	f.checkPace(o)
-	if !o.EndsAt.IsZero() && !o.EndsAt.After(time.Now()) {
-		f.add("ends_at", "the subscription would have ended already")
-	}
+	f = append(f, o.Check(maxTimeout, time.Now())...)
 	if len(f) > 0 {
 		return &fattorino.Error{Kind: fattorino.Invalid, Msg: "the subscription cannot be as it was asked for", Faults: f}
 	}
@@ -90,50 +73,6 @@ func (c *Contract) checkSignature(f *faults, n *fattorino.NewSubscription) {
 	}
 	if _, hmac := keys[0].(*sign.HMACSecret); hmac != (chosen == sign.SchemeV1) {
 		f.add("secret", "the signature %s needs a newest secret of its own kind", chosen)
-	}
-}
-
-func (f *faults) checkText(o *fattorino.Options) {
-	f.checkLength("name", o.Name, maxName)
-	f.checkLength("description", o.Description, maxDescription)
-	if len(o.Metadata) > maxMetadata {
-		f.add("metadata", "there are %d entries: %d are allowed", len(o.Metadata), maxMetadata)
-	}
-	for key, value := range o.Metadata {
-		if key == "" {
-			f.add("metadata", "an entry has an empty name")
-		}
-		f.checkLength("metadata", key, maxMetaKey)
-		f.checkLength("metadata", value, maxMetaValue)
-	}
-}
-
-func (f *faults) checkLength(field, text string, most int) {
-	if n := utf8.RuneCountInString(text); n > most {
-		f.add(field, "a text has %d characters: %d are allowed", n, most)
-	}
-	if !utf8.ValidString(text) {
-		f.add(field, "a text is not UTF-8")
-	}
-}
-
-func (f *faults) checkPace(o *fattorino.Options) {
-	if o.Rate < 0 || o.Rate > maxRate {
-		f.add("rate", "%d attempts in a minute are not within 1 to %d", o.Rate, maxRate)
-	}
-	if o.Concurrency < 0 || o.Concurrency > maxConcurrency {
-		f.add("concurrency", "%d attempts at a time are not within 1 to %d", o.Concurrency, maxConcurrency)
-	}
-	if o.Timeout != 0 && (o.Timeout < minTimeout || o.Timeout > maxTimeout) {
-		f.add("timeout", "%v is not within %v to %v", o.Timeout, minTimeout, maxTimeout)
-	}
-	if len(o.Schedule) > maxSchedule {
-		f.add("schedule", "there are %d waits: %d are allowed", len(o.Schedule), maxSchedule)
-	}
-	for i, wait := range o.Schedule {
-		if wait < minRetryWait || wait > maxRetryWait {
-			f.add(fmt.Sprintf("schedule.%d", i), "%v is not within %v to %v", wait, minRetryWait, maxRetryWait)
-		}
 	}
 }
 

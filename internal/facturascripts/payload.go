@@ -2,7 +2,6 @@ package facturascripts
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -64,25 +63,11 @@ func (c *Contract) Notification(s *fattorino.Subscription, e *fattorino.Event, n
 // digit; text as a string, bytes as a string in base64, and null where there is
 // none.
 func appendBody(body []byte, id, typ string, e *fattorino.Event) []byte {
-	happened := e.Time
-	if happened.IsZero() {
-		happened = e.Accepted
-	}
 	body = cloudevents.AppendJSONString(append(body, `{"id":`...), id)
 	body = cloudevents.AppendJSONString(append(body, `,"event":`...), typ)
-	body = strconv.AppendInt(append(body, `,"timestamp":`...), happened.Unix(), 10)
+	body = strconv.AppendInt(append(body, `,"timestamp":`...), e.Happened().Unix(), 10)
 	body = append(body, `,"data":`...)
-	switch e.Form {
-	case fattorino.JSONData:
-		body = append(body, e.Data...)
-	case fattorino.TextData:
-		body = cloudevents.AppendJSONString(body, e.Data)
-	case fattorino.BinaryData:
-		body = append(base64.StdEncoding.AppendEncode(append(body, '"'), e.Data), '"')
-	case fattorino.NoData:
-		body = append(body, "null"...)
-	}
-	return append(body, '}')
+	return append(cloudevents.AppendData(body, e), '}')
 }
 
 // messageID gives the webhook-id. An event is known by company, source and id,

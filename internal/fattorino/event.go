@@ -53,6 +53,15 @@ const (
 // is delivered to one subscription, has no Seq and is in no list of events.
 func (e *Event) Private() bool { return e.Seq == 0 }
 
+// Happened gives when the event occurred, or, where its producer did not say,
+// when it was accepted.
+func (e *Event) Happened() time.Time {
+	if e.Time.IsZero() {
+		return e.Accepted
+	}
+	return e.Time
+}
+
 // Size is about how many bytes the event takes in memory.
 func (e *Event) Size() int {
 	return 256 + len(e.ID) + len(e.Source) + len(e.Subject) + len(e.Data)

@@ -36,7 +36,7 @@ const (
 	maxOwnGroups   = 1000
 	maxGroupTypes  = 1000
 	maxSchema      = 256 << 10 // bytes
-	maxDescription = 2000      // bytes
+	maxTypeText    = 2000      // bytes of a description
 	maxDeprecation = 500       // bytes
 )
 
@@ -338,8 +338,8 @@ func (s *Service) checkOwnType(v *vocabulary, t *OwnType) error {
 	if _, taken := v.groups[t.Name]; taken {
 		return Errorf(Conflict, "a group has the name %q", t.Name)
 	}
-	if len(t.Description) > maxDescription {
-		return InvalidField("description", "the description has more than %d bytes", maxDescription)
+	if len(t.Description) > maxTypeText {
+		return InvalidField("description", "the description has more than %d bytes", maxTypeText)
 	}
 	if len(t.Deprecated) > maxDeprecation {
 		return InvalidField("deprecated", "the text has more than %d bytes", maxDeprecation)

@@ -46,12 +46,8 @@ type told struct{ time, subject, id string }
 
 // tell writes the attributes that differ from one notification to the next.
 func (c *Contract) tell(s *fattorino.Subscription, e *fattorino.Event) told {
-	happened := e.Time
-	if happened.IsZero() {
-		happened = e.Accepted
-	}
 	var scratch [160]byte
-	text := happened.In(c.rome).AppendFormat(scratch[:0], time.RFC3339) // cuts to seconds, as the documentation shows
+	text := e.Happened().In(c.rome).AppendFormat(scratch[:0], time.RFC3339) // cuts to seconds, as the documentation shows
 	endTime := len(text)
 	text = appendSubject(text, s.Company)
 	endSubject := len(text)

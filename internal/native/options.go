@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/fattorino-dev/fattorino/internal/chat"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -15,21 +14,10 @@ import (
 
 // Bounds of what a subscriber may choose.
 const (
-	maxName        = 100  // characters
-	maxDescription = 1000 // characters
-	maxMetadata    = 32   // entries
-	maxMetaKey     = 64   // characters
-	maxMetaValue   = 512  // characters
-	maxFields      = 20
-	maxFieldName   = 100  // bytes
-	maxFieldValue  = 4096 // bytes
-	maxRate        = 1_000_000
-	maxConcurrency = 64
-	maxSchedule    = 20
-	minRetryWait   = time.Second
-	maxRetryWait   = 7 * 24 * time.Hour
-	minTimeout     = time.Second
-	maxTimeout     = time.Minute
+	maxFields     = 20
+	maxFieldName  = 100  // bytes
+	maxFieldValue = 4096 // bytes
+	maxTimeout    = time.Minute
 )
 
 // faults collects broken rules.
@@ -60,13 +48,9 @@ func (c *Contract) CheckOptions(n *fattorino.NewSubscription) error {
 		c.checkHandshake(&f, o.Handshake)
 	}
 	c.checkSignature(&f, n)
-	f.checkText(o)
-	f.checkPace(o)
+	f = append(f, o.Check(maxTimeout, time.Now())...)
 	f.checkBatch(n)
 	f.checkTemplate(n)
-	if !o.EndsAt.IsZero() && !o.EndsAt.After(time.Now()) {
-		f.add("ends_at", "the subscription would have ended already")
-	}
 	fields, err := c.options.Keychain.OpenHeaders(o.Headers)
 	if err != nil {
 		return err
@@ -133,50 +117,6 @@ func signable(sink string, now time.Time) bool {
 func fits(key sign.WebhookKey, scheme string) bool {
 	_, hmac := key.(*sign.HMACSecret)
 	return hmac == (scheme == sign.SchemeV1)
-}
-
-func (f *faults) checkText(o *fattorino.Options) {
-	f.checkLength("name", o.Name, maxName)
-	f.checkLength("description", o.Description, maxDescription)
-	if len(o.Metadata) > maxMetadata {
-		f.add("metadata", "there are %d entries: %d are allowed", len(o.Metadata), maxMetadata)
-	}
-	for key, value := range o.Metadata {
-		if key == "" {
-			f.add("metadata", "an entry has an empty name")
-		}
-		f.checkLength("metadata", key, maxMetaKey)
-		f.checkLength("metadata", value, maxMetaValue)
-	}
-}
-
-func (f *faults) checkLength(field, text string, most int) {
-	if n := utf8.RuneCountInString(text); n > most {
-		f.add(field, "a text has %d characters: %d are allowed", n, most)
-	}
-	if !utf8.ValidString(text) {
-		f.add(field, "a text is not UTF-8")
-	}
-}
-
-func (f *faults) checkPace(o *fattorino.Options) {
-	if o.Rate < 0 || o.Rate > maxRate {
-		f.add("rate", "%d attempts in a minute are not within 1 to %d", o.Rate, maxRate)
-	}
-	if o.Concurrency < 0 || o.Concurrency > maxConcurrency {
-		f.add("concurrency", "%d attempts at a time are not within 1 to %d", o.Concurrency, maxConcurrency)
-	}
-	if o.Timeout != 0 && (o.Timeout < minTimeout || o.Timeout > maxTimeout) {
-		f.add("timeout", "%v is not within %v to %v", o.Timeout, minTimeout, maxTimeout)
-	}
-	if len(o.Schedule) > maxSchedule {
-		f.add("schedule", "there are %d waits: %d are allowed", len(o.Schedule), maxSchedule)
-	}
-	for i, wait := range o.Schedule {
-		if wait < minRetryWait || wait > maxRetryWait {
-			f.add(fmt.Sprintf("schedule.%d", i), "%v is not within %v to %v", wait, minRetryWait, maxRetryWait)
-		}
-	}
 }
 
 // checkFields checks the header fields that a subscriber wants to be sent.

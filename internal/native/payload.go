@@ -3,7 +3,6 @@ package native
 import (
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/base64"
 	"encoding/binary"
 	"maps"
 	"net/http"
@@ -174,25 +173,11 @@ func contentType(t string) []fattorino.Header {
 // did not say, when it was accepted. JSON data stands as it was published, text
 // as a string, bytes as a string in base64, and null where there is none.
 func standardBody(e *fattorino.Event) []byte {
-	happened := e.Time
-	if happened.IsZero() {
-		happened = e.Accepted
-	}
 	body := append(make([]byte, 0, 128+len(e.Data)), `{"type":`...)
 	body = cloudevents.AppendJSONString(body, e.Type)
-	body = happened.AppendFormat(append(body, `,"timestamp":"`...), time.RFC3339Nano)
+	body = e.Happened().AppendFormat(append(body, `,"timestamp":"`...), time.RFC3339Nano)
 	body = append(body, `","data":`...)
-	switch e.Form {
-	case fattorino.JSONData:
-		body = append(body, e.Data...)
-	case fattorino.TextData:
-		body = cloudevents.AppendJSONString(body, e.Data)
-	case fattorino.BinaryData:
-		body = append(base64.StdEncoding.AppendEncode(append(body, '"'), e.Data), '"')
-	case fattorino.NoData:
-		body = append(body, "null"...)
-	}
-	return append(body, '}')
+	return append(cloudevents.AppendData(body, e), '}')
 }
 
 // messageID gives the webhook-id. An event is known by company, source and id,

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// concurrentLoads bounds the reads of the store under way.
+const concurrentLoads = 4
+
+// load reads more of a lane's deliveries from the store.
+func (d *dispatcher) load(l *lane) {
+	defer d.workers.Done()
+	d.loads <- struct{}{}
+	defer func() { <-d.loads }()
+
+	d.mu.Lock()
+	id, readTo, last := l.sub.ID, l.readTo, l.last
+	due := l.isDue(time.Now())
+	held := len(l.again)
+	if due {
+		l.nextDue = time.Time{} // what is found out below is added to what comes in meanwhile
+	}
+	d.mu.Unlock()
+
+	ctx := context.Background()
+	var again, fresh []*fattorino.Delivery
+	var err error
+	limit := d.limits.Window + held
+	if due {
+		again, err = d.store.Due(ctx, id, limit)
+	}
+	if err == nil && last > readTo {
+		fresh, err = d.store.Fresh(ctx, id, readTo, d.limits.Window)
+	}
+	d.loaded(l, page{again: again, full: len(again) == limit, fresh: fresh, last: last}, err)
+}
+
+// A page is what was read of a lane's deliveries.
+type page struct {
+	again []*fattorino.Delivery // due, soonest first
+	full  bool                  // there may be more due
+	fresh []*fattorino.Delivery // never tried, oldest first
+	last  int64                 // fresh ones up to here were committed before the reading
+}
+
+// loaded takes in what was read.
+func (d *dispatcher) loaded(l *lane, p page, err error) {
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l.loading = false
+	if err != nil {
+		d.log.Error("a lane could not be read from the store: trying again", "subscription", l.sub.ID, "error", err)
+		l.dueAt(now.Add(retryCommit))
+		clear(l.outdated)
+		d.schedule(l, now)
+		return
+	}
+	d.takeDue(l, p, now)
+	d.takeFresh(l, p.fresh, p.last)
+	clear(l.outdated)
+	d.refresh(l)
+	d.wakeOne()
+}
+
+// takeDue takes what is due into the window, as far as there is room, and
+// notes when the rest is.
+func (d *dispatcher) takeDue(l *lane, p page, now time.Time) {
+	for _, delivery := range p.again {
+		known := l.again[delivery.ID] || l.fresh[delivery.ID] || l.outdated[delivery.ID]
+		later := delivery.DueAt.After(now) && !l.sub.State.Gone()
+		switch {
+		case known:
+		case later || !d.roomFor(l):
+			l.dueAt(delivery.DueAt)
+		default:
+			d.push(l, delivery, l.again)
+		}
+	}
+	if p.full {
+		l.dueAt(p.again[len(p.again)-1].DueAt)
+	}
+}
+
+// takeFresh takes a page of fresh deliveries into the window, as far as there
+// is room.
+func (d *dispatcher) takeFresh(l *lane, page []*fattorino.Delivery, last int64) {
+	for _, delivery := range page {
+		if !d.roomFor(l) {
+			return
+		}
+		l.readTo = delivery.ID
+		d.push(l, delivery, l.fresh)
+	}
+	if len(page) < d.limits.Window {
+		l.readTo = max(l.readTo, last) // there was nothing more, up to last
+	}
+}
+
+// hintEvery is how often the store is told how far a lane has settled.
+const hintEvery = time.Second
+
+// settledHints gives where the lanes stand that have moved since they were
+// last asked, at most once in hintEvery for each; all of them for the zero
+// time.
+func (d *dispatcher) settledHints(now time.Time) []fattorino.Settled {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !now.IsZero() && now.Sub(d.hintedAt) < hintEvery {
+		return nil
+	}
+	d.hintedAt = now
+	var hints []fattorino.Settled
+	for id, l := range d.lanes {
+		if settled := l.settled(); settled > l.saved {
+			l.saved = settled
+			hints = append(hints, fattorino.Settled{Subscription: id, Delivery: settled})
+		}
+	}
+	return hints
+}
