@@ -53,7 +53,7 @@ func deliveryQuery(params ListDeliveriesParams) (q fattorino.DeliveryQuery, err 
 	if params.State != "" {
 		state, ok := fattorino.ParseDeliveryState(string(params.State))
 		if !ok {
-			return q, badParameter("state", "state %q is none of pending, delivered, discarded", params.State)
+			return q, badParameter("state", "state %q is none of pending, delivered, discarded, waiting", params.State)
 		}
 		q.State = &state
 	}

@@ -21,6 +21,7 @@ const (
 	Delivered DeliveryState = "delivered"
 	Discarded DeliveryState = "discarded"
 	Pending   DeliveryState = "pending"
+	Waiting   DeliveryState = "waiting"
 )
 
 // Valid indicates whether the value is a known member of the DeliveryState enum.
@@ -31,6 +32,8 @@ func (e DeliveryState) Valid() bool {
 	case Discarded:
 		return true
 	case Pending:
+		return true
+	case Waiting:
 		return true
 	default:
 		return false
@@ -158,8 +161,10 @@ type Delivery struct {
 	ID int64 `json:"id"`
 
 	// Subscription The subscription's number.
-	Subscription int64         `json:"subscription"`
-	State        DeliveryState `json:"state"`
+	Subscription int64 `json:"subscription"`
+
+	// State `waiting`: an earlier delivery about the same entity is still pending, and the subscription is ordered.
+	State DeliveryState `json:"state"`
 
 	// Reason Why it was discarded: an answer that the contract does not retry; every attempt failed; the subscription ended; the contract cannot express the event.
 	Reason fattorino.Reason `json:"reason,omitempty,omitzero"`
@@ -200,7 +205,7 @@ type DeliveryPage struct {
 	Next string `json:"next,omitempty,omitzero"`
 }
 
-// DeliveryState defines model for DeliveryState.
+// DeliveryState `waiting`: an earlier delivery about the same entity is still pending, and the subscription is ordered.
 type DeliveryState string
 
 // DryRunAnswer defines model for DryRunAnswer.
@@ -336,6 +341,9 @@ type NewSubscription struct {
 	// Metadata What the subscriber wants to note; it is kept and shown.
 	Metadata map[string]string `json:"metadata,omitempty,omitzero"`
 	Name     string            `json:"name,omitempty,omitzero"`
+
+	// Ordering Which deliveries wait for which: `none`; `entity`, those about one entity, as `invoice/42`, come in the order of `seq`, and one that fails holds up that entity alone; `strict`, all of them come one by one. It cannot be changed later. Left out = `none`.
+	Ordering string `json:"ordering,omitempty,omitzero"`
 
 	// Rate Attempts in a minute at most.
 	Rate int `json:"rate,omitempty,omitzero"`
@@ -536,6 +544,9 @@ type Subscription struct {
 	// Concurrency Attempts at the same time at most.
 	Concurrency int `json:"concurrency,omitempty,omitzero"`
 
+	// Ordering Which deliveries wait for which: `entity` or `strict`. Absent = none waits for another.
+	Ordering string `json:"ordering,omitempty,omitzero"`
+
 	// BatchSize How many events go into one notification at most, in the format `batch`.
 	BatchSize int `json:"batch_size,omitempty,omitzero"`
 
@@ -643,6 +654,9 @@ type SubscriptionWithSecret struct {
 
 	// Concurrency Attempts at the same time at most.
 	Concurrency int `json:"concurrency,omitempty,omitzero"`
+
+	// Ordering Which deliveries wait for which: `entity` or `strict`. Absent = none waits for another.
+	Ordering string `json:"ordering,omitempty,omitzero"`
 
 	// BatchSize How many events go into one notification at most, in the format `batch`.
 	BatchSize int `json:"batch_size,omitempty,omitzero"`

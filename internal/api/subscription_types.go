@@ -44,7 +44,7 @@ func (n *NewSubscription) wish(company int64) (*fattorino.NewSubscription, []fat
 		Options: fattorino.Options{
 			Name: n.Name, Description: n.Description, Metadata: n.Metadata, Handshake: n.Handshake, Signature: n.Signature,
 			Thin: n.Thin, Rate: n.Rate, Concurrency: n.Concurrency, Timeout: seconds("timeout", n.Timeout),
-			Template: n.Template, BatchSize: n.BatchSize, BatchLinger: fraction("batch_linger", n.BatchLinger),
+			Ordering: ordering(n.Ordering), Template: n.Template, BatchSize: n.BatchSize, BatchLinger: fraction("batch_linger", n.BatchLinger),
 		},
 	}
 	for i, wait := range n.Schedule {
@@ -84,6 +84,14 @@ func (n *NewSubscription) wish(company int64) (*fattorino.NewSubscription, []fat
 	return w, headers, nil
 }
 
+// ordering gives an ordering in the form in which it is kept: none is empty.
+func ordering(asked string) fattorino.Ordering {
+	if o := fattorino.Ordering(asked); o != fattorino.Unordered {
+		return o
+	}
+	return ""
+}
+
 // choices gives what was chosen for a subscription, in the form in which it is
 // asked for: what a patch changes.
 func choices(sub *fattorino.Subscription, headers []fattorino.Header) *NewSubscription {
@@ -92,7 +100,7 @@ func choices(sub *fattorino.Subscription, headers []fattorino.Header) *NewSubscr
 		Contract: sub.Contract, Sink: sub.Sink, Types: sub.Types, Filters: sub.Filters, Format: sub.Format, Thin: o.Thin,
 		Handshake: o.Handshake, Signature: o.Signature, Rate: o.Rate, Concurrency: o.Concurrency,
 		Schedule: inSeconds(o.Schedule), Timeout: int(o.Timeout / time.Second),
-		Template: o.Template, BatchSize: o.BatchSize, BatchLinger: o.BatchLinger.Seconds(),
+		Ordering: string(o.Ordering), Template: o.Template, BatchSize: o.BatchSize, BatchLinger: o.BatchLinger.Seconds(),
 		Name: o.Name, Description: o.Description, Metadata: o.Metadata,
 	}
 	if !o.EndsAt.IsZero() {
@@ -168,7 +176,7 @@ func (s *server) showSubscription(sub *fattorino.Subscription) (Subscription, er
 		Handshake: o.Handshake, Signature: o.Signature, HeaderNames: []string{},
 		Rate: o.Rate, AllowedRate: sub.Handshake.Rate, Concurrency: o.Concurrency,
 		Schedule: inSeconds(o.Schedule), Timeout: int(o.Timeout / time.Second),
-		Template: o.Template, BatchSize: o.BatchSize, BatchLinger: o.BatchLinger.Seconds(),
+		Ordering: string(o.Ordering), Template: o.Template, BatchSize: o.BatchSize, BatchLinger: o.BatchLinger.Seconds(),
 		Name: o.Name, Description: o.Description, Metadata: o.Metadata, EndsAt: utc(o.EndsAt),
 		HandshakeError: sub.Handshake.Error, FirstErrorAt: utc(sub.FirstErrorAt), ExpiresAt: utc(sub.ExpiresAt),
 		CreatedAt: utc(sub.CreatedAt), UpdatedAt: utc(sub.UpdatedAt),
@@ -195,7 +203,7 @@ func withSecret(s Subscription, secret string) SubscriptionWithSecret {
 	return SubscriptionWithSecret{
 		ID: s.ID, Company: s.Company, AppID: s.AppID, Contract: s.Contract, State: s.State, Sink: s.Sink, Types: s.Types,
 		Filters: s.Filters, Format: s.Format, Thin: s.Thin, Handshake: s.Handshake, Signature: s.Signature,
-		Template: s.Template, BatchSize: s.BatchSize, BatchLinger: s.BatchLinger,
+		Ordering: s.Ordering, Template: s.Template, BatchSize: s.BatchSize, BatchLinger: s.BatchLinger,
 		PublicKey: s.PublicKey, HeaderNames: s.HeaderNames, Rate: s.Rate, AllowedRate: s.AllowedRate,
 		Concurrency: s.Concurrency, Schedule: s.Schedule, Timeout: s.Timeout, Name: s.Name, Description: s.Description,
 		Metadata: s.Metadata, EndsAt: s.EndsAt, HandshakeError: s.HandshakeError, FirstErrorAt: s.FirstErrorAt,

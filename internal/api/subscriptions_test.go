@@ -68,13 +68,13 @@ func TestEveryChoiceIsKept(t *testing.T) {
 	f := start(t)
 	me, sink := f.integrator("Warehouse"), newSink(t)
 	made := me.subscribe(sink, `["invoice.*","stock.moved"]`, `,"contract":"native","filters":[{"exact":{"source":"/erp"}}],
-		"format":"standard","thin":true,"handshake":"challenge","signature":"v1","rate":600,"concurrency":4,"schedule":[5,300],
+		"format":"standard","thin":true,"handshake":"challenge","signature":"v1","ordering":"entity","rate":600,"concurrency":4,"schedule":[5,300],
 		"timeout":20,"name":"Payments","description":"To the books","metadata":{"team":"blue"},"ends_at":"2099-12-31T23:59:59Z",
 		"headers":{"X-Second":"2","Authorization":"hush-header"},"verification_method":"query"`)
 	want := api.Subscription{
 		ID: made.ID, Company: 12345, AppID: made.AppID, Contract: "native", State: fattorino.Active, Sink: sink.url,
 		Types: []string{"invoice.*", "stock.moved"}, Filters: json.RawMessage(`[{"exact":{"source":"/erp"}}]`),
-		Format: fattorino.Standard, Thin: true, Handshake: "challenge", Signature: "v1", HeaderNames: []string{"Authorization", "X-Second"},
+		Format: fattorino.Standard, Thin: true, Handshake: "challenge", Signature: "v1", Ordering: "entity", HeaderNames: []string{"Authorization", "X-Second"},
 		Rate: 600, Concurrency: 4, Schedule: []int{5, 300}, Timeout: 20, Name: "Payments", Description: "To the books",
 		Metadata: map[string]string{"team": "blue"}, EndsAt: time.Date(2099, 12, 31, 23, 59, 59, 0, time.UTC),
 		CreatedAt: made.CreatedAt, UpdatedAt: made.UpdatedAt,
@@ -125,6 +125,8 @@ func TestWishesThatAreRefusedNameTheirFault(t *testing.T) {
 		{"a template of another format", `{"sink":"SINK","types":["a.b"],"template":"{{.Noun}}"}`, "template", 422},
 		{"a template that is wrong", `{"sink":"SINK","types":["a.b"],"format":"slack","template":"{{.Noun"}`, "template", 422},
 		{"a handshake with a chat", `{"sink":"SINK","types":["a.b"],"format":"discord","handshake":"challenge"}`, "handshake", 422},
+		{"an ordering that is none", `{"sink":"SINK","types":["a.b"],"ordering":"alphabetical"}`, "ordering", 422},
+		{"an ordering of batches", `{"sink":"SINK","types":["a.b"],"ordering":"strict","format":"batch"}`, "ordering", 422},
 		{"a rate below 1", `{"sink":"SINK","types":["a.b"],"rate":-1}`, "rate", 422},
 		{"a time that is too long", `{"sink":"SINK","types":["a.b"],"timeout":99999999999}`, "timeout", 422},
 		{"a wait that is too long", `{"sink":"SINK","types":["a.b"],"schedule":[5,9223372036854775807]}`, "schedule.1", 422},
@@ -261,6 +263,7 @@ func TestPatchesThatAreRefusedChangeNothing(t *testing.T) {
 		`{"state":"disabled"}`:               422,
 		`{"contract":"fic"}`:                 422,
 		`{"signature":"v1a"}`:                422,
+		`{"ordering":"strict"}`:              422,
 		`{"sink":null}`:                      422,
 		`{"types":[]}`:                       422,
 		`{"name":["x"]}`:                     422,

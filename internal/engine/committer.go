@@ -42,6 +42,7 @@ type outcome struct {
 	attempt  *fattorino.Attempt
 	sink     string           // that the attempt was made to
 	reason   fattorino.Reason // where there was no attempt; empty = put off
+	waitsFor int64            // the delivery waits for another about the entity with this hash
 	at       time.Time
 	shift    float64 // the jitter drawn
 }
@@ -256,6 +257,9 @@ func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino
 		b.Outcomes = append(b.Outcomes, fattorino.Outcome{Delivery: &d, Attempt: o.attempt})
 		switch {
 		case o.attempt != nil:
+		case o.waitsFor != 0:
+			d.State, d.WaitsFor = fattorino.Waiting, o.waitsFor
+			continue
 		case o.reason == "":
 			d.DueAt = o.at.Add(putOff)
 			continue

@@ -60,6 +60,10 @@ func (d *dispatcher) restore(backlogs []fattorino.Backlog) {
 		l := d.lane(b.Subscription)
 		l.readTo, l.saved, l.last = b.Settled, b.Settled, b.Last
 		l.nextDue = b.NextDue
+		if l.order != nil {
+			l.order.ready = false
+			d.beginLearning(l)
+		}
 		d.refresh(l)
 	}
 }
@@ -71,6 +75,9 @@ func (d *dispatcher) lane(subscription int64) *lane {
 		l = newLane()
 		sub := d.index.get(subscription)
 		l.follow(sub, d.contract(sub), d.limits.Lane)
+		if l.order != nil {
+			l.order.ready = true // nothing was left from before, else restore has made the lane
+		}
 		d.lanes[subscription] = l
 		d.place(l)
 	}
@@ -122,7 +129,7 @@ func (d *dispatcher) take(l *lane, delivery *fattorino.Delivery) {
 	}
 	behind := l.last > l.readTo
 	l.last = max(l.last, delivery.ID)
-	if !behind && l.sub.State == fattorino.Active && d.roomFor(l) {
+	if !behind && l.sub.State == fattorino.Active && d.roomFor(l) && !l.order.full() {
 		l.readTo = delivery.ID
 		d.push(l, delivery, l.fresh)
 	}
@@ -155,7 +162,7 @@ func (d *dispatcher) refresh(l *lane) {
 	if l.sendable(now) && !l.ready && !l.parked {
 		d.enqueue(l)
 	}
-	if l.wantsLoad(now, d.limits.Window) && d.roomFor(l) && !d.stopped {
+	if l.wantsLoad(now, d.limits.Window) && (d.roomFor(l) || l.order != nil && l.isDue(now)) && !d.stopped {
 		l.loading = true
 		d.workers.Add(1)
 		go d.load(l)
@@ -242,7 +249,12 @@ func (d *dispatcher) next() (task, bool) {
 	defer d.mu.Unlock()
 	for !d.stopped {
 		if l := d.turn(); l != nil {
-			t := task{lane: l, sub: l.sub, deliveries: l.pop(time.Now()), batch: l.batch > 1}
+			taken, wait := l.pop(time.Now())
+			d.setWaiting(l, wait)
+			if len(taken) == 0 {
+				continue
+			}
+			t := task{lane: l, sub: l.sub, deliveries: taken, batch: l.batch > 1}
 			l.inFlight++
 			l.host.inFlight++
 			d.refresh(l)
@@ -258,6 +270,15 @@ func (d *dispatcher) next() (task, bool) {
 	}
 	d.working--
 	return task{}, false
+}
+
+// setWaiting has deliveries wait in the store for earlier ones of their entity.
+func (d *dispatcher) setWaiting(l *lane, deliveries []*fattorino.Delivery) {
+	outcomes := make([]*outcome, len(deliveries))
+	for i, delivery := range deliveries {
+		outcomes[i] = &outcome{lane: l, delivery: delivery, waitsFor: l.order.key(delivery)}
+	}
+	d.committer.addOutcomes(outcomes)
 }
 
 // turn gives the lane whose turn it is, taken out of the ring.
@@ -344,6 +365,11 @@ func (d *dispatcher) recorded(outcomes []*outcome, written []fattorino.Outcome) 
 		d.bytes -= int64(delivery.Event.Size())
 		if !delivery.DueAt.IsZero() {
 			o.lane.dueAt(delivery.DueAt)
+		}
+		if o.lane.order != nil {
+			if key := o.lane.order.recorded(delivery); key != 0 {
+				d.lookUp(o.lane, key)
+			}
 		}
 		d.refresh(o.lane)
 	}

@@ -1,5 +1,7 @@
 package engine
 
+import "slices"
+
 // fifo is a queue that keeps its memory small once it is empty.
 type fifo[T any] struct {
 	items []T
@@ -10,6 +12,18 @@ func (q *fifo[T]) len() int { return len(q.items) - q.head }
 
 // first gives the oldest; the queue must not be empty.
 func (q *fifo[T]) first() T { return q.items[q.head] }
+
+// at gives the i-th oldest.
+func (q *fifo[T]) at(i int) T { return q.items[q.head+i] }
+
+// remove takes out the i-th oldest.
+func (q *fifo[T]) remove(i int) {
+	if i == 0 {
+		q.pop()
+		return
+	}
+	q.items = slices.Delete(q.items, q.head+i, q.head+i+1)
+}
 
 func (q *fifo[T]) push(v T) { q.items = append(q.items, v) }
 

@@ -24,6 +24,7 @@ type lane struct {
 	restTo   time.Time     // its sink is not to be called before
 	inFlight int
 	window   fifo[*fattorino.Delivery] // to be sent now
+	order    *order                    // who waits for whom; nil = nobody
 
 	// What is in memory and not recorded yet, by id: in the window, in flight,
 	// or waiting to be written. Fresh deliveries have never been tried.
@@ -52,6 +53,9 @@ func newLane() *lane {
 func (l *lane) follow(sub *fattorino.Subscription, rules fattorino.Contract, most int) {
 	before := l.sub
 	l.sub = sub
+	if before == nil {
+		l.order = newOrder(sub.Options.Ordering)
+	}
 	l.batch, l.linger = 1, 0
 	if batcher, ok := rules.(fattorino.Batcher); ok {
 		l.batch, l.linger = batcher.Batch(sub)
@@ -89,6 +93,9 @@ func (l *lane) sendable(now time.Time) bool {
 	if l.window.len() == 0 || l.inFlight >= l.limit {
 		return false
 	}
+	if l.order != nil && !l.sub.State.Gone() && (!l.order.ready || !l.order.has(&l.window)) {
+		return false
+	}
 	return l.sub.State.Gone() || (l.sub.State == fattorino.Active && !now.Before(l.startsAt()))
 }
 
@@ -106,10 +113,18 @@ func (l *lane) startsAt() time.Time {
 // maxBatchBytes bounds the events of one batch, in bytes of memory.
 const maxBatchBytes = 1 << 20
 
-// pop takes what goes out in the next attempt: one delivery, or a batch. The
-// window must not be empty.
-func (l *lane) pop(now time.Time) []*fattorino.Delivery {
-	taken := []*fattorino.Delivery{l.window.pop()}
+// pop takes what goes out in the next attempt: one delivery, or a batch; in an
+// ordered lane the next in turn, or none, and those that have to wait in the
+// store. The window must not be empty.
+func (l *lane) pop(now time.Time) (taken, wait []*fattorino.Delivery) {
+	if l.order != nil && !l.sub.State.Gone() {
+		var next *fattorino.Delivery
+		if next, wait = l.order.next(&l.window); next != nil {
+			taken = append(taken, next)
+		}
+		return taken, wait
+	}
+	taken = append(taken, l.window.pop())
 	for size := taken[0].Event.Size(); len(taken) < l.batch && l.window.len() > 0; {
 		if size += l.window.first().Event.Size(); size > maxBatchBytes {
 			break
@@ -117,7 +132,7 @@ func (l *lane) pop(now time.Time) []*fattorino.Delivery {
 		taken = append(taken, l.window.pop())
 	}
 	l.since = now
-	return taken
+	return taken, nil
 }
 
 // spend counts one attempt against the lane's pace, and gives false when it is
@@ -147,11 +162,20 @@ func (l *lane) wakesAt(now time.Time) time.Time {
 // wantsLoad tells whether the store has something for the lane now, and the
 // lane has room for it.
 func (l *lane) wantsLoad(now time.Time, window int) bool {
-	if l.loading || l.window.len() > window/2 || !l.served() {
+	switch {
+	case l.loading || !l.served() || (l.order != nil && !l.order.ready):
+		return false
+	case l.order != nil && l.isDue(now):
+		return true // whatever the window holds, for it may wait for just this
+	case l.window.len() > window/2:
 		return false
 	}
-	return l.last > l.readTo || l.isDue(now)
+	return l.wantsFresh() || l.isDue(now)
 }
+
+// wantsFresh tells whether there are deliveries in the store to be tried for
+// the first time.
+func (l *lane) wantsFresh() bool { return l.last > l.readTo && !l.order.full() }
 
 // served tells whether deliveries of the subscription are taken up at all: to
 // be sent, or, when it is gone, to be discarded.
@@ -183,7 +207,7 @@ func (l *lane) settled() int64 {
 // discard.
 func (l *lane) finished() bool {
 	return l.sub.State.Gone() && len(l.fresh) == 0 && len(l.again) == 0 &&
-		l.nextDue.IsZero() && l.readTo >= l.last && !l.loading
+		l.nextDue.IsZero() && l.readTo >= l.last && !l.loading && l.order.idle()
 }
 
 // company is the lanes of one company that can be served, in turn.

@@ -17,7 +17,7 @@ func (d *dispatcher) load(l *lane) {
 	defer func() { <-d.loads }()
 
 	d.mu.Lock()
-	id, readTo, last := l.sub.ID, l.readTo, l.last
+	id, readTo, last, wantsFresh := l.sub.ID, l.readTo, l.last, l.wantsFresh()
 	due := l.isDue(time.Now())
 	held := len(l.again)
 	if due {
@@ -32,8 +32,10 @@ func (d *dispatcher) load(l *lane) {
 	if due {
 		again, err = d.store.Due(ctx, id, limit)
 	}
-	if err == nil && last > readTo {
+	if err == nil && wantsFresh {
 		fresh, err = d.store.Fresh(ctx, id, readTo, d.limits.Window)
+	} else {
+		last = readTo
 	}
 	d.loaded(l, page{again: again, full: len(again) == limit, fresh: fresh, last: last}, err)
 }
@@ -74,7 +76,7 @@ func (d *dispatcher) takeDue(l *lane, p page, now time.Time) {
 		later := delivery.DueAt.After(now) && !l.sub.State.Gone()
 		switch {
 		case known:
-		case later || !d.roomFor(l):
+		case later || (l.order == nil && !d.roomFor(l)): // an ordered lane may wait for just this one
 			l.dueAt(delivery.DueAt)
 		default:
 			d.push(l, delivery, l.again)

@@ -93,7 +93,7 @@ func (m *metrics) outcomes(written []fattorino.Outcome) {
 			m.deliveries.WithLabelValues(fattorino.Delivered.String()).Inc()
 		case fattorino.Discarded:
 			m.deliveries.WithLabelValues(string(o.Delivery.Reason)).Inc()
-		case fattorino.Pending:
+		case fattorino.Pending, fattorino.Waiting:
 		}
 	}
 }

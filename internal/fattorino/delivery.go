@@ -15,6 +15,7 @@ type Delivery struct {
 	FirstErrorAt time.Time // its first failed attempt since it was last set on its way
 	SettledAt    time.Time // when it was delivered or discarded
 	Status       int       // HTTP status of the last answer; 0 = none
+	WaitsFor     int64     // of a waiting one: hash of the entity whose earlier delivery it waits for
 }
 
 // DeliveryState is a delivery's state; docs/states.md draws how they follow
@@ -26,6 +27,7 @@ const (
 	Pending DeliveryState = iota
 	Delivered
 	Discarded
+	Waiting // an earlier delivery of the same entity is still pending
 )
 
 // String gives the state's public name.
@@ -37,13 +39,15 @@ func (s DeliveryState) String() string {
 		return "delivered"
 	case Discarded:
 		return "discarded"
+	case Waiting:
+		return "waiting"
 	}
 	return "unknown"
 }
 
 // ParseDeliveryState reads the form that [DeliveryState.String] writes.
 func ParseDeliveryState(s string) (DeliveryState, bool) {
-	for _, state := range []DeliveryState{Pending, Delivered, Discarded} {
+	for _, state := range []DeliveryState{Pending, Delivered, Discarded, Waiting} {
 		if s == state.String() {
 			return state, true
 		}

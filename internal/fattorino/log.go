@@ -101,7 +101,7 @@ func (s *Service) Resend(ctx context.Context, caller *Token, company, id int64) 
 // resend sets the delivery due now, where that makes sense.
 func resend(d *Delivery, sub *Subscription, now time.Time) error {
 	switch {
-	case d.State == Pending:
+	case d.State == Pending || d.State == Waiting:
 		return &Error{Kind: Conflict, Msg: "the delivery is still on its way", Fix: "wait until it is delivered or discarded"}
 	case sub.State != Active:
 		return &Error{

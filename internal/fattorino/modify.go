@@ -65,6 +65,12 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 				return noTypeLeft()
 			}
 		}
+		if c.Options != nil && c.Options.Ordering != sub.Options.Ordering {
+			return &Error{
+				Kind: Invalid, Msg: "the ordering of a subscription cannot change", Fix: "create another subscription",
+				Faults: []Fault{{Field: "ordering", Msg: "cannot change once the subscription is made"}},
+			}
+		}
 		c.apply(sub, now)
 		if c.Sink == nil || *c.Sink == sub.Sink {
 			if sub.State == Unverified && rules.Handshake(sub) == nil {

@@ -89,7 +89,7 @@ func failed(c Contract, s *Subscription, d *Delivery, a *Answer, now time.Time, 
 
 // Discard ends a delivery that will not be attempted any more.
 func Discard(d *Delivery, reason Reason, now time.Time) {
-	d.State, d.Reason, d.SettledAt, d.DueAt = Discarded, reason, now, time.Time{}
+	d.State, d.Reason, d.SettledAt, d.DueAt, d.WaitsFor = Discarded, reason, now, time.Time{}, 0
 }
 
 // askSink makes the next challenge of a subscription pending.

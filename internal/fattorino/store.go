@@ -33,6 +33,11 @@ type Store interface {
 	// Due gives pending deliveries that have a due date, soonest first, events
 	// included.
 	Due(ctx context.Context, subscription int64, limit int) ([]*Delivery, error)
+	// Waiting gives waiting deliveries, oldest first, events included: those
+	// that wait for the entity with the hash, or, for 0, all.
+	Waiting(ctx context.Context, subscription, waitsFor int64, limit int) ([]*Delivery, error)
+	// WaitedFor gives the hashes of the entities that deliveries wait for.
+	WaitedFor(ctx context.Context, subscription int64, limit int) ([]int64, error)
 }
 
 // A Batch is what the committer writes in one transaction.
@@ -74,6 +79,7 @@ type Backlog struct {
 	Settled      int64     // see Settled; deliveries never tried have greater ids
 	Last         int64     // greatest id of its deliveries
 	NextDue      time.Time // soonest due date; zero = none
+	Waiting      bool      // there are waiting deliveries
 }
 
 // Tx is the store inside one transaction of the committer.

@@ -36,6 +36,7 @@ type Options struct {
 	Metadata    map[string]string `json:"metadata,omitempty"`
 	Handshake   string            `json:"handshake,omitempty"` // how the sink proves itself
 	Signature   string            `json:"signature,omitempty"` // scheme
+	Ordering    Ordering          `json:"ordering,omitempty"`  // cannot change once the subscription is made
 	Thin        bool              `json:"thin,omitempty"`      // ids in place of the state
 	Headers     []byte            `json:"headers,omitempty"`   // encrypted: header fields sent with each notification
 	Template    string            `json:"template,omitempty"`  // what a message to people says, in the formats that are one
@@ -75,6 +76,16 @@ const (
 	Structured Format = "structured"
 	Batched    Format = "batch"    // several events in one notification (section 3.3)
 	Standard   Format = "standard" // the body of Standard Webhooks: type, timestamp, data
+)
+
+// Ordering says which deliveries of a subscription wait for which.
+type Ordering string
+
+// The orderings. Empty is Unordered.
+const (
+	Unordered Ordering = "none"
+	ByEntity  Ordering = "entity" // those about one entity, as invoice/42, in the order of seq
+	Strict    Ordering = "strict" // all of them, one at a time
 )
 
 // Method says how a challenge travels to the sink.

@@ -89,6 +89,9 @@ func (f *faults) checkBatch(n *fattorino.NewSubscription) {
 		}
 		return
 	}
+	if o.Ordering == fattorino.ByEntity || o.Ordering == fattorino.Strict {
+		f.add("ordering", "the format batch cannot be ordered: a batch that fails comes again as a whole")
+	}
 	if o.BatchSize < 0 || o.BatchSize > maxBatch {
 		f.add("batch_size", "%d events are not within 1 to %d", o.BatchSize, maxBatch)
 	}

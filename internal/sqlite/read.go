@@ -76,6 +76,7 @@ func (s *Store) SubscriptionIDs(ctx context.Context, company, app int64) ([]int6
 func (s *Store) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscription)) error {
 	rows, err := s.read.QueryContext(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions s WHERE state IN ('unverified', 'active', 'disabled')
 		OR EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.due_at IS NOT NULL)
+		OR EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.waits_for IS NOT NULL)
 		OR EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.state = 0
 			AND d.id > coalesce((SELECT settled FROM lanes l WHERE l.subscription = s.id), 0))`)
 	if err != nil {
@@ -95,14 +96,15 @@ func (s *Store) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscri
 // Backlogs implements [fattorino.Store]. It costs two look-ups in an index for
 // each subscription, however long the log.
 func (s *Store) Backlogs(ctx context.Context) ([]fattorino.Backlog, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT id, settled, last, due FROM (
+	rows, err := s.read.QueryContext(ctx, `SELECT id, settled, last, due, waiting FROM (
 		SELECT s.id,
 			coalesce((SELECT settled FROM lanes l WHERE l.subscription = s.id), 0) AS settled,
 			coalesce((SELECT max(d.id) FROM deliveries d WHERE d.subscription = s.id), 0) AS last,
-			(SELECT min(d.due_at) FROM deliveries d WHERE d.subscription = s.id AND d.due_at IS NOT NULL) AS due
-		FROM subscriptions s) WHERE last > settled OR due IS NOT NULL`)
+			(SELECT min(d.due_at) FROM deliveries d WHERE d.subscription = s.id AND d.due_at IS NOT NULL) AS due,
+			EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.waits_for IS NOT NULL) AS waiting
+		FROM subscriptions s) WHERE last > settled OR due IS NOT NULL OR waiting`)
 	return collect(rows, err, func(r row) (b fattorino.Backlog, err error) {
-		return b, r.Scan(&b.Subscription, &b.Settled, &b.Last, micro{&b.NextDue})
+		return b, r.Scan(&b.Subscription, &b.Settled, &b.Last, micro{&b.NextDue}, &b.Waiting)
 	})
 }
 
@@ -117,6 +119,23 @@ func (s *Store) Fresh(ctx context.Context, subscription, after int64, limit int)
 func (s *Store) Due(ctx context.Context, subscription int64, limit int) ([]*fattorino.Delivery, error) {
 	rows, err := s.read.QueryContext(ctx, selectDelivery+`WHERE d.subscription = ? AND d.due_at IS NOT NULL ORDER BY d.due_at LIMIT ?`, subscription, limit)
 	return collect(rows, err, scanDelivery)
+}
+
+// Waiting implements [fattorino.Store].
+func (s *Store) Waiting(ctx context.Context, subscription, waitsFor int64, limit int) ([]*fattorino.Delivery, error) {
+	where, args := `WHERE d.subscription = ? AND d.waits_for IS NOT NULL`, []any{subscription}
+	if waitsFor != 0 {
+		where, args = where+` AND d.waits_for = ?`, append(args, waitsFor)
+	}
+	rows, err := s.read.QueryContext(ctx, selectDelivery+where+` ORDER BY d.id LIMIT ?`, append(args, limit)...)
+	return collect(rows, err, scanDelivery)
+}
+
+// WaitedFor implements [fattorino.Store].
+func (s *Store) WaitedFor(ctx context.Context, subscription int64, limit int) ([]int64, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT DISTINCT waits_for FROM deliveries
+		WHERE subscription = ? AND waits_for IS NOT NULL LIMIT ?`, subscription, limit)
+	return collect(rows, err, func(r row) (key int64, err error) { return key, r.Scan(&key) })
 }
 
 // Events implements [fattorino.Reader].

@@ -166,16 +166,24 @@ func scanEvent(r row) (*fattorino.Event, error) {
 }
 
 const updateDelivery = `UPDATE deliveries SET state = ?, reason = ?, attempts = ?, tries = ?, status = ?,
-	due_at = ?, first_error_at = ?, settled_at = ? WHERE id = ?`
+	due_at = ?, first_error_at = ?, settled_at = ?, waits_for = ? WHERE id = ?`
 
 func deliveryValues(d *fattorino.Delivery) []driver.Value {
 	return []driver.Value{
 		int64(d.State), string(d.Reason), int64(d.Attempts), int64(d.Tries), int64(d.Status),
-		optional(d.DueAt), optional(d.FirstErrorAt), optional(d.SettledAt), d.ID,
+		optional(d.DueAt), optional(d.FirstErrorAt), optional(d.SettledAt), notZero(d.WaitsFor), d.ID,
 	}
 }
 
-const deliveryColumns = `d.id, d.subscription, d.state, d.reason, d.attempts, d.tries, d.status, d.due_at, d.first_error_at, d.settled_at`
+// notZero gives NULL for 0.
+func notZero(n int64) driver.Value {
+	if n == 0 {
+		return nil
+	}
+	return n
+}
+
+const deliveryColumns = `coalesce(d.waits_for, 0), d.id, d.subscription, d.state, d.reason, d.attempts, d.tries, d.status, d.due_at, d.first_error_at, d.settled_at`
 
 // selectDelivery reads deliveries with their events; more conditions follow.
 const selectDelivery = `SELECT ` + deliveryColumns + `, ` + eventColumns + ` FROM deliveries d JOIN events e ON e.key = d.event `
@@ -184,7 +192,7 @@ func scanDelivery(r row) (*fattorino.Delivery, error) {
 	var d fattorino.Delivery
 	var x eventRow
 	dest := []any{
-		&d.ID, &d.Subscription, &d.State, &d.Reason, &d.Attempts, &d.Tries, &d.Status,
+		&d.WaitsFor, &d.ID, &d.Subscription, &d.State, &d.Reason, &d.Attempts, &d.Tries, &d.Status,
 		micro{&d.DueAt},
 		micro{&d.FirstErrorAt},
 		micro{&d.SettledAt},

@@ -176,7 +176,7 @@ func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, delete
 // not including end, are all settled.
 func (t *tx) pruneEvent(key, first, end int64) (gone bool, err error) {
 	var pending bool
-	err = t.tx.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM deliveries WHERE id >= ? AND id < ? AND state = 0)`, first, end).Scan(&pending)
+	err = t.tx.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM deliveries WHERE id >= ? AND id < ? AND state IN (0, 3))`, first, end).Scan(&pending)
 	if err != nil || pending {
 		return false, err
 	}

@@ -33,6 +33,7 @@ func Run(t *testing.T, open Open) {
 		{"events and deliveries are written together", testDeliveriesWithEvents},
 		{"an outcome is kept with its attempt, byte for byte", testOutcome},
 		{"fresh, due and backlog tell what is left to do", testWhatIsLeft},
+		{"waiting deliveries are found by what they wait for", testWaiting},
 		{"private events are in no list", testPrivate},
 		{"events are pulled in order, by type or common name", testPull},
 		{"the log is filtered and paged", testLog},
@@ -362,6 +363,71 @@ func testWhatIsLeft(t *testing.T, b *bundle) {
 	b.must(b.LiveSubscriptions(ctx, func(s *fattorino.Subscription) { live = append(live, s.ID) }))
 	if !cmp.Equal(live, []int64{sub.ID}) {
 		t.Errorf("live = %v, want %v", live, []int64{sub.ID})
+	}
+}
+
+func testWaiting(t *testing.T, b *bundle) {
+	sub, other := b.subscribe(7, 1), b.subscribe(7, 2)
+	p := b.publish(start, []int64{sub.ID}, invoice(7, "a", 1), invoice(7, "b", 2), invoice(7, "c", 1), invoice(7, "d", 1))
+	set := func(i int, state fattorino.DeliveryState, waitsFor int64) fattorino.Outcome {
+		return fattorino.Outcome{Delivery: &fattorino.Delivery{ID: p.First[i], Subscription: sub.ID, Event: p.Events[i], State: state, WaitsFor: waitsFor}}
+	}
+	b.must(b.Commit(ctx, &fattorino.Batch{
+		Now: start, Outcomes: []fattorino.Outcome{set(0, fattorino.Delivered, 0), set(1, fattorino.Waiting, 22), set(2, fattorino.Waiting, -11), set(3, fattorino.Waiting, -11)},
+		Settled: []fattorino.Settled{{Subscription: sub.ID, Delivery: p.First[3]}},
+	}))
+	b.reopen(b)
+
+	waiting := func(key int64, limit int) (ids []string) {
+		found, err := b.Waiting(ctx, sub.ID, key, limit)
+		b.must(err)
+		for _, d := range found {
+			if d.State != fattorino.Waiting || d.WaitsFor == 0 {
+				t.Errorf("%s is %s, waits for %d", d.Event.ID, d.State, d.WaitsFor)
+			}
+			ids = append(ids, d.Event.ID)
+		}
+		return ids
+	}
+	if got := waiting(-11, 10); !cmp.Equal(got, []string{"c", "d"}) {
+		t.Errorf("waiting for -11: %v, want c, d", got)
+	}
+	if got := waiting(-11, 1); !cmp.Equal(got, []string{"c"}) {
+		t.Errorf("first waiting for -11: %v, want c", got)
+	}
+	if got := waiting(0, 10); !cmp.Equal(got, []string{"b", "c", "d"}) {
+		t.Errorf("waiting: %v, want b, c, d", got)
+	}
+	keys, err := b.WaitedFor(ctx, sub.ID, 10)
+	b.must(err)
+	slices.Sort(keys)
+	if !cmp.Equal(keys, []int64{-11, 22}) {
+		t.Errorf("waited for: %v, want -11 and 22", keys)
+	}
+	if keys, err := b.WaitedFor(ctx, other.ID, 10); err != nil || len(keys) != 0 {
+		t.Errorf("waited for by another = %v, %v", keys, err)
+	}
+	// They are no fresh ones, and the only thing that is left to do.
+	if fresh, err := b.Fresh(ctx, sub.ID, 0, 10); err != nil || len(fresh) != 0 {
+		t.Errorf("fresh = %v, %v; want none", fresh, err)
+	}
+	backlogs, err := b.Backlogs(ctx)
+	b.must(err)
+	if len(backlogs) != 1 || backlogs[0].Subscription != sub.ID || !backlogs[0].Waiting {
+		t.Errorf("backlogs = %+v, want the one that has some waiting", backlogs)
+	}
+	// Once sent, one waits no more.
+	b.must(b.Commit(ctx, &fattorino.Batch{Now: start, Outcomes: []fattorino.Outcome{set(2, fattorino.Delivered, 0)}}))
+	if got := waiting(-11, 10); !cmp.Equal(got, []string{"d"}) {
+		t.Errorf("waiting for -11 after the first was sent: %v, want d", got)
+	}
+	// What waits is not pruned.
+	b.update(func(tx fattorino.Tx) error {
+		_, _, err := tx.Prune(start.Add(time.Hour), 0, 100)
+		return err
+	})
+	if got := waiting(0, 10); len(got) != 2 {
+		t.Errorf("waiting after pruning: %v, want b, d", got)
 	}
 }
 

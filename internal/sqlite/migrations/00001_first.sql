@@ -134,15 +134,18 @@ CREATE TABLE deliveries (
     id             INTEGER PRIMARY KEY,
     event          INTEGER NOT NULL,
     subscription   INTEGER NOT NULL,
-    state          INTEGER NOT NULL DEFAULT 0, -- 0 pending, 1 delivered, 2 discarded
+    state          INTEGER NOT NULL DEFAULT 0, -- 0 pending, 1 delivered, 2 discarded, 3 waiting
     reason         TEXT    NOT NULL DEFAULT '',
     attempts       INTEGER NOT NULL DEFAULT 0,
     tries          INTEGER NOT NULL DEFAULT 0,
     status         INTEGER NOT NULL DEFAULT 0,
     due_at         INTEGER,                    -- null = never tried, or settled
     first_error_at INTEGER,
-    settled_at     INTEGER
+    settled_at     INTEGER,
+    waits_for      INTEGER                     -- hash of an entity; null = not waiting
 ) STRICT;
+-- Only touched by ordered subscriptions, when a delivery fails.
+CREATE INDEX deliveries_waiting ON deliveries (subscription, waits_for, id) WHERE waits_for IS NOT NULL;
 -- Only ever appended to: what a lane reads next, and the log of a subscription.
 CREATE INDEX deliveries_lane ON deliveries (subscription, id);
 -- Only touched when an attempt fails.

@@ -1,0 +1,242 @@
+package engine
+
+import (
+	"context"
+	"hash/fnv"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// An order keeps the deliveries of an ordered subscription in turn, entity by
+// entity. Of each entity one delivery is on its way at most. While that has
+// failed and is due again, the entity is held: later deliveries about it are
+// set waiting in the store, where they take no memory however many they are,
+// and come out one by one, oldest first, as the turn comes to them. A strict
+// subscription is one whose events are all about the same thing.
+type order struct {
+	strict bool
+
+	busy map[int64]bool  // entities with a delivery in flight, or whose outcome is not written yet
+	turn map[int64]int64 // held entities → the delivery whose turn it is; 0 = to be looked up
+
+	parking map[int64]int  // held entities → deliveries whose waiting is not written yet
+	looking map[int64]bool // look-ups under way → something began to wait meanwhile
+	ready   bool           // what the store holds back is known
+}
+
+// maxHeld bounds the held entities of a lane. Above it nothing fresh is taken
+// up: what has failed is tried again first.
+const maxHeld = 10_000
+
+// newOrder gives the order of a subscription; nil where it has none.
+func newOrder(o fattorino.Ordering) *order {
+	if o != fattorino.ByEntity && o != fattorino.Strict {
+		return nil
+	}
+	return &order{
+		strict: o == fattorino.Strict,
+		busy:   map[int64]bool{}, turn: map[int64]int64{}, parking: map[int64]int{}, looking: map[int64]bool{},
+	}
+}
+
+// full tells whether as many entities are held as may be.
+func (o *order) full() bool { return o != nil && len(o.turn) >= maxHeld }
+
+// key gives what a delivery is ordered by; 0 = nothing, it waits for no other.
+// Two entities with the same hash wait for each other, which is harmless.
+func (o *order) key(d *fattorino.Delivery) int64 {
+	if o.strict {
+		return 1
+	}
+	entity := d.Event.Entity.String()
+	if entity == "" {
+		return 0
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(entity)) // a hash never fails
+	return int64(h.Sum64() | 1)    // never 0
+}
+
+// idle tells whether nothing is held.
+func (o *order) idle() bool {
+	return o == nil || (o.ready && len(o.turn) == 0 && len(o.looking) == 0)
+}
+
+// has tells whether next would find anything to send or to set waiting.
+func (o *order) has(window *fifo[*fattorino.Delivery]) bool {
+	for i := range window.len() {
+		if d := window.at(i); !o.mustStay(d) {
+			return true
+		}
+	}
+	return false
+}
+
+// mustStay tells whether a delivery stays in the window for now: its turn comes
+// while it is in memory.
+func (o *order) mustStay(d *fattorino.Delivery) bool {
+	key := o.key(d)
+	turn, held := o.turn[key]
+	return key != 0 && (o.busy[key] || (o.strict && held && turn != d.ID))
+}
+
+// next takes the first delivery of the window that may be sent, and those
+// before it that have to wait in the store. None may be sent where it gives
+// nil.
+func (o *order) next(window *fifo[*fattorino.Delivery]) (send *fattorino.Delivery, wait []*fattorino.Delivery) {
+	for i := 0; i < window.len(); {
+		d := window.at(i)
+		key := o.key(d)
+		turn, held := o.turn[key]
+		switch {
+		case o.mustStay(d):
+			i++
+		case held && turn != d.ID:
+			window.remove(i)
+			o.parking[key]++
+			wait = append(wait, d)
+		default:
+			window.remove(i)
+			if key != 0 {
+				o.busy[key] = true
+			}
+			return d, wait
+		}
+	}
+	return nil, wait
+}
+
+// recorded takes note of a delivery whose outcome is written, and gives the
+// entity whose next delivery is to be looked up; 0 = none.
+func (o *order) recorded(d *fattorino.Delivery) (lookUp int64) {
+	key := o.key(d)
+	if key == 0 {
+		return 0
+	}
+	if d.State == fattorino.Waiting {
+		if o.parking[key]--; o.parking[key] == 0 {
+			delete(o.parking, key)
+		}
+	} else {
+		delete(o.busy, key)
+		if d.State == fattorino.Pending {
+			o.turn[key] = d.ID
+			return 0
+		}
+		if turn, held := o.turn[key]; !held || (turn != d.ID && turn != 0) {
+			return 0
+		}
+		o.turn[key] = 0
+	}
+	if turn, held := o.turn[key]; !held || turn != 0 {
+		return 0
+	}
+	if _, under := o.looking[key]; under {
+		o.looking[key] = true
+		return 0
+	}
+	return key
+}
+
+// lookUp finds whose turn it is among the deliveries that wait for an entity.
+// The dispatcher's mutex is held.
+func (d *dispatcher) lookUp(l *lane, key int64) {
+	if d.stopped {
+		return
+	}
+	l.order.looking[key] = false
+	id := l.sub.ID
+	d.workers.Go(func() {
+		d.loads <- struct{}{}
+		found, err := d.store.Waiting(context.Background(), id, key, 1)
+		<-d.loads
+		d.lookedUp(l, key, found, err)
+	})
+}
+
+// lookedUp gives the turn to what was found, or the entity free where nothing
+// waits for it.
+func (d *dispatcher) lookedUp(l *lane, key int64, found []*fattorino.Delivery, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	o := l.order
+	meanwhile := o.looking[key]
+	delete(o.looking, key)
+	switch {
+	case err != nil:
+		d.log.Error("what waits could not be read from the store: trying again", "subscription", l.sub.ID, "error", err)
+		time.AfterFunc(retryCommit, func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.lookUp(l, key)
+		})
+	case len(found) > 0:
+		next := *found[0]
+		next.State, next.WaitsFor = fattorino.Pending, 0
+		o.turn[key] = next.ID
+		if !l.again[next.ID] {
+			d.push(l, &next, l.again)
+		}
+	case meanwhile:
+		d.lookUp(l, key)
+	case o.parking[key] == 0:
+		delete(o.turn, key)
+	}
+	d.refresh(l)
+	d.wakeOne()
+}
+
+// learn finds out what the store holds back of an ordered lane when the program
+// starts: the entities with a delivery that is due again, and those that
+// deliveries wait for.
+func (d *dispatcher) learn(l *lane) {
+	defer d.workers.Done()
+	d.loads <- struct{}{}
+	ctx := context.Background()
+	due, err := d.store.Due(ctx, l.sub.ID, maxHeld)
+	var waited []int64
+	if err == nil {
+		waited, err = d.store.WaitedFor(ctx, l.sub.ID, maxHeld)
+	}
+	<-d.loads
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		d.log.Error("a lane could not be read from the store: trying again", "subscription", l.sub.ID, "error", err)
+		time.AfterFunc(retryCommit, func() { d.startLearning(l) })
+		return
+	}
+	o := l.order
+	for _, delivery := range due {
+		key := o.key(delivery)
+		if turn, held := o.turn[key]; key != 0 && (!held || delivery.ID < turn) {
+			o.turn[key] = delivery.ID
+		}
+	}
+	o.ready = true
+	for _, key := range waited {
+		if _, held := o.turn[key]; !held {
+			o.turn[key] = 0
+			d.lookUp(l, key)
+		}
+	}
+	d.refresh(l)
+	d.wakeOne()
+}
+
+func (d *dispatcher) startLearning(l *lane) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.beginLearning(l)
+}
+
+// beginLearning has the lane learn; the dispatcher's mutex is held.
+func (d *dispatcher) beginLearning(l *lane) {
+	if d.stopped {
+		return
+	}
+	d.workers.Add(1)
+	go d.learn(l)
+}

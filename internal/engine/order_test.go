@@ -1,0 +1,207 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/engine"
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// ordered makes a subscription with an ordering.
+func (f *fixture) ordered(t *testing.T, o fattorino.Ordering) *fattorino.Subscription {
+	t.Helper()
+	sub, _, err := f.service.Subscribe(context.Background(), f.app, fattorino.NewSubscription{
+		Company: 1, Contract: "plain", Sink: "https://a.example", Types: []string{"invoice.paid"}, Options: fattorino.Options{Ordering: o},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait() // the welcome
+	return sub
+}
+
+// about makes event n about an invoice.
+func about(invoice, n int) *fattorino.Event {
+	return event(1, fmt.Sprintf("%d#%d", invoice, n), "invoice.paid", map[string]any{"id": invoice})
+}
+
+// invoiceOf gives the invoice that an event made by about is about.
+func invoiceOf(event string) string {
+	invoice, _, _ := strings.Cut(event, "#")
+	return invoice
+}
+
+func TestAFailingEntityDelaysNoOtherHoweverManyWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Given a sink that fails for invoice 42, of which far more events wait
+		// than the lane holds in memory,
+		var well atomic.Bool
+		receiver := &sink{answer: func(_ int, _, event string) *fattorino.Answer {
+			if invoiceOf(event) == "42" && !well.Load() {
+				return &fattorino.Answer{Status: 500}
+			}
+			return &fattorino.Answer{Status: 200}
+		}}
+		f := start(t, t.TempDir(), receiver, limits(engine.Limits{Window: 8}))
+		defer f.stop(t)
+		f.ordered(t, fattorino.ByEntity)
+		for n := range 50 {
+			f.publish(t, about(42, n))
+		}
+		// when something happens to invoice 43,
+		begun := time.Now()
+		f.publish(t, about(43, 0))
+		synctest.Wait()
+		// then it is told at once, and of 42 the first alone was tried.
+		if !arrived(receiver.received(), "https://a.example", "43#0", begun) {
+			t.Error("invoice 43 waits for invoice 42")
+		}
+		states := map[fattorino.DeliveryState]int{}
+		for _, d := range f.log(t, 1) {
+			states[d.State]++
+		}
+		if states[fattorino.Pending] != 1 || states[fattorino.Waiting] != 49 || states[fattorino.Delivered] != 1 {
+			t.Errorf("states = %v, want 1 pending, 49 waiting, 1 delivered", states)
+		}
+		// When the sink is well again, all of 42 arrives in order.
+		well.Store(true)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		var got []string
+		for _, d := range f.log(t, 1) {
+			if d.State != fattorino.Delivered {
+				t.Errorf("%s is %s", d.Event.ID, d.State)
+			}
+		}
+		for _, g := range receiver.received() {
+			if invoiceOf(g.event) == "42" {
+				got = append(got, g.event)
+			}
+		}
+		if want := 51; len(got) != want { // the first came twice
+			t.Errorf("%d attempts for invoice 42, want %d", len(got), want)
+		}
+		checkOrder(t, receiver.received(), invoiceOf)
+	})
+}
+
+// checkOrder checks that the attempts for each entity never go back: no event
+// is attempted before the one before it is done with, and none after a later.
+func checkOrder(t *testing.T, attempts []got, entity func(event string) string) {
+	t.Helper()
+	last := map[string]int{}
+	for _, a := range attempts {
+		_, number, _ := strings.Cut(a.event, "#")
+		var n int
+		if _, err := fmt.Sscan(number, &n); err != nil {
+			t.Fatal(err)
+		}
+		key := entity(a.event)
+		if n < last[key] {
+			t.Errorf("%s was attempted after #%d", a.event, last[key])
+		}
+		last[key] = max(last[key], n)
+	}
+}
+
+// Whatever fails, whenever the program restarts: order is kept, and everything
+// arrives or is given up.
+func TestOrderIsKeptThroughFailuresAndRestarts(t *testing.T) {
+	for _, ordering := range []fattorino.Ordering{fattorino.ByEntity, fattorino.Strict} {
+		for seed := range uint64(6) {
+			t.Run(fmt.Sprintf("%s, seed %d", ordering, seed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { playOrder(t, ordering, seed) })
+			})
+		}
+	}
+}
+
+func playOrder(t *testing.T, ordering fattorino.Ordering, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 1))
+	draws := make([]int, 4096)
+	for i := range draws {
+		draws[i] = random.IntN(100)
+	}
+	receiver := &sink{}
+	receiver.answer = func(n int, _, event string) *fattorino.Answer {
+		draw := draws[n%len(draws)]
+		time.Sleep(time.Duration(draw) * time.Millisecond)
+		switch {
+		case strings.HasPrefix(event, "welcome-") || draw < 70:
+			return &fattorino.Answer{Status: 200}
+		case draw < 95:
+			return &fattorino.Answer{Status: 503}
+		}
+		return &fattorino.Answer{Status: 400}
+	}
+	dir, small := t.TempDir(), limits(engine.Limits{Lane: 4, Window: 4})
+	f := start(t, dir, receiver, small)
+	f.ordered(t, ordering)
+	published := 0
+	for round := range 4 {
+		for range 15 {
+			f.publish(t, about(random.IntN(4), published))
+			published++
+			time.Sleep(time.Duration(random.IntN(200)) * time.Millisecond)
+		}
+		time.Sleep(time.Duration(random.IntN(20)) * time.Second)
+		if round < 3 {
+			f.stop(t)
+			f = start(t, dir, receiver, small)
+		}
+	}
+	defer func() { f.stop(t) }()
+	time.Sleep(24 * time.Hour)
+	synctest.Wait()
+
+	entity := invoiceOf
+	if ordering == fattorino.Strict {
+		entity = func(string) string { return "all" }
+	}
+	checkOrder(t, receiver.received(), entity)
+	log := f.log(t, 1)
+	if len(log) != published {
+		t.Errorf("%d deliveries for %d events", len(log), published)
+	}
+	for _, d := range log {
+		if d.State != fattorino.Delivered && d.State != fattorino.Discarded {
+			t.Errorf("%s is %s after a day, %d attempts, due %v", d.Event.ID, d.State, d.Attempts, d.DueAt)
+		}
+	}
+}
+
+func TestAGoneSubscriptionLeavesNothingWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		receiver := &sink{answer: func(int, string, string) *fattorino.Answer { return &fattorino.Answer{Status: 500} }}
+		dir := t.TempDir()
+		f := start(t, dir, receiver, limits(engine.Limits{Window: 8}))
+		sub := f.ordered(t, fattorino.ByEntity)
+		for n := range 30 {
+			f.publish(t, about(n%2, n))
+		}
+		synctest.Wait()
+		if err := f.service.DeleteSubscription(context.Background(), f.app, 1, "plain", sub.ID); err != nil {
+			t.Fatal(err)
+		}
+		f.stop(t) // at once: what is left is discarded after the restart
+		f = start(t, dir, receiver)
+		defer func() { f.stop(t) }()
+		synctest.Wait()
+		states := []string{}
+		for _, d := range f.log(t, 1) {
+			states = append(states, d.State.String())
+		}
+		slices.Sort(states)
+		if states = slices.Compact(states); len(states) != 1 || states[0] != "discarded" {
+			t.Errorf("states = %v, want all discarded", states)
+		}
+	})
+}
