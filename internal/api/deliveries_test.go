@@ -312,7 +312,7 @@ func TestDeliveriesRefuse(t *testing.T) {
 		"subscription=x":       "subscription",
 		"subscription=1,":      "subscription",
 		"subscription=-1":      "subscription",
-		"state=queued":        "state",
+		"state=queued":         "state",
 		"entity=invoice":       "entity",
 		"entity=invoice/1,2":   "entity",
 		"from=yesterday":       "from",
