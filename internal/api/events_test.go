@@ -75,12 +75,12 @@ func TestPublishInEveryMode(t *testing.T) {
 		{
 			name: "a type in no catalog is accepted, with a warning", header: structured,
 			body: event("w-1", "weather.changed", ""),
-			want: `{"events":[{"id":"w-1","company":12345,"seq":6}],"warnings":["the type \"weather.changed\" is in no catalog: no subscription hears it"]}`,
+			want: `{"events":[{"id":"w-1","company":12345,"seq":6}],"warnings":["the type \"weather.changed\" is in no catalog: only subscriptions to this very name or a wildcard hear it"]}`,
 		},
 		{
 			name: "one warning for one cause", header: batch,
 			body: "[" + event("w-2", "x.y", "") + "," + event("w-3", "x.y", "") + "]",
-			want: `{"events":[{"id":"w-2","company":12345,"seq":7},{"id":"w-3","company":12345,"seq":8}],"warnings":["the type \"x.y\" is in no catalog: no subscription hears it"]}`,
+			want: `{"events":[{"id":"w-2","company":12345,"seq":7},{"id":"w-3","company":12345,"seq":8}],"warnings":["the type \"x.y\" is in no catalog: only subscriptions to this very name or a wildcard hear it"]}`,
 		},
 	} {
 		answer := f.do(call{method: "POST", path: "/v1/events", token: publisher, body: test.body, header: test.header})

@@ -235,6 +235,27 @@ func (cs *Catalogs) Scopes(name string) []string {
 	return all
 }
 
+// ScopesUnder gives the scopes that a token needs to hear of a type under a
+// contract. For a name of the contract's own they are what it says. For any
+// other, as an open catalog takes, those of the common name count too, as they
+// do for readers: another contract's word is no way around them.
+func (cs *Catalogs) ScopesUnder(c *Catalog, name string) []string {
+	all := cs.Scopes(name)
+	if _, own := c.Type(name); own {
+		return all
+	}
+	prefix, wild := strings.CutSuffix(name, "*")
+	if !wild {
+		return union(all, cs.scopes[cs.common[name]])
+	}
+	for known, common := range cs.common {
+		if strings.HasPrefix(known, prefix) {
+			all = union(all, cs.scopes[common])
+		}
+	}
+	return all
+}
+
 // All gives the catalogs, ordered by contract name.
 func (cs *Catalogs) All() []*Catalog {
 	var all []*Catalog

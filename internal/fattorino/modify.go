@@ -40,7 +40,7 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 		}
 	}
 	types, refused := explode(s.catalog(rules), c.Types)
-	if err := s.needScopes(caller, types); err != nil {
+	if err := s.needScopes(caller, s.catalog(rules), types); err != nil {
 		return nil, nil, err
 	}
 	var sub *Subscription

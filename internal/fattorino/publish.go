@@ -162,13 +162,14 @@ func scalar(raw json.RawMessage) (string, bool) {
 }
 
 // doubt warns of a type that no catalog knows: accepted, for CloudEvents are
-// open, but heard by nobody but readers of the pull API. And of one that is
+// open, but heard by readers of the pull API alone, and under open catalogs by
+// who subscribed to this very name or to a wildcard. And of one that is
 // deprecated.
 func (cs *Catalogs) doubt(typ string) string {
 	if _, known := cs.Common(typ); known {
 		return cs.Deprecation(typ)
 	}
-	warning := fmt.Sprintf("the type %q is in no catalog: no subscription hears it", typ)
+	warning := fmt.Sprintf("the type %q is in no catalog: only subscriptions to this very name or a wildcard hear it", typ)
 	if near := cs.Nearest(typ); near != "" {
 		warning += fmt.Sprintf("; did you mean %q?", near)
 	}

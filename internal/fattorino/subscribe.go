@@ -51,7 +51,7 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 		return nil, nil, err
 	}
 	types, refused := explode(s.catalog(contract), n.Types)
-	if err := s.needScopes(caller, types); err != nil {
+	if err := s.needScopes(caller, s.catalog(contract), types); err != nil {
 		return nil, nil, err
 	}
 	now := time.Now()
@@ -366,10 +366,11 @@ func noTypeLeft() error {
 	}
 }
 
-// needScopes checks that the caller holds the scopes of all the types.
-func (s *Service) needScopes(caller *Token, types []string) error {
+// needScopes checks that the caller holds the scopes of all the types under the
+// contract of the catalog.
+func (s *Service) needScopes(caller *Token, catalog *Catalog, types []string) error {
 	for _, name := range types {
-		for _, scope := range s.Catalogs().Scopes(name) {
+		for _, scope := range s.Catalogs().ScopesUnder(catalog, name) {
 			if !caller.Holds(scope) {
 				return &Error{
 					Kind: Denied, Code: "NO_PERMISSION",

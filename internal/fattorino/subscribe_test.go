@@ -216,6 +216,30 @@ func TestSubscribingNeedsTheScopesOfAllTypes(t *testing.T) {
 	}
 }
 
+func TestTheWordOfAnotherContractIsNoWayAroundScopes(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	bare := &fattorino.Token{Kind: fattorino.APIToken, App: 3}
+	for _, tt := range []struct {
+		contract, name string
+		want           bool
+	}{
+		{"vendor", "com.vendor.docs.create", true}, // under its own contract, which asks for none
+		{"open", "com.vendor.docs.create", false},  // it counts as invoice.created
+		{"open", "com.vendor.*", false},
+		{"open", "com.vendor.parcels.*", true}, // linked to nothing
+		{"open", "com.vendor.parcels.sent", true},
+		{"open", "parcel.lost", true}, // in no catalog
+	} {
+		n := wish(here, tt.name)
+		n.Contract = tt.contract
+		_, _, err := f.Subscribe(context.Background(), bare, n)
+		if (err == nil) != tt.want || (err != nil && fattorino.KindOf(err) != fattorino.Denied) {
+			t.Errorf("%s under the contract %s: %v, want it granted: %t", tt.name, tt.contract, err, tt.want)
+		}
+	}
+}
+
 func TestWhoMaySubscribe(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
