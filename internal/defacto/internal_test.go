@@ -75,7 +75,7 @@ func TestEntityTypes(t *testing.T) {
 // that the answer of GET and the event agree byte for byte.
 func FuzzInvoice(f *testing.F) {
 	f.Add([]byte(`{"invoice_number":"\ud800<&>","metadata":{"a":1.50,"<&>":"<&>","b":"\u2028","scenario":"REJECT"},"buyer":{"identifier":"x"}}`))
-	f.Add([]byte(`{"net_amount":1,"tax_amount":2,"total_amount":3,"to_account":{"account_number":"n"},"issued_at":"2022-02-01"}`))
+	f.Add([]byte(`{"net_amount":1,"tax_amount":2,"total_amount":3,"to_account":{"account_number":"n","account_holder":"h"},"issued_at":"2022-02-01"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		o, err := readObject(body)
 		if err != nil {

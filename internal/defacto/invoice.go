@@ -59,6 +59,7 @@ type account struct {
 	NumberType string  `json:"account_number_type"`
 	Bank       *string `json:"bank_identifier"`
 	BankType   string  `json:"bank_identifier_type"`
+	Holder     *string `json:"account_holder"`
 }
 
 // Limits on what an invoice may hold, in bytes.
@@ -171,10 +172,11 @@ func readAccount(o *object, where **account) {
 	a.oneOf("account_number_type", []string{"iban", "account_number", "internal_id"}, &numberType)
 	a.text("bank_identifier", maxText, &read.Bank)
 	a.oneOf("bank_identifier_type", []string{"bic", "routing_number", "name"}, &bankType)
+	a.text("account_holder", maxText, &read.Holder)
 	if *number == "" {
 		a.fault("account_number", "is required")
 	}
-	*where = &account{Number: *number, NumberType: *numberType, Bank: read.Bank, BankType: *bankType}
+	*where = &account{Number: *number, NumberType: *numberType, Bank: read.Bank, BankType: *bankType, Holder: read.Holder}
 }
 
 // missing notes what an invoice still lacks to be submitted.

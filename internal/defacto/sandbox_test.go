@@ -26,7 +26,7 @@ const full = `{
 	"net_amount": 10000, "tax_amount": 2000, "total_amount": 12000, "currency": "EUR",
 	"buyer": {"identifier": "899021021", "identifier_type": "siren", "name": "Buyer SAS"},
 	"seller": {"identifier": "732829320", "identifier_type": "siren", "name": "Seller SARL"},
-	"to_account": {"account_number": "FR7630006000011234567890189", "bank_identifier": "FK2FACTO"},
+	"to_account": {"account_number": "FR7630006000011234567890189", "bank_identifier": "FK2FACTO", "account_holder": "Seller SARL"},
 	"metadata": {"scenario": %q, "ours": [1.50, "é\u2028<&>"]}
 }`
 
@@ -115,7 +115,7 @@ func TestAnInvoiceIsReadAsDescribed(t *testing.T) {
 		`"issued_at":"2022-02-01T00:00:00+00:00","due_at":"2022-03-01T00:00:00+00:00",` +
 		`"buyer":` + party(ids.Buyer.ID, "899021021", "Buyer SAS") + `,"seller":` + party(ids.Seller.ID, "732829320", "Seller SARL") + `,` +
 		`"document_url":null,"loan_ids":[],"metadata":{"scenario":"SUCCESS","ours":[1.50,"é\u2028<&>"]},` +
-		`"to_account_details":{"account_number":"FR7630006000011234567890189","account_number_type":"iban","bank_identifier":"FK2FACTO","bank_identifier_type":"bic"}}`
+		`"to_account_details":{"account_number":"FR7630006000011234567890189","account_number_type":"iban","bank_identifier":"FK2FACTO","bank_identifier_type":"bic","account_holder":"Seller SARL"}}`
 	if diff := cmp.Diff(want, created.body); diff != "" {
 		t.Errorf("invoice (-want +got):\n%s", diff)
 	}
@@ -436,6 +436,7 @@ func TestWhatAnInvoiceMayHold(t *testing.T) {
 		{`{"metadata": {"scenario": "PERHAPS"}}`, []string{"metadata.scenario"}},
 		{`{"metadata": {"a": "` + strings.Repeat("x", 16<<10) + `"}}`, []string{"metadata"}},
 		{`{"invoice_number": "` + strings.Repeat("x", 501) + `"}`, []string{"invoice_number"}},
+		{`{"to_account": {"account_number": "n", "account_holder": 1}}`, []string{"to_account.account_holder"}},
 		{`{"to_account": {"account_number_type": "x"}}`, []string{"to_account.account_number_type", "to_account.account_number"}},
 	} {
 		a := st.do(request{method: "POST", path: "/invoices", key: key, body: c.body}).want(t, 422)
