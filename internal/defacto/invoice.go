@@ -76,9 +76,6 @@ func (v *invoice) apply(o *object, company int64) {
 	o.cents("tax_amount", &v.TaxAmount)
 	o.cents("total_amount", &v.TotalAmount)
 	o.cents("to_pay_amount", &v.ToPayAmount)
-	if v.NetAmount != nil && v.TaxAmount != nil && v.TotalAmount != nil && *v.NetAmount+*v.TaxAmount != *v.TotalAmount {
-		o.fault("total_amount", "must be the sum of net_amount and tax_amount")
-	}
 	currency := &v.Currency
 	o.oneOf("currency", []string{"EUR", "GBP"}, &currency)
 	v.Currency = *currency

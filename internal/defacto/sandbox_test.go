@@ -426,7 +426,6 @@ func TestWhatAnInvoiceMayHold(t *testing.T) {
 		{`{"total_amount": -1}`, []string{"total_amount"}},
 		{`{"total_amount": 9007199254740992}`, []string{"total_amount"}},
 		{`{"total_amount": 99999999999999999999}`, []string{"total_amount"}},
-		{`{"net_amount": 1, "tax_amount": 2, "total_amount": 4}`, []string{"total_amount"}},
 		{`{"currency": "USD"}`, []string{"currency"}},
 		{`{"issued_at": "yesterday", "due_at": 5}`, []string{"issued_at", "due_at"}},
 		{`{"buyer": "ACME"}`, []string{"buyer"}},
@@ -453,6 +452,7 @@ func TestWhatAnInvoiceMayHold(t *testing.T) {
 	}
 	for _, body := range []string{
 		`{"document": "JVBERi0xLjcK", "issued_at": "2022-02-01", "to_pay_amount": 0, "currency": "GBP"}`,
+		`{"net_amount": 1, "tax_amount": 2, "total_amount": 4}`, // no rule of A8: a withholding, say, or a rounding
 		`{"buyer": null, "metadata": null, "net_amount": null, "something_new": {}}`,
 		`{"metadata": {"scenario": null, "Scenario": "PERHAPS"}}`,
 	} {
