@@ -75,7 +75,10 @@ func (c *sendCommand) Run(ctx context.Context, env *environment) error {
 func (c *sendCommand) event(env *environment) (*fattorino.Event, error) {
 	e := &fattorino.Event{
 		ID: firstOf(c.ID, randomID()), Source: c.Source, Type: c.Type, Subject: c.Subject,
-		Time: time.Now().Truncate(time.Millisecond), Extensions: map[string]any{},
+		Extensions: map[string]any{},
+	}
+	if c.ID == "" { // with an id of the caller's the very same event can be sent again
+		e.Time = time.Now().Truncate(time.Millisecond)
 	}
 	if c.Company <= 0 {
 		return nil, &usageError{msg: "the event's company is missing", fix: "give its id with --company"}

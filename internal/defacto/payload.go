@@ -42,9 +42,12 @@ func (c *Contract) Notification(s *fattorino.Subscription, e *fattorino.Event, _
 // body writes the notification of an event that is told as typ.
 //
 // The event's data is the resource, or has it in a member entity_state: then
-// the data is a notification in this very form, and its other members count.
-// Either way the resource goes into the body byte for byte. Data that is no
-// JSON is no resource: its entity_state is null.
+// the data is a notification in this very form, and its other members count,
+// save event_type. Either way the resource goes into the body byte for byte.
+// Data that is no JSON is no resource: its entity_state is null.
+//
+// The transition and the status are what the event's extensions say, else its
+// data, in either form.
 func body(typ string, e *fattorino.Event) []byte {
 	data := membersOf(e)
 	state := []byte("null")
@@ -57,11 +60,12 @@ func body(typ string, e *fattorino.Event) []byte {
 	}
 	entity, action, _ := strings.Cut(typ, ".")
 	entityType := snake(entity)
-	transition := attribute(e, transitionAttribute)
+	at := e.Happened().UTC().Format("2006-01-02T15:04:05.000000") + "+00:00"
 	if isFlat {
 		entityType = orElse(text(data["entity_type"]), entityType)
-		transition = orElse(transition, text(data["transition_name"]))
+		at = orElse(dateTimeOf(data["timestamp"]), at)
 	}
+	transition := orElse(attribute(e, transitionAttribute), text(data["transition_name"]))
 	// No other name of a transition is published.
 	if transition == "" && action == "SUBMITTED" {
 		transition = "SUBMIT"
@@ -74,8 +78,7 @@ func body(typ string, e *fattorino.Event) []byte {
 	b = appendMember(b, '{', "entity_type", entityType)
 	b = appendMember(b, ',', "transition_name", transition)
 	b = appendMember(b, ',', "status", status)
-	b = e.Happened().UTC().AppendFormat(append(b, `,"timestamp":"`...), "2006-01-02T15:04:05.000000")
-	b = append(b, `+00:00"`...)
+	b = appendMember(b, ',', "timestamp", at)
 	b = appendMember(b, ',', "id", orElse(text(data["id"]), strings.Join(e.Entity.IDs, ",")))
 	b = appendMember(b, ',', "event_type", typ)
 	b = append(append(b, `,"entity_state":`...), state...)
@@ -100,6 +103,16 @@ func text(raw json.RawMessage) string {
 	}
 	var s string
 	if len(raw) == 0 || json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// dateTimeOf gives a string that is a date-time (RFC 3339), as it is written;
+// empty for anything else.
+func dateTimeOf(raw json.RawMessage) string {
+	s := text(raw)
+	if _, err := time.Parse(time.RFC3339, s); err != nil {
 		return ""
 	}
 	return s

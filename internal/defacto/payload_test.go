@@ -23,8 +23,10 @@ func TestNotificationBodies(t *testing.T) {
 	t.Parallel()
 	const id = "a18d5057-0092-4555-b865-7ade03c3ac9b"
 	const at = `"timestamp":"2022-02-11T11:26:59.631326+00:00"`
-	attributes := jsonEvent("Loan.CLOSED", `{"id":"`+id+`","status":"TO_REPAY"}`)
+	attributes := jsonEvent("Loan.CLOSED", `{"id":"`+id+`","status":"TO_REPAY","transition_name":"REPAY"}`)
 	attributes.Extensions = map[string]any{"transitionname": "CLOSE \"it\"", "status": "CLOSED!"}
+	flat := jsonEvent("Invoice.VERIFIED", `{"id":"`+id+`","status":"TO_REPAY","transition_name":"REPAY","entity_state":{}}`)
+	flat.Extensions = map[string]any{"transitionname": "CLOSE", "status": "CLOSED"}
 	linked := jsonEvent("it.fattureincloud.webhooks.issued_documents.invoices.delete", `{"ids":[1,2]}`)
 	linked.Common, linked.Entity = "invoice.deleted", fattorino.Entity{Type: "invoice", IDs: []string{"1", "2"}}
 	entityOnly := jsonEvent("Payment.PAID", `[1]`)
@@ -55,9 +57,29 @@ func TestNotificationBodies(t *testing.T) {
 			`{"entity_type":"sandbox_invoice","transition_name":"REFUSE","status":"TO_EDIT",` + at + `,"id":"` + id + `","event_type":"Invoice.TO_EDIT","entity_state":[ 1 ]}`,
 		},
 		{
+			"A5: data in the form of a notification keeps its timestamp as written",
+			jsonEvent("Invoice.VERIFIED", `{"entity_type":"invoice","transition_name":"VERIFY","status":"CHECKED","timestamp":"2021-01-02T03:04:05.000006+00:00","id":"another","event_type":"Invoice.VERIFIED","entity_state":{"id":"`+id+`","status":"TO_EDIT"}}`),
+			`{"entity_type":"invoice","transition_name":"VERIFY","status":"CHECKED","timestamp":"2021-01-02T03:04:05.000006+00:00","id":"another","event_type":"Invoice.VERIFIED","entity_state":{"id":"` + id + `","status":"TO_EDIT"}}`,
+		},
+		{
+			"A5: data in the form of a notification, its timestamp no date-time: the event's",
+			jsonEvent("Invoice.VERIFIED", `{"timestamp":"today","entity_state":{}}`),
+			`{"entity_type":"invoice","transition_name":null,"status":"VERIFIED",` + at + `,"id":null,"event_type":"Invoice.VERIFIED","entity_state":{}}`,
+		},
+		{
+			"A5: data in the form of a notification: the extensions win",
+			flat,
+			`{"entity_type":"invoice","transition_name":"CLOSE","status":"CLOSED",` + at + `,"id":"` + id + `","event_type":"Invoice.VERIFIED","entity_state":{}}`,
+		},
+		{
+			"A4: the resource says its transition; its own timestamp is no concern",
+			jsonEvent("Loan.CLOSED", `{"id":"x","transition_name":"PAY_OFF","timestamp":"2021-01-02T03:04:05+00:00"}`),
+			`{"entity_type":"loan","transition_name":"PAY_OFF","status":"CLOSED",` + at + `,"id":"x","event_type":"Loan.CLOSED","entity_state":{"id":"x","transition_name":"PAY_OFF","timestamp":"2021-01-02T03:04:05+00:00"}}`,
+		},
+		{
 			"A4: the platform says the transition and the status",
 			attributes,
-			`{"entity_type":"loan","transition_name":"CLOSE \"it\"","status":"CLOSED!",` + at + `,"id":"` + id + `","event_type":"Loan.CLOSED","entity_state":{"id":"` + id + `","status":"TO_REPAY"}}`,
+			`{"entity_type":"loan","transition_name":"CLOSE \"it\"","status":"CLOSED!",` + at + `,"id":"` + id + `","event_type":"Loan.CLOSED","entity_state":{"id":"` + id + `","status":"TO_REPAY","transition_name":"REPAY"}}`,
 		},
 		{
 			"A4: a type that names an action: the status of the resource",

@@ -214,7 +214,7 @@ func (c *committer) tryCommit(publishes []*publish, outcomes []*outcome) error {
 	for i, p := range publishes {
 		p.Targets = make([][]int64, len(p.Events))
 		for j, e := range p.Events {
-			p.Targets[j] = c.index.match(e)
+			p.Targets[j] = c.index.match(e, started)
 		}
 		b.Publishes[i] = &p.Publish
 	}
@@ -361,6 +361,12 @@ func (c *committer) apply(s *fattorino.Subscription) {
 		c.log.Error("the filters of a subscription cannot be understood: it hears nothing", "subscription", s.ID, "error", err)
 	}
 	c.dispatcher.changed(s)
+	if !s.Options.EndsAt.IsZero() {
+		select {
+		case c.endsChanged <- struct{}{}:
+		default:
+		}
+	}
 	if s.Handshake.Pending {
 		c.handshakes.start(s)
 	}

@@ -69,6 +69,8 @@ type Engine struct {
 	handshakes *handshakes
 	watchers   watchers
 
+	endsChanged chan struct{} // a subscription has an end date that it had not
+
 	work     context.Context //nolint:containedctx // the life of everything Start has started
 	stopWork context.CancelFunc
 	stopping chan struct{} // closed when nothing new is to be begun
@@ -89,7 +91,7 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{
 		store: c.Store, sender: c.Sender, log: c.Log,
-		retention: c.Retention, metrics: newMetrics(c.Metrics), stopping: make(chan struct{}),
+		retention: c.Retention, metrics: newMetrics(c.Metrics), stopping: make(chan struct{}), endsChanged: make(chan struct{}, 1),
 	}
 	e.work, e.stopWork = context.WithCancel(context.Background())
 	e.index = newIndex(c)

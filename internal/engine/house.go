@@ -7,9 +7,6 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
-// endEvery is the time between two looks for subscriptions whose time is over.
-const endEvery = time.Minute
-
 // pruneEvery is the time between two looks for events past their retention.
 const pruneEvery = time.Hour
 
@@ -20,13 +17,16 @@ const pruneStep = 200
 // keepHouse ends subscriptions whose time is over and deletes what is past its
 // retention, until the program stops.
 func (e *Engine) keepHouse() {
-	end, prune := time.NewTicker(endEvery), time.NewTicker(pruneEvery)
-	defer end.Stop()
+	prune := time.NewTicker(pruneEvery)
 	defer prune.Stop()
+	end := time.NewTimer(longestSleep)
+	defer end.Stop()
 	for {
+		end.Reset(e.untilNextEnd())
 		select {
 		case <-end.C:
 			e.endOverdue(time.Now())
+		case <-e.endsChanged:
 		case <-prune.C:
 			if e.retention > 0 {
 				e.prune(time.Now().Add(-e.retention))
@@ -37,16 +37,23 @@ func (e *Engine) keepHouse() {
 	}
 }
 
+// untilNextEnd gives the time until the next subscription ends, or is to be
+// looked at again: a second at least, for one that could not be ended.
+func (e *Engine) untilNextEnd() time.Duration {
+	next, any := e.index.nextEnd()
+	if !any {
+		return pruneEvery
+	}
+	return min(pruneEvery, max(time.Until(next), time.Second))
+}
+
 // endOverdue ends the subscriptions whose date of expiry has come without
 // having been renewed.
 func (e *Engine) endOverdue(now time.Time) {
-	over := func(s *fattorino.Subscription) bool {
-		return !s.Options.EndsAt.IsZero() && !s.Options.EndsAt.After(now)
-	}
-	for _, id := range e.index.ending(over) {
+	for _, id := range e.index.over(now) {
 		err := e.Update(context.Background(), func(tx fattorino.Tx) error {
 			found, err := tx.Subscription(id)
-			if err != nil || found.State.Gone() || !over(found) {
+			if err != nil || found.State.Gone() || found.Options.EndsAt.IsZero() || found.Options.EndsAt.After(now) {
 				return err
 			}
 			s := found.Clone()
@@ -55,7 +62,7 @@ func (e *Engine) endOverdue(now time.Time) {
 			return tx.PutSubscription(s)
 		})
 		if err != nil {
-			e.log.Error("a subscription whose time is over could not be ended: trying again in a minute", "subscription", id, "error", err)
+			e.log.Error("a subscription whose time is over could not be ended: trying again", "subscription", id, "error", err)
 		}
 	}
 }

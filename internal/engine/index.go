@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
@@ -19,6 +20,7 @@ type index struct {
 	byID      map[int64]*fattorino.Subscription
 	companies map[int64]*hearing
 	filters   map[int64]func(*fattorino.Event) bool // of the subscriptions that have some
+	ends      map[int64]time.Time                   // of the subscriptions that have an end date
 }
 
 // hearing is who hears what in one company.
@@ -37,6 +39,7 @@ func newIndex(c Config) *index {
 	x := &index{
 		contracts: map[string]fattorino.Contract{}, compile: c.CompileFilters,
 		byID: map[int64]*fattorino.Subscription{}, companies: map[int64]*hearing{}, filters: map[int64]func(*fattorino.Event) bool{},
+		ends: map[int64]time.Time{},
 	}
 	for _, contract := range c.Contracts {
 		x.contracts[contract.Name()] = contract
@@ -60,6 +63,10 @@ func (x *index) put(s *fattorino.Subscription) error {
 		x.unlisten(old)
 	}
 	x.byID[s.ID] = s
+	delete(x.ends, s.ID)
+	if at := s.Options.EndsAt; !at.IsZero() && !s.State.Gone() {
+		x.ends[s.ID] = at
+	}
 	if !s.State.Hears() {
 		return nil
 	}
@@ -81,12 +88,24 @@ func (x *index) forget(id int64) {
 	delete(x.byID, id)
 }
 
-// ending gives the subscriptions for which over is true.
-func (x *index) ending(over func(*fattorino.Subscription) bool) (ids []int64) {
+// nextEnd gives the soonest end date; false where no subscription has one.
+func (x *index) nextEnd() (next time.Time, found bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	for id, s := range x.byID {
-		if !s.State.Gone() && over(s) {
+	for _, at := range x.ends {
+		if !found || at.Before(next) {
+			next, found = at, true
+		}
+	}
+	return next, found
+}
+
+// over gives the subscriptions whose end date has come.
+func (x *index) over(now time.Time) (ids []int64) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for id, at := range x.ends {
+		if !at.After(now) {
 			ids = append(ids, id)
 		}
 	}
@@ -140,8 +159,8 @@ func (x *index) names(s *fattorino.Subscription) []string {
 	return slices.Compact(names)
 }
 
-// match gives the subscriptions that hear the event, each once.
-func (x *index) match(e *fattorino.Event) []int64 {
+// match gives the subscriptions that hear an event committed now, each once.
+func (x *index) match(e *fattorino.Event, now time.Time) []int64 {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	h := x.companies[e.Company]
@@ -159,11 +178,12 @@ func (x *index) match(e *fattorino.Event) []int64 {
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)
-	if len(x.filters) == 0 {
+	if len(x.filters) == 0 && len(x.ends) == 0 {
 		return all
 	}
 	return slices.DeleteFunc(all, func(id int64) bool {
 		passes, filtered := x.filters[id]
-		return filtered && !passes(e)
+		at, ends := x.ends[id]
+		return (ends && !at.After(now)) || (filtered && !passes(e))
 	})
 }

@@ -219,6 +219,16 @@ func union(a, b []string) []string {
 	return slices.Compact(all)
 }
 
+// Linked gives the common names that a type of any contract is told of.
+func (cs *Catalogs) Linked(name string) (common []string) {
+	for _, c := range cs.byContract {
+		if t, ok := c.types[name]; ok {
+			common = append(common, t.Common...)
+		}
+	}
+	return common
+}
+
 // Scopes gives the scopes that a token needs to hear of a type, of a common
 // name, or of all that a wildcard stands for.
 func (cs *Catalogs) Scopes(name string) []string {

@@ -22,7 +22,31 @@ func (s *Service) Deliveries(ctx context.Context, caller *Token, company int64, 
 		return []*Delivery{}, nil
 	}
 	q.Subscriptions = ids
-	return s.Store.Deliveries(ctx, q)
+	if q.Types, err = s.heard(q.Types); err != nil {
+		return nil, err
+	}
+	return s.readableDeliveries(ctx, caller, q)
+}
+
+// readableDeliveries reads a page of what the caller's scopes let it see,
+// reading on past what they do not.
+func (s *Service) readableDeliveries(ctx context.Context, caller *Token, q DeliveryQuery) ([]*Delivery, error) {
+	readable := []*Delivery{}
+	for {
+		page, err := s.Store.Deliveries(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range page {
+			if len(readable) < q.Limit && s.mayHear(caller, d.Event) {
+				readable = append(readable, d)
+			}
+		}
+		if len(page) < q.Limit || len(readable) == q.Limit {
+			return readable, nil
+		}
+		q.Before = page[len(page)-1].ID
+	}
 }
 
 func intersect(a, b []int64) []int64 {
@@ -53,17 +77,19 @@ func (s *Service) Delivery(ctx context.Context, caller *Token, company, id int64
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if err := mayRead(caller, company, sub); err != nil {
+	if err := s.mayRead(caller, company, sub, d); err != nil {
 		return nil, nil, nil, err
 	}
 	attempts, err := s.Store.Attempts(ctx, id)
 	return d, sub, attempts, err
 }
 
-// mayRead fails with NotFound where the subscription's log is not the caller's
-// to read; the log of one that is gone can still be read.
-func mayRead(caller *Token, company int64, sub *Subscription) error {
-	if sub.Company != company || (caller.Kind != AdminToken && sub.App != caller.App) {
+// mayRead fails with NotFound where the delivery is not the caller's to read:
+// of another app or company, or of a type that its scopes do not reach. The log
+// of a subscription that is gone can still be read.
+func (s *Service) mayRead(caller *Token, company int64, sub *Subscription, d *Delivery) error {
+	foreign := caller.Kind != AdminToken && sub.App != caller.App
+	if sub.Company != company || foreign || !s.mayHear(caller, d.Event) {
 		return noSuch("delivery")
 	}
 	return nil
@@ -85,7 +111,7 @@ func (s *Service) Resend(ctx context.Context, caller *Token, company, id int64) 
 		if err != nil {
 			return err
 		}
-		if err := mayRead(caller, company, sub); err != nil {
+		if err := s.mayRead(caller, company, sub, found); err != nil {
 			return err
 		}
 		again := *found

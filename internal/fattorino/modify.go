@@ -47,7 +47,7 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 	var taken []TypeRefusal
 	err = s.Engine.Update(ctx, func(tx Tx) error {
 		now := time.Now()
-		if sub, err = ownSubscription(tx, caller, company, contract, id); err != nil {
+		if sub, err = s.ownSubscription(tx, caller, company, contract, id); err != nil {
 			return err
 		}
 		if c.Unless != nil {
@@ -71,7 +71,14 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 				Faults: []Fault{{Field: "ordering", Msg: "cannot change once the subscription is made"}},
 			}
 		}
+		unproved := rules.Handshake(sub) == nil
 		c.apply(sub, now)
+		if unproved && rules.Handshake(sub) != nil && sub.State != Unverified {
+			sub.moveTo(sub.Sink, c.Method, now) // what it has chosen now needs the proof that it did without
+			if c.Sink == nil || *c.Sink == sub.Sink {
+				return s.enter(tx, rules, sub, now)
+			}
+		}
 		if c.Sink == nil || *c.Sink == sub.Sink {
 			if sub.State == Unverified && rules.Handshake(sub) == nil {
 				return s.enter(tx, rules, sub, now) // what it has chosen now needs no proof

@@ -79,10 +79,15 @@ func TestAChangeThatCannotBeChangesNothing(t *testing.T) {
 			t.Errorf("%s: it changed (-before +after):\n%s", tt.name, diff)
 		}
 	}
-	// What it has needs no scope any more when something else is changed.
+	// A token of the app that may not hear what it holds cannot have it sent
+	// elsewhere, nor read what was sent; to delete it, it needs no scope.
 	bare := &fattorino.Token{Kind: fattorino.APIToken, App: 1}
-	if _, _, err := f.ModifySubscription(context.Background(), bare, 7, "house", sub.ID, fattorino.SubscriptionChange{Format: &structured}); err != nil {
-		t.Errorf("the format, by a token that has lost its scopes: %v", err)
+	_, _, err := f.ModifySubscription(context.Background(), bare, 7, "house", sub.ID, fattorino.SubscriptionChange{Sink: &moved})
+	fails(t, err, fattorino.Denied)
+	_, err = f.VerifySubscription(context.Background(), bare, 7, "house", sub.ID, fattorino.ByHeader)
+	fails(t, err, fattorino.Denied)
+	if err := f.DeleteSubscription(context.Background(), bare, 7, "house", sub.ID); err != nil {
+		t.Errorf("deleting: %v", err)
 	}
 }
 

@@ -184,6 +184,11 @@ func (s *Service) Pull(ctx context.Context, caller *Token, q EventQuery, wait ti
 	if err := need(caller, q.Company, APIToken, AdminToken); err != nil {
 		return nil, 0, err
 	}
+	types, err := s.heard(q.Types)
+	if err != nil {
+		return nil, 0, err
+	}
+	q.Types = types
 	deadline := time.Now().Add(wait)
 	for {
 		committed := s.Engine.Committed(q.Company) // asked for before reading, so that no event falls between
@@ -210,18 +215,35 @@ func (s *Service) Pull(ctx context.Context, caller *Token, q EventQuery, wait ti
 
 // readable gives the events of the types that the caller holds the scopes of.
 func (s *Service) readable(caller *Token, events []*Event) []*Event {
+	return slices.DeleteFunc(events, func(e *Event) bool { return !s.mayHear(caller, e) })
+}
+
+// mayHear tells whether the caller holds the scopes of the event's type.
+func (s *Service) mayHear(caller *Token, e *Event) bool {
 	if caller.Holds("*") {
-		return events
+		return true
 	}
 	catalogs := s.Catalogs()
-	return slices.DeleteFunc(events, func(e *Event) bool {
-		for _, scope := range union(catalogs.Scopes(e.Type), catalogs.Scopes(e.Common)) {
-			if !caller.Holds(scope) {
-				return true
-			}
+	for _, scope := range union(catalogs.Scopes(e.Type), catalogs.Scopes(e.Common)) {
+		if !caller.Holds(scope) {
+			return false
 		}
-		return false
-	})
+	}
+	return true
+}
+
+// heard gives the types asked for and every common name that they are told of,
+// so that a reader in one contract's words misses nothing that a subscription
+// with them would hear.
+func (s *Service) heard(types []string) ([]string, error) {
+	catalogs, all := s.Catalogs(), types
+	for _, name := range types {
+		if strings.Contains(name, "*") {
+			return nil, InvalidField("types", "%q is a wildcard: name the types themselves", name)
+		}
+		all = union(all, catalogs.Linked(name))
+	}
+	return all, nil
 }
 
 // page reads a page of events, and the Seq of the newest that was there.

@@ -166,7 +166,7 @@ func (s *Service) DeleteSubscriptionUnless(ctx context.Context, caller *Token, c
 		return err
 	}
 	return s.Engine.Update(ctx, func(tx Tx) error {
-		sub, err := ownSubscription(tx, caller, company, contract, id)
+		sub, err := visibleSubscription(tx, caller, company, contract, id)
 		if err != nil {
 			return err
 		}
@@ -187,7 +187,7 @@ func (s *Service) VerifySubscription(ctx context.Context, caller *Token, company
 	}
 	var sub *Subscription
 	err = s.Engine.Update(ctx, func(tx Tx) error {
-		if sub, err = ownSubscription(tx, caller, company, contract, id); err != nil {
+		if sub, err = s.ownSubscription(tx, caller, company, contract, id); err != nil {
 			return err
 		}
 		handshake := rules.Handshake(sub)
@@ -245,7 +245,7 @@ func (s *Service) SendTest(ctx context.Context, caller *Token, company int64, co
 	}
 	var d *Delivery
 	err := s.Engine.Update(ctx, func(tx Tx) error {
-		sub, err := ownSubscription(tx, caller, company, contract, id)
+		sub, err := s.ownSubscription(tx, caller, company, contract, id)
 		if err != nil {
 			return err
 		}
@@ -307,8 +307,19 @@ func visible(caller *Token, company int64, contract string, sub *Subscription) e
 	return nil
 }
 
-// ownSubscription reads a subscription that the caller may change.
-func ownSubscription(tx Tx, caller *Token, company int64, contract string, id int64) (*Subscription, error) {
+// ownSubscription reads a subscription that the caller may change: one of its
+// own, of whose types it holds the scopes. A token that may not hear them could
+// else have them sent elsewhere.
+func (s *Service) ownSubscription(tx Tx, caller *Token, company int64, contract string, id int64) (*Subscription, error) {
+	sub, err := visibleSubscription(tx, caller, company, contract, id)
+	if err != nil {
+		return nil, err
+	}
+	return sub, s.needScopes(caller, s.catalog(s.contracts[contract]), sub.Types)
+}
+
+// visibleSubscription reads a subscription that the caller may see, as a copy.
+func visibleSubscription(tx Tx, caller *Token, company int64, contract string, id int64) (*Subscription, error) {
 	sub, err := tx.Subscription(id)
 	if err != nil {
 		return nil, hide("subscription", err)

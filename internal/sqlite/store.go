@@ -78,6 +78,9 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	if o.MaxPages > 0 {
 		writePragmas = append(writePragmas, "max_page_count("+strconv.Itoa(o.MaxPages)+")")
 	}
+	if err := ownOnly(path); err != nil {
+		return err
+	}
 	if s.write, err = sql.Open("sqlite", dsn(path, writePragmas...)); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
@@ -92,6 +95,17 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
 	return s.loadIDs(ctx)
+}
+
+// ownOnly makes the file where it is not there, and keeps others from reading
+// it, whatever the folder allows. SQLite gives the files beside it the same
+// mode.
+func ownOnly(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	return errors.Join(file.Chmod(0o600), file.Close())
 }
 
 // dsn names the file with pragmas that every connection starts with: one set
@@ -113,7 +127,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	}
 	have, err := p.GetDBVersion(ctx)
 	if err != nil {
-		return fmt.Errorf("read schema version: %w", translate(err))
+		return fmt.Errorf("the database cannot be read; restore a backup if the file is damaged: %w", translate(err))
 	}
 	sources := p.ListSources()
 	if newest := sources[len(sources)-1].Version; have > newest {
