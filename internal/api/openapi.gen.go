@@ -922,7 +922,7 @@ type ListEventsParams struct {
 	// After The `seq` after which to read; 0 starts with the oldest event that is kept.
 	After int64 `form:"after,omitempty" json:"after,omitempty,omitzero"`
 
-	// Types Only events of these types, separated by commas. A type may be given by its own name or by its common name.
+	// Types Only events of these types, separated by commas. A type may be given by its common name, or by the name that a contract has for it, which gives all that a subscription with it would hear. No wildcards.
 	Types []string `form:"types,omitempty" json:"types,omitempty,omitzero"`
 
 	// Limit How many to give at most.

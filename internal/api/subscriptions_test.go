@@ -406,3 +406,42 @@ func TestTheOperatorMaySubscribe(t *testing.T) {
 	sink.next()
 	f.integrator("Warehouse").ask("GET", fmt.Sprintf("/%d", made.ID), "").problem(t, http.StatusNotFound)
 }
+
+// Who has done without a handshake, and chooses now what needs one, must prove
+// the sink as if it were new.
+func TestWhatNeedsProofNowIsAskedFirst(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	me, sink := f.integrator("Warehouse"), newSink(t)
+	made := me.subscribe(sink, `["invoice.paid"]`, `,"handshake":"none"`)
+	if made.State != fattorino.Active || len(sink.asked) != 0 {
+		t.Fatalf("%s, asked %d times; want active and not asked", made.State, len(sink.asked))
+	}
+	me.ask("PATCH", fmt.Sprintf("/%d", made.ID), `{"handshake":"challenge"}`).want(t, http.StatusOK)
+	if after, _ := me.read(made.ID); after.State != fattorino.Active || after.Handshake != "challenge" || len(sink.asked) != 1 {
+		t.Errorf("%s, asked %d times; want active, and asked once", after.State, len(sink.asked))
+	}
+}
+
+// A token that does not hold the scopes of what its app hears can neither read
+// what was sent nor take the subscription over.
+func TestANarrowTokenOfTheAppReachesNothingBeyondItsScopes(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	me, sink := f.integrator("Warehouse"), newSink(t)
+	made := me.subscribe(sink, `["customer.created"]`, "")
+	f.publish(event("e", "customer.created", `,"data":{"id":5,"iban":"canary"}`))
+	sink.next()
+	narrow := &integrator{f, f.token(fmt.Sprintf(`{"kind":"api","app_id":%d,"scopes":["issued_documents.invoices:r"]}`, made.AppID))}
+	path := fmt.Sprintf("/%d", made.ID)
+	narrow.ask("PATCH", path, `{"sink":"`+newSink(t).url+`"}`).problem(t, http.StatusForbidden)
+	narrow.ask("POST", path+"/rotate", "").problem(t, http.StatusForbidden)
+	narrow.ask("POST", path+"/test", `{"type":"customer.created"}`).problem(t, http.StatusForbidden)
+	list := f.do(call{method: "GET", path: "/v1/companies/12345/deliveries", token: narrow.token})
+	list.want(t, http.StatusOK)
+	if strings.Contains(string(list.body), "customer") {
+		t.Errorf("the log shows %s", list.body)
+	}
+	f.do(call{method: "GET", path: "/v1/companies/12345/deliveries/1", token: narrow.token}).problem(t, http.StatusNotFound)
+	f.do(call{method: "POST", path: "/v1/companies/12345/deliveries/1/resend", token: narrow.token}).problem(t, http.StatusNotFound)
+}
