@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -234,6 +235,23 @@ func (v *invoice) encode() []byte {
 
 // A filter says which invoices a list shows; an empty part says nothing.
 type filter struct{ ids, statuses, buyers, sellers []string }
+
+// filterOf reads the filters of a list. It fails with Invalid for a status that
+// no invoice has, which would pass nothing; whom an id or a party names is not
+// known here.
+func filterOf(query url.Values) (*filter, error) {
+	// Some clients write the name of a list with brackets.
+	both := func(name string) []string { return slices.Concat(query[name], query[name+"[]"]) }
+	statuses := []string{toSubmit, submitted, verified, toEdit, deleted}
+	for _, name := range []string{"status", "status[]"} {
+		for _, status := range query[name] {
+			if !slices.Contains(statuses, status) {
+				return nil, fattorino.InvalidField(name, "must be one of %q", statuses)
+			}
+		}
+	}
+	return &filter{ids: both("invoice_id"), statuses: both("status"), buyers: both("buyer"), sellers: both("seller")}, nil
+}
 
 func (f *filter) passes(v *invoice) bool {
 	return (len(f.ids) == 0 || slices.ContainsFunc(f.ids, func(id string) bool { return strings.EqualFold(id, v.ID) })) &&

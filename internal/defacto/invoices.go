@@ -219,10 +219,11 @@ func (s *Sandbox) list(w http.ResponseWriter, r *http.Request, c call) error {
 	if err != nil {
 		return err
 	}
-	// Some clients write the name of a list with brackets.
-	both := func(name string) []string { return append(query[name], query[name+"[]"]...) }
-	wanted := filter{ids: both("invoice_id"), statuses: both("status"), buyers: both("buyer"), sellers: both("seller")}
-	found, err := s.find(r.Context(), c.company, part, &wanted)
+	wanted, err := filterOf(query)
+	if err != nil {
+		return err
+	}
+	found, err := s.find(r.Context(), c.company, part, wanted)
 	if err != nil {
 		return err
 	}

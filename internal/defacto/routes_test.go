@@ -199,6 +199,8 @@ func TestErrors(t *testing.T) {
 		{"a bad cursor", request{method: "GET", path: "/webhooks?cursor=2", key: key}, 422, "invalid", []string{"cursor"}},
 		{"an invoice for cursor", request{method: "GET", path: "/webhooks?cursor=" + strings.TrimPrefix(invoice1, "/invoice/"), key: key}, 422, "invalid", []string{"cursor"}},
 		{"a bad page size", request{method: "GET", path: "/invoices?page_size=0", key: key}, 422, "invalid", []string{"page_size"}},
+		{"a status that there is not", request{method: "GET", path: "/invoices?status=NOPE", key: key}, 422, "invalid", []string{"status"}},
+		{"one among several, in brackets", request{method: "GET", path: "/invoices?status[]=VERIFIED&status[]=verified", key: key}, 422, "invalid", []string{"status[]"}},
 		{"a page too large", request{method: "GET", path: "/webhooks?page_size=1001", key: key}, 422, "invalid", []string{"page_size"}},
 		{"another's webhook", request{method: "PATCH", path: webhook1, key: key, body: "{}"}, 404, "not-found", nil},
 		{"no webhook's id", request{method: "DELETE", path: "/webhook/1", key: key}, 404, "not-found", nil},

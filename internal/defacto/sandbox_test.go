@@ -388,6 +388,7 @@ func TestListOfInvoices(t *testing.T) {
 		{"", ids[:4]},
 		{"?status=SUBMITTED", []string{ids[1], ids[3]}},
 		{"?status[]=SUBMITTED&status[]=TO_SUBMIT", ids[:4]},
+		{"?status=VERIFIED&status=TO_EDIT&status=DELETED", nil},
 		{"?invoice_id=" + ids[0] + "&invoice_id=" + strings.ToUpper(ids[3]), []string{ids[0], ids[3]}},
 		{"?buyer=899021021", ids[:4]},
 		{"?buyer=SIREN-899021021&seller=732829320", ids[:4]},
