@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 
 	"github.com/alecthomas/kong"
 
@@ -36,6 +37,9 @@ func (c *serveCommand) Run(ctx context.Context, parsed *kong.Context, env *envir
 	if err != nil {
 		return err
 	}
+	// net/http writes to the standard logger what a sink sends unasked on an idle
+	// connection, in the sink's own words.
+	log.SetOutput(io.Discard)
 	a, err := app.New(ctx, app.Options{Config: s.Config, Log: env.stderr, LogText: isTerminal(env.stderr)})
 	if err != nil {
 		return err

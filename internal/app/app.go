@@ -146,16 +146,16 @@ func (a *App) start(ctx context.Context) error {
 	if err := os.MkdirAll(a.config.Data, 0o700); err != nil {
 		return &fattorino.Error{Kind: fattorino.Invalid, Msg: fmt.Sprintf("cannot make the data folder: %v", err), Fix: "set data to a folder that can be written to", Err: err}
 	}
-	vault, err := sign.OpenVault(a.config.Data, a.config.MasterKeys)
-	if err != nil {
-		return err
-	}
 	store, err := sqlite.Open(ctx, sqlite.Options{Dir: a.config.Data})
 	if err != nil {
 		return err
 	}
 	a.store = &watchedStore{Store: store}
 	a.onStop("store", 5*time.Second, func(context.Context) error { return store.Close() })
+	vault, err := a.openVault(ctx)
+	if err != nil {
+		return err
+	}
 	keys, err := openKeyring(ctx, a.store, vault)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -312,6 +313,60 @@ func TestWhatIsNotForProductionIsSaidInTheLog(t *testing.T) {
 		stop(t, a) // so that all of it is written
 		if n := strings.Count(written.String(), `"level":"WARN"`); n != x.want {
 			t.Errorf("%d warnings, want %d:\n%s", n, x.want, written)
+		}
+	}
+}
+
+// The SDKs decode JSON alone: a path that has lost a part is no redirect.
+func TestAPathThatIsNotInItsShortestFormLeadsNowhere(t *testing.T) {
+	a, _ := start(t, testConfig(t))
+	for _, path := range []string{"/c//subscriptions", "/c/1//subscriptions", "/v1//apps", "//v1/apps", "/c/1/../2/subscriptions"} {
+		got := do(t, a, "GET", path, adminToken, "")
+		if kind := got.header.Get("Content-Type"); got.status != 404 || !strings.Contains(kind, "json") {
+			t.Errorf("%s: %d %s, want a 404 in JSON", path, got.status, kind)
+		}
+	}
+	if got := do(t, a, "GET", "/v1/apps", adminToken, ""); got.status != 200 {
+		t.Errorf("/v1/apps: %d", got.status)
+	}
+}
+
+// New master keys cannot open what the old ones have sealed: none are made
+// beside a database that has secrets in it.
+func TestLostMasterKeysAreNotReplaced(t *testing.T) {
+	c := testConfig(t)
+	first, _ := start(t, c)
+	stop(t, first)
+	file := filepath.Join(c.Data, "master.keys")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.New(t.Context(), app.Options{Config: c, Log: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "master keys are missing") {
+		t.Errorf("start: %v, want it to say that the master keys are missing", err)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("new master keys were made")
+	}
+}
+
+// The database holds what was published, and hashes of tokens.
+func TestTheDatabaseIsForItsOwnerAloneWhateverTheFolderAllows(t *testing.T) {
+	c := testConfig(t)
+	if err := os.Chmod(c.Data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	start(t, c)
+	files, err := filepath.Glob(filepath.Join(c.Data, "fattorino.db*"))
+	if err != nil || len(files) < 2 {
+		t.Fatalf("files %v, %v; want the database and its log", files, err)
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v; want 0600", file, info.Mode(), err)
 		}
 	}
 }

@@ -41,7 +41,7 @@ type Config struct {
 	PublicNames      []string `key:"public_names" group:"sinks" help:"Host names under which this service is reached: refused as sinks, for they would be a loop."`
 	ExemptSinks      []string `key:"exempt_sinks" group:"sinks" help:"Hosts whose sinks need no handshake, as erp.example.com or *.example.com."`
 	SinkCAFile       string   `key:"sink_ca_file" group:"sinks" help:"PEM file of further authorities that may sign sinks' certificates, as that of an own network."`
-	AllowNoHandshake bool     `key:"allow_no_handshake" group:"sinks" help:"Let native subscriptions do without a handshake: whoever has a token can then have notifications sent to any URL."`
+	AllowNoHandshake bool     `key:"allow_no_handshake" group:"sinks" help:"Let native subscriptions do without a handshake: whoever has a token can then have notifications sent to any public URL. The contracts of FacturaScripts and Defacto have no handshake in any case."`
 	ConnectTimeout   Duration `key:"connect_timeout" group:"sinks" help:"For name, connection and TLS together."`
 	AttemptTimeout   Duration `key:"attempt_timeout" group:"sinks" help:"For a whole attempt, the answer included."`
 

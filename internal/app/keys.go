@@ -2,7 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -71,6 +75,25 @@ func openKeyring(ctx context.Context, store fattorino.Store, vault *sign.Vault) 
 	}
 	k.ring = sign.NewRing(current, previous...)
 	return k, nil
+}
+
+// openVault opens the vault. Master keys are made at the first start alone: a
+// store that holds secrets already cannot be read with new ones.
+func (a *App) openVault(ctx context.Context) (*sign.Vault, error) {
+	if a.config.MasterKeys == "" {
+		stored, err := a.store.Keys(ctx, ficKeys)
+		if err != nil {
+			return nil, fmt.Errorf("read signing keys: %w", err)
+		}
+		file := filepath.Join(a.config.Data, "master.keys")
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) && len(stored) > 0 {
+			return nil, &fattorino.Error{
+				Kind: fattorino.Invalid, Msg: "the master keys are missing: there is no " + file,
+				Fix: "put the file back from a backup, or give the keys in FATTORINO_MASTER_KEYS: without them no secret in the database can be read", Err: err,
+			}
+		}
+	}
+	return sign.OpenVault(a.config.Data, a.config.MasterKeys)
 }
 
 // sealContext binds a sealed key to its place in the store.

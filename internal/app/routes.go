@@ -3,6 +3,8 @@ package app
 import (
 	_ "embed"
 	"net/http"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -46,7 +48,27 @@ func (a *App) routes(keys *keyring, c contracts) (http.Handler, error) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))
 	mux.Handle("GET /{$}", http.HandlerFunc(index))
 	mux.Handle("/", native) // which says that there is no such thing
-	return mux, nil
+	return noRedirects(mux), nil
+}
+
+// noRedirects answers a path that is not in its shortest form like any other
+// that leads nowhere. The mux would redirect, as HTML, to a path that means
+// something else: /c//subscriptions has lost a company, and SDKs cannot decode
+// the page.
+func noRedirects(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shortest := path.Clean(r.URL.Path)
+		if strings.HasSuffix(r.URL.Path, "/") && shortest != "/" {
+			shortest += "/"
+		}
+		if r.URL.Path != shortest && r.Method != http.MethodConnect {
+			lost := r.Clone(r.Context())
+			door, _, _ := strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/")
+			lost.URL.Path, lost.URL.RawPath = "/"+door+"/-/-", "" // which no door has
+			r = lost
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func index(w http.ResponseWriter, _ *http.Request) {

@@ -145,7 +145,7 @@ func answered(code int) *fattorino.Answer {
 	return status(code)
 }
 
-func TestTheExpiryCountsFromTheFirstErrorOfTheNotificationThatSetIt(t *testing.T) {
+func TestA14_TheExpiryCountsFromTheFirstErrorOfTheNotificationThatSetIt(t *testing.T) {
 	t.Parallel()
 	s := &fattorino.Subscription{State: fattorino.Active}
 	d := &fattorino.Delivery{Event: event(false)}
