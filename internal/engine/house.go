@@ -40,8 +40,8 @@ func (e *Engine) keepHouse() {
 // untilNextEnd gives the time until the next subscription ends, or is to be
 // looked at again: a second at least, for one that could not be ended.
 func (e *Engine) untilNextEnd() time.Duration {
-	next, any := e.index.nextEnd()
-	if !any {
+	next, found := e.index.nextEnd()
+	if !found {
 		return pruneEvery
 	}
 	return min(pruneEvery, max(time.Until(next), time.Second))

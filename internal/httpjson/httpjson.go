@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -75,7 +76,7 @@ func Decode(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
 // Unmarshal is [Decode] of a body that has been read.
 func Unmarshal(body []byte, v any) error {
 	if !utf8.Valid(body) {
-		return fattorino.Errorf(fattorino.Malformed, "the request body is not valid UTF-8")
+		return malformed("the request body is not valid UTF-8")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
@@ -83,7 +84,7 @@ func Unmarshal(body []byte, v any) error {
 		return explain(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return fattorino.Errorf(fattorino.Malformed, "there is something after the JSON value")
+		return malformed("there is something after the JSON value")
 	}
 	return nil
 }
@@ -95,16 +96,18 @@ func explain(err error) error {
 		if field == "" {
 			field = "body"
 		}
-		return fattorino.InvalidField(field, "a JSON %s is not what belongs here", wrong.Value)
+		e := fattorino.InvalidField(field, "a JSON %s is not what belongs here", wrong.Value)
+		e.Fix = "give " + jsonName(wrong.Type)
+		return e
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fattorino.Errorf(fattorino.Malformed, "the body is not valid JSON at byte %d: %v", syntax.Offset, syntax)
+		return malformed(fmt.Sprintf("the body is not valid JSON at byte %d: %v", syntax.Offset, syntax))
 	}
 	if errors.Is(err, io.EOF) {
-		return fattorino.Errorf(fattorino.Malformed, "the body is empty: JSON is expected")
+		return malformed("the body is empty: JSON is expected")
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return fattorino.Errorf(fattorino.Malformed, "the body ends in the middle of its JSON")
+		return malformed("the body ends in the middle of its JSON")
 	}
 	// The decoder names an unknown field in its text alone; the text is passed
 	// on as it is and decides nothing.
@@ -112,6 +115,29 @@ func explain(err error) error {
 		Kind: fattorino.Invalid, Msg: "the body is not understood: " + strings.TrimPrefix(err.Error(), "json: "),
 		Fix: "remove the field, or check its spelling against /openapi.yaml",
 	}
+}
+
+func malformed(msg string) error {
+	return &fattorino.Error{Kind: fattorino.Malformed, Msg: msg, Fix: "send one JSON object, as /openapi.yaml describes it"}
+}
+
+// jsonName gives the JSON type that a Go type is read from.
+func jsonName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Pointer:
+		return jsonName(t.Elem())
+	}
+	return "an integer that fits"
 }
 
 // Write answers with v as JSON. What cannot be encoded becomes an error and

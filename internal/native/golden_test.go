@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -61,6 +62,51 @@ func TestBatchesAreAsTheyAreDocumented(t *testing.T) {
 			s.Options = fattorino.Options{Thin: thin, Signature: sign.SchemeV1}
 			compare(t, filepath.Join("testdata", name), wire(f.batch(t, s, now, invoicePaid(), noted())))
 		})
+	}
+}
+
+// Every kind of data in every format, unsigned: what stands where there is no
+// JSON, and that numbers keep their digits.
+func TestEveryKindOfDataIsAsItIsDocumented(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	with := func(change func(*fattorino.Event)) *fattorino.Event {
+		e := invoicePaid()
+		e.DataSchema = ""
+		change(e)
+		return e
+	}
+	kinds := map[string]*fattorino.Event{
+		"decimal": with(func(e *fattorino.Event) {
+			e.Data = []byte(`{"total":12.50, "vat":2.750,"number":12345678901234567890}`)
+		}),
+		"text": with(func(e *fattorino.Event) {
+			e.DataContentType, e.Form, e.Data = "text/plain; charset=utf-8", fattorino.TextData, []byte("pagata \"subito\",\nperché 💶")
+		}),
+		"bytes": with(func(e *fattorino.Event) {
+			e.DataContentType, e.Form, e.Data = "application/pdf", fattorino.BinaryData, []byte("%PDF-1.7 of a test")
+		}),
+		"nodata": with(func(e *fattorino.Event) {
+			e.DataContentType, e.Form, e.Data = "", fattorino.NoData, nil
+		}),
+		"several": with(func(e *fattorino.Event) {
+			e.Entity.IDs = []string{"42", "43", "F/2026/7"}
+		}),
+	}
+	formats := []fattorino.Format{fattorino.Binary, fattorino.Structured, fattorino.Standard, fattorino.Batched}
+	for kind, e := range kinds {
+		for _, format := range append(formats, chat.Formats()...) {
+			name := fmt.Sprintf("kind-%s-%s.http", kind, format)
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := subscription()
+				s.Format, s.Options.Signature = format, native.SignatureNone
+				if slices.Contains(chat.Formats(), format) {
+					s.Sink = ownSink(format)
+				}
+				compare(t, filepath.Join("testdata", name), wire(f.notification(t, s, e, now)))
+			})
+		}
 	}
 }
 
