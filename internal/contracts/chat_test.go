@@ -45,11 +45,11 @@ func teams(t *rapid.T, r *fattorino.Request, want *told) {
 	if len(got.Attachments) != 1 || len(got.Attachments[0].Content.Body) != 2 {
 		t.Fatalf("the message has another form: %s", r.Body)
 	}
-	var print strings.Builder
+	var small strings.Builder
 	for _, f := range got.Attachments[0].Content.Body[1].Facts {
-		print.WriteString(f.Title + f.Value)
+		small.WriteString(f.Title + f.Value)
 	}
-	samePrint(t, print.String(), want)
+	samePrint(t, small.String(), want)
 }
 
 // discord reads the fields of an embed.
@@ -65,11 +65,11 @@ func discord(t *rapid.T, r *fattorino.Request, want *told) {
 	if len(got.Embeds) != 1 {
 		t.Fatalf("the message has another form: %s", r.Body)
 	}
-	var print strings.Builder
+	var small strings.Builder
 	for _, f := range got.Embeds[0].Fields {
-		print.WriteString(f.Name + f.Value)
+		small.WriteString(f.Name + f.Value)
 	}
-	samePrint(t, print.String(), want)
+	samePrint(t, small.String(), want)
 }
 
 // samePrint holds the small print of a message to the event. Only letters and
