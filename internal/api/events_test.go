@@ -212,7 +212,7 @@ func TestReadEvents(t *testing.T) {
 		{"?types=invoice.created", "a d", 4},
 		{"?types=invoice.created,invoice.paid&limit=2", "a b", 2},
 		{"?types=invoice.updated", "c", 4}, // the common name of what Fatture in Cloud calls an update
-		{"?types=" + update, "b c", 4}, // a payment is an update there
+		{"?types=" + update, "b c", 4},     // a payment is an update there
 		{"?types=nothing.such", "", 4},
 	} {
 		var page pulled
