@@ -190,7 +190,7 @@ func (f *fixture) exchange(c call) (*http.Request, reply) {
 	for name, value := range c.header {
 		r.Header.Set(name, value)
 	}
-	response, err := http.DefaultClient.Do(r)
+	response, err := ownClient().Do(r)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -389,4 +389,10 @@ func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
+}
+
+// ownClient gives a client that shares no connections: any test server that is
+// closed closes those of the default one, those of other tests included.
+func ownClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 }

@@ -341,7 +341,7 @@ func exchange(t testing.TB, r *fattorino.Request) *fattorino.Answer {
 	for _, f := range r.Header {
 		sent.Header[f.Name] = append(sent.Header[f.Name], f.Value)
 	}
-	resp, err := http.DefaultTransport.RoundTrip(sent)
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(sent)
 	if err != nil {
 		t.Fatal(err)
 	}

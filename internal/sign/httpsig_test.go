@@ -131,7 +131,7 @@ func TestReceiverVerifiesTheRequestWithThePublishedKey(t *testing.T) {
 		_, _ = w.Write(sign.JWKS[sign.Published](newKey(t), current.Public(), previous.Public()))
 	})
 	mux.HandleFunc("POST /hooks", func(w http.ResponseWriter, r *http.Request) {
-		answer, err := http.Get("http://" + r.Header.Get("Keys") + "/.well-known/jwks.json")
+		answer, err := ownClient().Get("http://" + r.Header.Get("Keys") + "/.well-known/jwks.json")
 		if err != nil {
 			t.Error(err)
 			return

@@ -55,7 +55,7 @@ func deliver(t *testing.T, p peer, id string, at time.Time, signatures, body str
 	for _, f := range webhookHeader(id, strconv.FormatInt(at.Unix(), 10), signatures) {
 		r.Header[f.Name] = []string{f.Value}
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := ownClient().Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,4 +111,10 @@ func TestWeAcceptWhatTheLibrariesSign(t *testing.T) {
 			}
 		}
 	}
+}
+
+// ownClient gives a client that shares no connections: any test server that is
+// closed closes those of the default one, those of other tests included.
+func ownClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 }

@@ -214,7 +214,7 @@ func (f *fixture) exchange(c call) (*http.Request, reply) {
 	if c.company != "" {
 		r.Header.Set("X-Company-Id", c.company)
 	}
-	response, err := http.DefaultClient.Do(r)
+	response, err := ownClient().Do(r)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -434,4 +434,10 @@ func (s *spec) validate(r *http.Request, answer reply, body string) error {
 		Body:    io.NopCloser(strings.NewReader(answer.body)),
 		Options: &openapi3filter.Options{IncludeResponseStatus: true},
 	})
+}
+
+// ownClient gives a client that shares no connections: any test server that is
+// closed closes those of the default one, those of other tests included.
+func ownClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 }

@@ -137,7 +137,7 @@ func isRefused(t *testing.T, sink string, header map[string]string) {
 	for name, value := range header {
 		forged.Header.Set(name, value)
 	}
-	answer, err := http.DefaultClient.Do(forged)
+	answer, err := ownClient().Do(forged)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,7 @@ func (s *server) call(t *testing.T, method, path, token string, body any, want i
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := ownClient().Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func (s *server) publishEvent(t *testing.T, token string, event map[string]any, 
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Content-Type", "application/cloudevents+json")
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := ownClient().Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,4 +320,10 @@ func text(v any) string {
 	e.SetIndent("", "  ")
 	_ = e.Encode(v)
 	return b.String()
+}
+
+// ownClient gives a client that shares no connections: any test server that is
+// closed closes those of the default one, those of other tests included.
+func ownClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 }
