@@ -631,9 +631,18 @@ func TestABatchGoesOutFullOrWhenItsFirstHasWaited(t *testing.T) {
 		// second after the first of them came.
 		var got []string
 		for _, g := range receiver.received() {
-			got = append(got, fmt.Sprintf("%s after %v", g.event, g.at.Sub(begun).Round(time.Second)))
+			when := "late"
+			switch after := g.at.Sub(begun); {
+			case after < 500*time.Millisecond:
+				when = "at once"
+			case after > time.Second && after < 1500*time.Millisecond:
+				when = "after a second"
+			case after > 4500*time.Millisecond && after < 5600*time.Millisecond: // 5 s ± 10 % from the first answer
+				when = "after five"
+			}
+			got = append(got, g.event+" "+when)
 		}
-		want := []string{"e10 e11 e12 e13 e14 after 0s", "e15 e16 e17 e18 e19 after 0s", "e20 e21 e22 after 1s", "e10 e11 e12 e13 e14 after 5s"}
+		want := []string{"e10 e11 e12 e13 e14 at once", "e15 e16 e17 e18 e19 at once", "e20 e21 e22 after a second", "e10 e11 e12 e13 e14 after five"}
 		if strings.Join(got, "; ") != strings.Join(want, "; ") {
 			t.Errorf("received %v, want %v", got, want)
 		}
