@@ -190,6 +190,11 @@ func (f *fixture) exchange(c call) (*http.Request, reply) {
 	for name, value := range c.header {
 		r.Header.Set(name, value)
 	}
+	if len(c.body) > 8<<10 {
+		// Asked first, the server refuses a body that is too large before it is
+		// sent; else its answer can be lost with the connection.
+		r.Header.Set("Expect", "100-continue")
+	}
 	response, err := ownClient().Do(r)
 	if err != nil {
 		f.t.Fatal(err)
@@ -394,5 +399,5 @@ func (l *logBuffer) String() string {
 // ownClient gives a client that shares no connections: any test server that is
 // closed closes those of the default one, those of other tests included.
 func ownClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: 10 * time.Second}}
 }
