@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/fattorino-dev/fattorino/internal/attemptlog"
 )
 
 // hot runs the statements of the hot path straight on the driver's connection,
@@ -13,7 +15,25 @@ import (
 type hot struct {
 	conn  driver.Conn
 	stmts map[string]driver.Stmt
-	args  []driver.NamedValue // reused from call to call
+	bulks *bulks
+
+	// Reused from call to call.
+	args   []driver.NamedValue
+	page   attemptlog.Writer
+	packed []byte
+}
+
+// bulks are the statements for many rows.
+type bulks struct{ known, events, deliveries, delivered *bulk }
+
+func newBulks() *bulks {
+	return &bulks{
+		known: newList(`SELECT key, seq, accepted_at, company, source, id, id_hash, content_hash
+			FROM events WHERE seq > 0 AND id_hash IN (`, `)`),
+		events:     newBulk(eventInto, eventColumnCount, ``),
+		deliveries: newBulk(deliveryInto, 3, ``),
+		delivered:  newList(successUpdate, `)`),
+	}
 }
 
 // use makes h speak to the connection; statements of an earlier one are closed.
@@ -22,8 +42,14 @@ func (h *hot) use(c driver.Conn) error {
 		return nil
 	}
 	err := h.close()
-	h.conn, h.stmts = c, map[string]driver.Stmt{}
+	h.conn, h.stmts, h.bulks = c, map[string]driver.Stmt{}, newBulks()
 	return err
+}
+
+// forget throws away what was gathered for a batch that could not be written.
+func (h *hot) forget() {
+	h.bulks = newBulks()
+	h.page.Reset()
 }
 
 func (h *hot) close() error {
@@ -47,21 +73,32 @@ func (h *hot) prepare(query string) (driver.Stmt, error) {
 	return s, nil
 }
 
-func (h *hot) bind(args []driver.Value) []driver.NamedValue {
+// bind numbers the parameters: those of each list after those of the one before.
+func (h *hot) bind(lists ...[]driver.Value) []driver.NamedValue {
 	h.args = h.args[:0]
-	for i, v := range args {
-		h.args = append(h.args, driver.NamedValue{Ordinal: i + 1, Value: v})
+	for _, list := range lists {
+		for _, v := range list {
+			h.args = append(h.args, driver.NamedValue{Ordinal: len(h.args) + 1, Value: v})
+		}
 	}
 	return h.args
 }
 
-func (h *hot) exec(query string, args ...driver.Value) error {
+func (h *hot) exec(query string, args ...driver.Value) error { return h.execBound(query, h.bind(args)) }
+
+func (h *hot) execBound(query string, args []driver.NamedValue) error {
 	s, err := h.prepare(query)
 	if err != nil {
 		return err
 	}
-	_, err = s.(driver.StmtExecContext).ExecContext(context.Background(), h.bind(args))
+	_, err = s.(driver.StmtExecContext).ExecContext(context.Background(), args)
 	return err
+}
+
+// execBulk runs a statement for all rows gathered; fixed are the parameters
+// before those of the rows.
+func (h *hot) execBulk(b *bulk, fixed ...driver.Value) error {
+	return b.run(func(query string, values []driver.Value) error { return h.execBound(query, h.bind(fixed, values)) })
 }
 
 // query calls f with each row; the row is valid during the call.

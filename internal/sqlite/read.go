@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fattorino-dev/fattorino/internal/attemptlog"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
@@ -263,9 +264,22 @@ func (s *Store) deliveryAt(ctx context.Context, at time.Time) (int64, error) {
 
 // Attempts implements [fattorino.Reader].
 func (s *Store) Attempts(ctx context.Context, delivery int64) ([]*fattorino.Attempt, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT * FROM attempts WHERE id >= ? AND id < ? ORDER BY id`,
-		delivery<<attemptBits, (delivery+1)<<attemptBits)
-	return collect(rows, err, scanAttempt)
+	rows, err := s.read.QueryContext(ctx, `SELECT p.number, a.attempts FROM (
+			SELECT 1 AS number, page FROM deliveries WHERE id = ? AND page IS NOT NULL
+			UNION ALL SELECT number, page FROM retries WHERE delivery = ?) p
+		JOIN attempts a USING (page) ORDER BY p.number`, delivery, delivery)
+	return collect(rows, err, func(r row) (*fattorino.Attempt, error) {
+		var number int
+		var page sql.RawBytes
+		if err := r.Scan(&number, &page); err != nil {
+			return nil, err
+		}
+		a, found, err := attemptlog.Find(page, delivery, number)
+		if err == nil && !found {
+			err = fmt.Errorf("attempt %d of delivery %d is not on its page", number, delivery)
+		}
+		return a, err
+	})
 }
 
 // Keys implements [fattorino.Reader].

@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -51,9 +50,12 @@ func toJSON(v any) string {
 	return string(text)
 }
 
-const insertEvent = `INSERT INTO events (key, company, seq, accepted_at, id, source, type, common, subject, time,
-	datacontenttype, dataschema, extensions, entity, form, data, id_hash, content_hash, first_delivery, deliveries)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const eventInto = `INSERT INTO events (key, company, seq, accepted_at, id, source, type, common, subject, time,
+	datacontenttype, dataschema, extensions, entity, form, data, id_hash, content_hash, first_delivery, deliveries) VALUES `
+
+const eventColumnCount = 20
+
+const deliveryInto = `INSERT INTO deliveries (id, event, subscription) VALUES `
 
 func eventValues(e *fattorino.Event, first int64, deliveries int) []driver.Value {
 	when, extensions := "", ""
@@ -165,12 +167,14 @@ func scanEvent(r row) (*fattorino.Event, error) {
 	return x.finish()
 }
 
-const updateDelivery = `UPDATE deliveries SET state = ?, reason = ?, attempts = ?, tries = ?, status = ?,
+const updateDelivery = `UPDATE deliveries SET page = coalesce(?, page), state = ?, reason = ?, attempts = ?, tries = ?, status = ?,
 	due_at = ?, first_error_at = ?, settled_at = ?, waits_for = ? WHERE id = ?`
 
-func deliveryValues(d *fattorino.Delivery) []driver.Value {
+// deliveryValues gives the columns of updateDelivery; page is that of the first
+// attempt, nil where it is not in this commit.
+func deliveryValues(d *fattorino.Delivery, page driver.Value) []driver.Value {
 	return []driver.Value{
-		int64(d.State), string(d.Reason), int64(d.Attempts), int64(d.Tries), int64(d.Status),
+		page, int64(d.State), string(d.Reason), int64(d.Attempts), int64(d.Tries), int64(d.Status),
 		optional(d.DueAt), optional(d.FirstErrorAt), optional(d.SettledAt), notZero(d.WaitsFor), d.ID,
 	}
 }
@@ -203,83 +207,6 @@ func scanDelivery(r row) (*fattorino.Delivery, error) {
 	var err error
 	d.Event, err = x.finish()
 	return &d, err
-}
-
-const insertAttempt = `INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-
-// attemptBits is how many bits of an attempt's id hold its number; the rest is
-// the delivery's id.
-const attemptBits = 10
-
-func attemptValues(a *fattorino.Attempt) []driver.Value {
-	t := a.Answer.Timing
-	return []driver.Value{
-		a.Delivery<<attemptBits | int64(a.Number), micros(a.StartedAt),
-		t.DNS.Microseconds(), t.Connect.Microseconds(), t.TLS.Microseconds(), t.FirstByte.Microseconds(), t.Total.Microseconds(),
-		a.Request.Method, withoutQuery(a.Request.URL), headerLines(a.Request.Header), a.Request.Body,
-		int64(a.Answer.Status), headerLines(a.Answer.Header), a.Answer.Body, a.Answer.Truncated,
-		string(a.Answer.Failure), a.Answer.Detail, a.BatchOf,
-	}
-}
-
-// withoutQuery cuts off the part of a URL that can hold secrets.
-func withoutQuery(url string) string {
-	base, _, _ := strings.Cut(url, "?")
-	return base
-}
-
-func scanAttempt(r row) (*fattorino.Attempt, error) {
-	var a fattorino.Attempt
-	var id, dns, connect, tls, firstByte, total int64
-	var sent, answered string
-	err := r.Scan(&id, micro{&a.StartedAt}, &dns, &connect, &tls, &firstByte, &total,
-		&a.Request.Method, &a.Request.URL, &sent, &a.Request.Body,
-		&a.Answer.Status, &answered, &a.Answer.Body, &a.Answer.Truncated, &a.Answer.Failure, &a.Answer.Detail, &a.BatchOf)
-	if err != nil {
-		return nil, err
-	}
-	a.Delivery, a.Number = id>>attemptBits, int(id&(1<<attemptBits-1))
-	a.Request.Header, a.Answer.Header = parseHeader(sent), parseHeader(answered)
-	a.Answer.Timing = fattorino.Timing{
-		DNS: time.Duration(dns) * time.Microsecond, Connect: time.Duration(connect) * time.Microsecond,
-		TLS: time.Duration(tls) * time.Microsecond, FirstByte: time.Duration(firstByte) * time.Microsecond,
-		Total: time.Duration(total) * time.Microsecond,
-	}
-	return &a, nil
-}
-
-// hidden stands in the log for a value that is secret.
-const hidden = "[hidden]"
-
-// headerLines writes fields as they stand in an HTTP/1.1 message, but for
-// values that are secret; none holds a line break (RFC 9110, section 5.5).
-func headerLines(fields []fattorino.Header) string {
-	size := 0
-	for _, f := range fields {
-		size += len(f.Name) + len(f.Value) + 3
-	}
-	var b strings.Builder
-	b.Grow(size)
-	for _, f := range fields {
-		b.WriteString(f.Name)
-		b.WriteString(": ")
-		if f.Secret {
-			b.WriteString(hidden)
-		} else {
-			b.WriteString(f.Value)
-		}
-		b.WriteByte('\n')
-	}
-	return b.String()
-}
-
-func parseHeader(lines string) []fattorino.Header {
-	var fields []fattorino.Header
-	for line := range strings.Lines(lines) {
-		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
-		fields = append(fields, fattorino.Header{Name: name, Value: value})
-	}
-	return fields
 }
 
 const subscriptionColumns = `id, company, app, contract, sink, types, format, filters, options, secrets, state, handshake, first_error_at, expires_at, created_at, updated_at`

@@ -47,7 +47,7 @@ type Store struct {
 }
 
 // ids are the last ids given.
-type ids struct{ event, delivery, accepted int64 }
+type ids struct{ event, delivery, page, accepted int64 }
 
 var _ fattorino.Store = (*Store)(nil)
 
@@ -140,7 +140,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 }
 
 func (s *Store) loadIDs(ctx context.Context) error {
-	err := s.write.QueryRowContext(ctx, `SELECT event, delivery FROM ids`).Scan(&s.ids.event, &s.ids.delivery)
+	err := s.write.QueryRowContext(ctx, `SELECT event, delivery, page FROM ids`).Scan(&s.ids.event, &s.ids.delivery, &s.ids.page)
 	if err != nil {
 		return fmt.Errorf("read ids: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -131,40 +132,74 @@ func batch(id string, size int) *fattorino.Batch {
 	}}}
 }
 
-// BenchmarkCommit writes batches as the committer does under load: events, a
-// delivery each, and the outcomes of the batch before.
+// BenchmarkCommit writes batches as the committer does under load: events,
+// their deliveries, and the outcomes of the batch before.
 func BenchmarkCommit(b *testing.B) {
-	for _, size := range []int{1, 8, 64} {
-		b.Run(fmt.Sprint("batch=", size), func(b *testing.B) {
+	for _, c := range []struct{ events, targets int }{{1, 1}, {8, 1}, {64, 1}, {100, 10}} {
+		b.Run(fmt.Sprintf("events=%d/targets=%d", c.events, c.targets), func(b *testing.B) {
 			s, err := sqlite.Open(context.Background(), sqlite.Options{Dir: b.TempDir()})
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer s.Close() //nolint:errcheck // the benchmark is over
+			targets := make([]int64, c.targets)
+			for i := range targets {
+				targets[i] = int64(i + 1)
+			}
 			b.ReportAllocs()
+			before := cpuTime(b)
 			var done []fattorino.Outcome
 			n := 0
 			for b.Loop() {
 				next := &fattorino.Batch{Now: time.Now(), Outcomes: done}
-				for range size {
+				for range c.events {
 					n++
 					one := batch(fmt.Sprint("e", n), 500).Publishes[0]
+					one.Targets[0] = targets
 					next.Publishes = append(next.Publishes, one)
 				}
 				if err := s.Commit(context.Background(), next); err != nil {
 					b.Fatal(err)
 				}
-				done = nil
-				for _, p := range next.Publishes {
-					d := &fattorino.Delivery{ID: p.First[0], Subscription: 1, Event: p.Events[0], State: fattorino.Delivered, Attempts: 1, Status: 200, SettledAt: next.Now}
-					done = append(done, fattorino.Outcome{Delivery: d, Attempt: &fattorino.Attempt{
-						Delivery: d.ID, Number: 1, StartedAt: next.Now,
-						Request: fattorino.Request{Method: "POST", URL: "https://sink.example/", Header: []fattorino.Header{{Name: "Authorization", Value: strings.Repeat("a", 400)}}, Body: []byte(`{"data":{"ids":[1]}}`)},
-						Answer:  fattorino.Answer{Status: 200, Header: []fattorino.Header{{Name: "Content-Length", Value: "0"}}},
-					}})
-				}
+				done = outcomes(next, targets)
 			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n), "µs/event")
+			deliveries := float64(n * c.targets)
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/1e3/deliveries, "µs/delivery")
+			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/1e3/deliveries, "cpu-µs/delivery")
 		})
 	}
+}
+
+// outcomes delivers everything in a batch at the first attempt.
+func outcomes(b *fattorino.Batch, targets []int64) []fattorino.Outcome {
+	var done []fattorino.Outcome
+	for _, p := range b.Publishes {
+		for i, subscription := range targets {
+			d := &fattorino.Delivery{
+				ID: p.First[0] + int64(i), Subscription: subscription, Event: p.Events[0],
+				State: fattorino.Delivered, Attempts: 1, Tries: 1, Status: 200, SettledAt: b.Now,
+			}
+			done = append(done, fattorino.Outcome{Delivery: d, Attempt: &fattorino.Attempt{
+				Delivery: d.ID, Number: 1, StartedAt: b.Now,
+				Request: fattorino.Request{Method: "POST", URL: "https://sink.example/", Header: []fattorino.Header{
+					{Name: "Content-Type", Value: "application/json"}, {Name: "Webhook-Id", Value: "1:" + p.Events[0].ID},
+					{Name: "Webhook-Timestamp", Value: "1772359200"}, {Name: "Webhook-Signature", Value: fmt.Sprintf("v1,%044d", d.ID)},
+				}, Body: p.Events[0].Data},
+				Answer: fattorino.Answer{Status: 200, Header: []fattorino.Header{
+					{Name: "Content-Length", Value: "0"}, {Name: "Date", Value: "Sun, 01 Mar 2026 10:00:00 GMT"},
+				}},
+			}})
+		}
+	}
+	return done
+}
+
+// cpuTime gives the processor time that the process has used.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }

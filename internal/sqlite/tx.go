@@ -115,10 +115,10 @@ func (t *tx) PutPrivate(e *fattorino.Event, subscription int64) (*fattorino.Deli
 	t.ids.delivery++
 	t.ids.accepted = max(t.ids.accepted, micros(e.Accepted))
 	e.Key, e.Accepted = t.ids.event, fromMicros(t.ids.accepted)
-	if _, err := t.exec(insertEvent, anys(eventValues(e, t.ids.delivery, 1))...); err != nil {
+	if _, err := t.exec(eventInto+marks(eventColumnCount), anys(eventValues(e, t.ids.delivery, 1))...); err != nil {
 		return nil, err
 	}
-	_, err := t.exec(`INSERT INTO deliveries (id, event, subscription) VALUES (?, ?, ?)`, t.ids.delivery, e.Key, subscription)
+	_, err := t.exec(deliveryInto+marks(3), t.ids.delivery, e.Key, subscription)
 	return &fattorino.Delivery{ID: t.ids.delivery, Subscription: subscription, Event: e}, err
 }
 
@@ -127,7 +127,7 @@ func (t *tx) Delivery(id int64) (*fattorino.Delivery, error) {
 }
 
 func (t *tx) PutDelivery(d *fattorino.Delivery) error {
-	_, err := t.exec(updateDelivery, anys(deliveryValues(d))...)
+	_, err := t.exec(updateDelivery, anys(deliveryValues(d, nil))...)
 	return err
 }
 
@@ -169,7 +169,9 @@ func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, delete
 			deleted++
 		}
 	}
-	return last, deleted, nil
+	_, err = t.exec(`DELETE FROM attempts WHERE page IN (SELECT page FROM (
+		SELECT page, recorded_at FROM attempts ORDER BY page LIMIT ?) WHERE recorded_at < ?)`, limit, micros(before))
+	return last, deleted, err
 }
 
 // pruneEvent deletes an event whose deliveries, with ids from first up to but
@@ -184,7 +186,7 @@ func (t *tx) pruneEvent(key, first, end int64) (gone bool, err error) {
 		query    string
 		from, to int64
 	}{
-		{`DELETE FROM attempts WHERE id >= ? AND id < ?`, first << attemptBits, end << attemptBits},
+		{`DELETE FROM retries WHERE delivery >= ? AND delivery < ?`, first, end},
 		{`DELETE FROM deliveries WHERE id >= ? AND id < ?`, first, end},
 		{`DELETE FROM events WHERE key >= ? AND key < ?`, key, key + 1},
 	} {

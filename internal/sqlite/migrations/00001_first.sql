@@ -8,9 +8,10 @@
 CREATE TABLE ids ( -- the last ids given, so that none is given twice even after pruning
     one      INTEGER PRIMARY KEY CHECK (one = 1),
     event    INTEGER NOT NULL,
-    delivery INTEGER NOT NULL
+    delivery INTEGER NOT NULL,
+    page     INTEGER NOT NULL -- of attempts
 ) STRICT;
-INSERT INTO ids VALUES (1, 0, 0);
+INSERT INTO ids VALUES (1, 0, 0, 0);
 
 CREATE TABLE companies (
     id         INTEGER PRIMARY KEY,
@@ -139,6 +140,7 @@ CREATE TABLE deliveries (
     attempts       INTEGER NOT NULL DEFAULT 0,
     tries          INTEGER NOT NULL DEFAULT 0,
     status         INTEGER NOT NULL DEFAULT 0,
+    page           INTEGER,                    -- of attempts, with the first one; null = none
     due_at         INTEGER,                    -- null = never tried, or settled
     first_error_at INTEGER,
     settled_at     INTEGER,
@@ -152,28 +154,23 @@ CREATE INDEX deliveries_lane ON deliveries (subscription, id);
 CREATE INDEX deliveries_due ON deliveries (subscription, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX deliveries_discarded ON deliveries (subscription, id) WHERE state = 2;
 
+-- What was attempted, in pages of package attemptlog: those that one commit
+-- recorded share a row, and their texts.
 CREATE TABLE attempts (
-    id             INTEGER PRIMARY KEY, -- delivery << 10 | number
-    started_at     INTEGER NOT NULL,
-    dns            INTEGER NOT NULL,    -- phases in microseconds; 0 = did not happen
-    connect        INTEGER NOT NULL,
-    tls            INTEGER NOT NULL,
-    first_byte     INTEGER NOT NULL,
-    total          INTEGER NOT NULL,
-    method         TEXT    NOT NULL,
-    url            TEXT    NOT NULL,    -- without its query, which can hold secrets
-    request_header TEXT    NOT NULL,    -- lines "Name: value"
-    request_body   BLOB,
-    status         INTEGER NOT NULL,
-    answer_header  TEXT    NOT NULL,
-    answer_body    BLOB,
-    truncated      INTEGER NOT NULL,
-    failure        TEXT    NOT NULL,
-    detail         TEXT    NOT NULL,
-    batch_of       INTEGER NOT NULL     -- delivery whose attempt holds the request of the batch; 0 = its own
+    page        INTEGER PRIMARY KEY,
+    recorded_at INTEGER NOT NULL,
+    attempts    BLOB    NOT NULL
 ) STRICT;
 
+CREATE TABLE retries ( -- where the second and later attempts of a delivery are
+    delivery INTEGER NOT NULL,
+    number   INTEGER NOT NULL,
+    page     INTEGER NOT NULL,
+    PRIMARY KEY (delivery, number)
+) STRICT, WITHOUT ROWID;
+
 -- +goose Down
+DROP TABLE retries;
 DROP TABLE attempts;
 DROP TABLE deliveries;
 DROP TABLE events;

@@ -1,0 +1,283 @@
+// Package attemptlog packs the attempts of one commit into a page: a list of
+// the texts that occur in them, each once, and the attempts, which point into
+// it. Attempts that are recorded together have most of their texts in common
+// (header names, URLs, the body of an event that went to ten sinks), so that a
+// page is several times smaller than its attempts, and costs a store one row.
+//
+// A page is a version byte, the texts, and the attempts:
+//
+//	texts    = count *(length bytes)
+//	attempts = count *(length attempt)
+//
+// Numbers are unsigned LEB128 ([encoding/binary.AppendUvarint]).
+package attemptlog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// version is the first byte of every page.
+const version = 1
+
+// MaxAttempts is how many attempts a page should hold at most: whoever reads
+// one reads the whole page.
+const MaxAttempts = 256
+
+// hidden stands in the log for a value that is secret.
+const hidden = "[hidden]"
+
+// Flags of an attempt.
+const (
+	truncated  = 1 << iota // the answer's body was cut
+	hasRequest             // the request has a body, if an empty one
+	hasAnswer              // the answer has a body, if an empty one
+	knownFlags = 1<<iota - 1
+)
+
+// A Writer packs attempts. Its zero value is an empty page; it may be used
+// again after Reset.
+type Writer struct {
+	count    int
+	texts    []byte
+	attempts []byte
+	known    map[string]uint64 // text → its place in texts
+	one      []byte
+}
+
+// Reset empties the page.
+func (w *Writer) Reset() {
+	w.count, w.texts, w.attempts = 0, w.texts[:0], w.attempts[:0]
+	clear(w.known)
+}
+
+// Len gives how many attempts are in the page.
+func (w *Writer) Len() int { return w.count }
+
+// Add packs one attempt. Values that are secret and the query of the URL,
+// which can hold secrets, are left out. Times are kept in microseconds.
+func (w *Writer) Add(a *fattorino.Attempt) {
+	if w.known == nil {
+		w.known = map[string]uint64{}
+	}
+	t := a.Answer.Timing
+	w.one = w.one[:0]
+	w.numbers(
+		uint64(a.Delivery), uint64(a.Number), uint64(a.StartedAt.UnixMicro()), uint64(a.BatchOf),
+		micros(t.DNS), micros(t.Connect), micros(t.TLS), micros(t.FirstByte), micros(t.Total),
+		uint64(a.Answer.Status), flags(a),
+	)
+	w.text(a.Request.Method)
+	base, _, _ := strings.Cut(a.Request.URL, "?")
+	w.text(base)
+	w.header(a.Request.Header)
+	w.bytes(a.Request.Body)
+	w.header(a.Answer.Header)
+	w.bytes(a.Answer.Body)
+	w.text(string(a.Answer.Failure))
+	w.text(a.Answer.Detail)
+	w.attempts = binary.AppendUvarint(w.attempts, uint64(len(w.one)))
+	w.attempts = append(w.attempts, w.one...)
+	w.count++
+}
+
+// AppendTo appends the page to b.
+func (w *Writer) AppendTo(b []byte) []byte {
+	b = append(b, version)
+	b = binary.AppendUvarint(b, uint64(len(w.known)))
+	b = append(b, w.texts...)
+	b = binary.AppendUvarint(b, uint64(w.count))
+	return append(b, w.attempts...)
+}
+
+func micros(d time.Duration) uint64 { return uint64(max(0, d.Microseconds())) }
+
+func flags(a *fattorino.Attempt) (f uint64) {
+	for _, flag := range []struct {
+		set bool
+		bit uint64
+	}{{a.Answer.Truncated, truncated}, {a.Request.Body != nil, hasRequest}, {a.Answer.Body != nil, hasAnswer}} {
+		if flag.set {
+			f |= flag.bit
+		}
+	}
+	return f
+}
+
+func (w *Writer) numbers(all ...uint64) {
+	for _, n := range all {
+		w.one = binary.AppendUvarint(w.one, n)
+	}
+}
+
+func (w *Writer) header(fields []fattorino.Header) {
+	w.numbers(uint64(len(fields)))
+	for _, f := range fields {
+		w.text(f.Name)
+		if f.Secret {
+			w.text(hidden)
+		} else {
+			w.text(f.Value)
+		}
+	}
+}
+
+// text points to s, which is put among the texts where it is not there yet.
+func (w *Writer) text(s string) {
+	at, ok := w.known[s]
+	if !ok {
+		at = uint64(len(w.known))
+		w.known[s] = at
+		w.texts = binary.AppendUvarint(w.texts, uint64(len(s)))
+		w.texts = append(w.texts, s...)
+	}
+	w.numbers(at)
+}
+
+func (w *Writer) bytes(b []byte) {
+	at, ok := w.known[string(b)] // makes no copy
+	if !ok {
+		w.text(string(b))
+		return
+	}
+	w.numbers(at)
+}
+
+// errCorrupt tells of a page that no Writer has made.
+var errCorrupt = errors.New("a page of the log of attempts is damaged")
+
+// Find gives an attempt of a page; false where the page does not hold it.
+func Find(page []byte, delivery int64, number int) (*fattorino.Attempt, bool, error) {
+	r, err := open(page)
+	if err != nil {
+		return nil, false, err
+	}
+	for range r.count {
+		one := reader{rest: r.take()}
+		if r.failed {
+			return nil, false, errCorrupt
+		}
+		if one.number() != uint64(delivery) || one.number() != uint64(number) {
+			continue
+		}
+		a := one.attempt(r.texts)
+		a.Delivery, a.Number = delivery, number
+		if one.failed || len(one.rest) > 0 {
+			return nil, false, errCorrupt
+		}
+		return a, true, nil
+	}
+	return nil, false, nil
+}
+
+// opened is a page with its texts told apart, before the first attempt.
+type opened struct {
+	reader
+	texts [][]byte
+	count uint64
+}
+
+func open(page []byte) (*opened, error) {
+	if len(page) == 0 || page[0] != version {
+		return nil, fmt.Errorf("%w, or of a newer version of Fattorino", errCorrupt)
+	}
+	o := &opened{reader: reader{rest: page[1:]}}
+	count := o.number()
+	if count > uint64(len(page)) { // each takes a byte at least
+		return nil, errCorrupt
+	}
+	o.texts = make([][]byte, count)
+	for i := range o.texts {
+		o.texts[i] = o.take()
+	}
+	o.count = o.number()
+	if o.failed {
+		return nil, errCorrupt
+	}
+	return o, nil
+}
+
+// A reader reads numbers and texts one after the other. After a failure it
+// gives zeros.
+type reader struct {
+	rest   []byte
+	failed bool
+}
+
+func (r *reader) number() uint64 {
+	n, size := binary.Uvarint(r.rest)
+	if size <= 0 {
+		r.failed, r.rest = true, nil
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+// take gives as many bytes as the number before them says.
+func (r *reader) take() []byte {
+	n := r.number()
+	if n > uint64(len(r.rest)) {
+		r.failed, r.rest = true, nil
+		return nil
+	}
+	taken := r.rest[:n]
+	r.rest = r.rest[n:]
+	return taken
+}
+
+// text gives the text that the next number points to.
+func (r *reader) text(texts [][]byte) string {
+	at := r.number()
+	if at >= uint64(len(texts)) {
+		r.failed = true
+		return ""
+	}
+	return string(texts[at])
+}
+
+func (r *reader) header(texts [][]byte) []fattorino.Header {
+	n := r.number()
+	if n > uint64(len(r.rest)) {
+		r.failed = true
+		return nil
+	}
+	fields := make([]fattorino.Header, n)
+	for i := range fields {
+		fields[i].Name, fields[i].Value = r.text(texts), r.text(texts)
+	}
+	return fields
+}
+
+// attempt reads what follows the delivery and the number.
+func (r *reader) attempt(texts [][]byte) *fattorino.Attempt {
+	a := &fattorino.Attempt{StartedAt: time.UnixMicro(int64(r.number())), BatchOf: int64(r.number())}
+	t := &a.Answer.Timing
+	for _, phase := range []*time.Duration{&t.DNS, &t.Connect, &t.TLS, &t.FirstByte, &t.Total} {
+		*phase = time.Duration(r.number()) * time.Microsecond
+	}
+	a.Answer.Status = int(r.number())
+	flags := r.number()
+	a.Request.Method, a.Request.URL = r.text(texts), r.text(texts)
+	a.Request.Header = r.header(texts)
+	a.Request.Body = r.body(texts, flags&hasRequest != 0)
+	a.Answer.Header = r.header(texts)
+	a.Answer.Body = r.body(texts, flags&hasAnswer != 0)
+	a.Answer.Truncated = flags&truncated != 0
+	a.Answer.Failure, a.Answer.Detail = fattorino.Failure(r.text(texts)), r.text(texts)
+	r.failed = r.failed || flags > knownFlags
+	return a
+}
+
+func (r *reader) body(texts [][]byte, there bool) []byte {
+	text := r.text(texts)
+	if !there {
+		return nil
+	}
+	return []byte(text)
+}

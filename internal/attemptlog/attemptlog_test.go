@@ -1,0 +1,144 @@
+package attemptlog_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/fattorino-dev/fattorino/internal/attemptlog"
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+func TestEveryAttemptIsFoundAsItWas(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		// Given some attempts, with texts in common or not,
+		var w attemptlog.Writer
+		attempts := rapid.SliceOfN(rapid.Custom(anAttempt), 0, 20).Draw(t, "attempts")
+		for i, a := range attempts {
+			a.Delivery = int64(i + 1)
+			w.Add(a)
+		}
+
+		// when they are packed into a page,
+		page := w.AppendTo(nil)
+
+		// then each is found in it as it was, and no other.
+		for _, want := range attempts {
+			got, found, err := attemptlog.Find(page, want.Delivery, want.Number)
+			if err != nil || !found {
+				t.Fatalf("attempt %d of delivery %d: found %v, %v", want.Number, want.Delivery, found, err)
+			}
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Fatal(diff)
+			}
+		}
+		if _, found, err := attemptlog.Find(page, int64(len(attempts)+1), 1); found || err != nil {
+			t.Fatalf("an attempt that is not there: found %v, %v", found, err)
+		}
+	})
+}
+
+func anAttempt(t *rapid.T) *fattorino.Attempt {
+	text := rapid.SampledFrom([]string{"", "a", "Content-Type", "x=y?z", "à\x00\xff"})
+	header := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) fattorino.Header {
+		return fattorino.Header{Name: text.Draw(t, "name"), Value: rapid.String().Draw(t, "value")}
+	}), 0, 4)
+	body := rapid.OneOf(rapid.Just([]byte(nil)), rapid.SliceOf(rapid.Byte()))
+	took := rapid.Custom(func(t *rapid.T) time.Duration {
+		return time.Duration(rapid.IntRange(0, 20_000_000).Draw(t, "µs")) * time.Microsecond
+	})
+	return &fattorino.Attempt{
+		Number: rapid.IntRange(1, fattorino.MaxAttempts).Draw(t, "number"), BatchOf: rapid.Int64Min(0).Draw(t, "batch of"),
+		StartedAt: time.UnixMicro(rapid.Int64Range(0, 1<<52).Draw(t, "started")),
+		Request: fattorino.Request{
+			Method: text.Draw(t, "method"), URL: "https://sink.example/" + rapid.StringN(0, 10, -1).Filter(func(s string) bool {
+				for _, c := range s {
+					if c == '?' {
+						return false
+					}
+				}
+				return true
+			}).Draw(t, "path"),
+			Header: header.Draw(t, "request header"), Body: body.Draw(t, "request body"),
+		},
+		Answer: fattorino.Answer{
+			Status: rapid.IntRange(0, 999).Draw(t, "status"), Header: header.Draw(t, "answer header"), Body: body.Draw(t, "answer body"),
+			Truncated: rapid.Bool().Draw(t, "truncated"), Failure: fattorino.Failure(text.Draw(t, "failure")), Detail: text.Draw(t, "detail"),
+			Timing: fattorino.Timing{DNS: took.Draw(t, "dns"), Connect: took.Draw(t, "connect"), TLS: took.Draw(t, "tls"), FirstByte: took.Draw(t, "first"), Total: took.Draw(t, "total")},
+		},
+	}
+}
+
+func TestWhatIsSecretIsNotInThePage(t *testing.T) {
+	t.Parallel()
+	var w attemptlog.Writer
+	w.Add(&fattorino.Attempt{Delivery: 1, Number: 1, Request: fattorino.Request{
+		URL: "https://sink.example/in?key=canary-query", Header: []fattorino.Header{{Name: "X-Key", Value: "canary-header", Secret: true}},
+	}})
+	got, _, err := attemptlog.Find(w.AppendTo(nil), 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Request.URL != "https://sink.example/in" || got.Request.Header[0].Value != "[hidden]" {
+		t.Errorf("the page keeps %+v", got.Request)
+	}
+}
+
+func TestAWriterCanBeUsedAgain(t *testing.T) {
+	t.Parallel()
+	var w attemptlog.Writer
+	w.Add(&fattorino.Attempt{Delivery: 1, Number: 1, Request: fattorino.Request{Method: "POST"}})
+	w.Reset()
+	w.Add(&fattorino.Attempt{Delivery: 2, Number: 1, Request: fattorino.Request{Method: "GET"}})
+	page := w.AppendTo(nil)
+	if _, found, err := attemptlog.Find(page, 1, 1); found || err != nil {
+		t.Errorf("what was there before is there still: %v, %v", found, err)
+	}
+	if got, found, err := attemptlog.Find(page, 2, 1); err != nil || !found || got.Request.Method != "GET" {
+		t.Errorf("got %+v, %v, %v", got, found, err)
+	}
+}
+
+func FuzzFind(f *testing.F) {
+	var w attemptlog.Writer
+	for i := range 3 {
+		w.Add(&fattorino.Attempt{
+			Delivery: int64(i), Number: 1, StartedAt: time.UnixMicro(1e15), Request: fattorino.Request{Method: "POST", Body: []byte("{}")},
+			Answer: fattorino.Answer{Status: 200, Header: []fattorino.Header{{Name: "Date", Value: fmt.Sprint(i)}}},
+		})
+	}
+	f.Add(w.AppendTo(nil), int64(1), 1)
+	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0x0f}, int64(0), 0)
+	f.Fuzz(func(t *testing.T, page []byte, delivery int64, number int) {
+		if a, found, err := attemptlog.Find(page, delivery, number); found != (a != nil) || (found && err != nil) {
+			t.Errorf("%v, %v, %v", a, found, err)
+		}
+	})
+}
+
+func BenchmarkAdd(b *testing.B) {
+	header := []fattorino.Header{
+		{Name: "Content-Type", Value: "application/json"}, {Name: "Webhook-Id", Value: "1:2"},
+		{Name: "Webhook-Timestamp", Value: "1772359200"}, {Name: "Webhook-Signature", Value: "v1,0000000000000000000000000000000000000000000="},
+	}
+	a := &fattorino.Attempt{
+		Number: 1, StartedAt: time.UnixMicro(1e15), Request: fattorino.Request{Method: "POST", URL: "https://sink.example/", Header: header, Body: make([]byte, 500)},
+		Answer: fattorino.Answer{Status: 200, Header: header[:2]},
+	}
+	b.ReportAllocs()
+	var w attemptlog.Writer
+	page := []byte{}
+	for b.Loop() {
+		a.Delivery++
+		w.Add(a)
+		if w.Len() == attemptlog.MaxAttempts {
+			page = w.AppendTo(page[:0])
+			w.Reset()
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package sqlite
+
+import (
+	"bytes"
+	"database/sql/driver"
+	"fmt"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// publishAll writes the events of all requests, and their deliveries.
+func (c *commit) publishAll(publishes []*fattorino.Publish) error {
+	if err := c.lookUp(publishes); err != nil {
+		return err
+	}
+	for _, p := range publishes {
+		if err := c.publish(p); err != nil {
+			return err
+		}
+	}
+	if err := c.execBulk(c.bulks.events); err != nil {
+		return err
+	}
+	return c.execBulk(c.bulks.deliveries)
+}
+
+// accepted is an event that has been accepted, before or in this batch.
+type accepted struct {
+	event   *fattorino.Event // of one accepted before: its identity and stamps
+	content []byte
+	next    *accepted // with the same hash of the id
+}
+
+// lookUp reads which events of the batch may have been accepted before.
+func (c *commit) lookUp(publishes []*fattorino.Publish) error {
+	for _, p := range publishes {
+		for _, e := range p.Events {
+			idHash, _ := e.Hashes()
+			c.bulks.known.add(idHash)
+		}
+	}
+	return c.bulks.known.run(func(query string, hashes []driver.Value) error {
+		return c.query(8, func(row []driver.Value) error {
+			e := &fattorino.Event{
+				Key: row[0].(int64), Seq: row[1].(int64), Accepted: fromMicros(row[2].(int64)),
+				Company: row[3].(int64), Source: row[4].(string), ID: row[5].(string),
+			}
+			c.remember(row[6].(int64), &accepted{event: e, content: bytes.Clone(row[7].([]byte))})
+			return nil
+		}, query, hashes...)
+	})
+}
+
+func (c *commit) remember(idHash int64, a *accepted) {
+	a.next = c.known[idHash]
+	c.known[idHash] = a
+}
+
+// publish writes the events of one request, or, when one of them contradicts
+// what is there, none.
+func (c *commit) publish(p *fattorino.Publish) error {
+	p.Err = nil
+	p.First = make([]int64, len(p.Events))
+	p.Repeated = make([]bool, len(p.Events))
+	first := make([]*accepted, len(p.Events))
+	for i, e := range p.Events {
+		if first[i], p.Repeated[i] = c.accept(e); !p.Repeated[i] {
+			continue
+		}
+		if _, content := e.Hashes(); !bytes.Equal(first[i].content, content) {
+			p.Err = contradicts(p, i)
+			c.takeBack(p, first[:i])
+			return nil
+		}
+	}
+	for i, e := range p.Events {
+		if p.Repeated[i] {
+			before := first[i].event
+			e.Key, e.Seq, e.Accepted = before.Key, before.Seq, before.Accepted
+			continue
+		}
+		if err := c.stamp(e); err != nil {
+			return err
+		}
+		p.First[i] = c.ids.delivery + 1
+		c.bulks.events.add(eventValues(e, p.First[i], len(p.Targets[i]))...)
+		for _, subscription := range p.Targets[i] {
+			c.ids.delivery++
+			c.bulks.deliveries.add(c.ids.delivery, e.Key, subscription)
+		}
+	}
+	return nil
+}
+
+// accept gives the event that e repeats, or remembers e as the first.
+func (c *commit) accept(e *fattorino.Event) (first *accepted, repeats bool) {
+	idHash, content := e.Hashes()
+	for a := c.known[idHash]; a != nil; a = a.next {
+		if a.event.Company == e.Company && a.event.Source == e.Source && a.event.ID == e.ID {
+			return a, true
+		}
+	}
+	first = &accepted{event: e, content: content}
+	c.remember(idHash, first)
+	return first, false
+}
+
+// takeBack forgets the events of a request that is not written.
+func (c *commit) takeBack(p *fattorino.Publish, first []*accepted) {
+	for i := len(first) - 1; i >= 0; i-- {
+		if idHash, _ := p.Events[i].Hashes(); !p.Repeated[i] {
+			c.known[idHash] = first[i].next // those remembered after it are forgotten already
+		}
+	}
+}
+
+func contradicts(p *fattorino.Publish, i int) error {
+	field := fmt.Sprintf("events.%d.id", i)
+	if len(p.Events) == 1 {
+		field = "id"
+	}
+	return &fattorino.Error{
+		Kind: fattorino.Conflict, Code: "event_id_reused",
+		Msg:    fmt.Sprintf("event %d: an event with id %q and this source was accepted before with other content: nothing was stored", i, p.Events[i].ID),
+		Fix:    "give every event its own id; send the very same event to repeat it",
+		Faults: []fattorino.Fault{{Field: field, Msg: "was used for another event"}},
+	}
+}
+
+// stamp gives an event its Key, its Seq and the time.
+func (c *commit) stamp(e *fattorino.Event) error {
+	seq, known := c.seqs[e.Company]
+	if !known {
+		var err error
+		if seq, err = c.lastSeq(e.Company); err != nil {
+			return err
+		}
+	}
+	c.ids.event++
+	c.seqs[e.Company] = seq + 1
+	e.Key, e.Seq, e.Accepted = c.ids.event, seq+1, fromMicros(c.ids.accepted)
+	return nil
+}
+
+func (c *commit) lastSeq(company int64) (seq int64, err error) {
+	known := false
+	err = c.query(1, func(row []driver.Value) error {
+		seq, known = row[0].(int64), true
+		return nil
+	}, `SELECT last_seq FROM companies WHERE id = ?`, company)
+	if err != nil || known {
+		return seq, err
+	}
+	return 0, c.exec(`INSERT INTO companies (id, created_at) VALUES (?, ?)`, company, c.ids.accepted)
+}

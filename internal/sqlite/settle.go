@@ -1,0 +1,99 @@
+package sqlite
+
+import (
+	"database/sql/driver"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/attemptlog"
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// settle writes what became of deliveries.
+func (c *commit) settle(outcomes []fattorino.Outcome) error {
+	plain := map[success][]int64{}
+	for i := range outcomes {
+		o := &outcomes[i]
+		page, err := c.log(o.Attempt)
+		if err != nil {
+			return err
+		}
+		if s, ok := atOnce(o.Delivery, page); ok {
+			plain[s] = append(plain[s], o.Delivery.ID)
+			continue
+		}
+		if err := c.exec(updateDelivery, deliveryValues(o.Delivery, page)...); err != nil {
+			return err
+		}
+	}
+	for s, ids := range plain {
+		for _, id := range ids {
+			c.bulks.delivered.add(id)
+		}
+		if err := c.execBulk(c.bulks.delivered, s.page, int64(s.status), s.settled); err != nil {
+			return err
+		}
+	}
+	return c.writePage()
+}
+
+// success is all there is to write of deliveries that were delivered at the
+// first attempt: nearly all of them, and many alike.
+type success struct {
+	page    int64
+	status  int
+	settled int64
+}
+
+const successUpdate = `UPDATE deliveries SET page = ?, status = ?, settled_at = ?,
+	state = 1, attempts = 1, tries = 1, due_at = NULL, waits_for = NULL WHERE id IN (`
+
+func atOnce(d *fattorino.Delivery, page driver.Value) (success, bool) {
+	if page == nil || d.Attempts != 1 || d.Tries != 1 {
+		return success{}, false
+	}
+	plain := fattorino.Delivery{
+		ID: d.ID, Subscription: d.Subscription, Event: d.Event, State: fattorino.Delivered,
+		Attempts: 1, Tries: 1, Status: d.Status, SettledAt: d.SettledAt,
+	}
+	return success{page: page.(int64), status: d.Status, settled: micros(d.SettledAt)}, *d == plain
+}
+
+// log puts an attempt on the page being written. It gives the page of a first
+// attempt, for its delivery to point to; nil for others, which are found among
+// the retries.
+func (c *commit) log(a *fattorino.Attempt) (page driver.Value, err error) {
+	if a == nil {
+		return nil, nil
+	}
+	if c.page.Len() == attemptlog.MaxAttempts {
+		if err := c.writePage(); err != nil {
+			return nil, err
+		}
+	}
+	if c.page.Len() == 0 {
+		c.ids.page++
+	}
+	c.page.Add(a)
+	if a.Number == 1 {
+		return c.ids.page, nil
+	}
+	return nil, c.exec(`INSERT INTO retries VALUES (?, ?, ?)`, a.Delivery, int64(a.Number), c.ids.page)
+}
+
+// writePage writes the page of attempts begun, if there is one.
+func (c *commit) writePage() error {
+	if c.page.Len() == 0 {
+		return nil
+	}
+	c.packed = c.page.AppendTo(c.packed[:0])
+	c.page.Reset()
+	return c.exec(`INSERT INTO attempts VALUES (?, ?, ?)`, c.ids.page, micros(c.now), c.packed)
+}
+
+// optional gives NULL for the zero time.
+func optional(t time.Time) driver.Value {
+	if t.IsZero() {
+		return nil
+	}
+	return micros(t)
+}
