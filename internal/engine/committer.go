@@ -279,6 +279,9 @@ func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino
 		if fattorino.Settle(c.contract(s), next, &d, &o.attempt.Answer, o.at, o.shift) {
 			touched[d.Subscription] = next
 		}
+		if d.State == fattorino.Delivered {
+			d.SettledAt = b.Now // like all others in the batch, so that the store can write them as one
+		}
 	}
 	for _, s := range touched {
 		b.Subscriptions = append(b.Subscriptions, s)

@@ -15,9 +15,17 @@ type bulk struct {
 	values             []driver.Value // of the rows gathered
 }
 
-// bulkSizes are the numbers of rows for which a statement is prepared,
-// greatest first.
-var bulkSizes = [...]int{64, 16, 4, 1}
+// bulkSize gives for how many of n rows there is a statement: one for each
+// number up to 16, and beyond those for 32 and 64.
+func bulkSize(n int) int {
+	switch {
+	case n >= 64:
+		return 64
+	case n >= 32:
+		return 32
+	}
+	return min(n, 16)
+}
 
 func newBulk(before string, columns int, after string) *bulk {
 	return &bulk{before: before, row: marks(columns), columns: columns, after: after, texts: map[int]string{}}
@@ -34,13 +42,13 @@ func (b *bulk) add(values ...driver.Value) { b.values = append(b.values, values.
 // them.
 func (b *bulk) run(f func(query string, values []driver.Value) error) error {
 	defer func() { b.values = b.values[:0] }()
-	rest := b.values
-	for _, size := range bulkSizes {
-		for n := size * b.columns; len(rest) >= n; rest = rest[n:] {
-			if err := f(b.statement(size), rest[:n]); err != nil {
-				return err
-			}
+	for rest := b.values; len(rest) > 0; {
+		rows := bulkSize(len(rest) / b.columns)
+		n := rows * b.columns
+		if err := f(b.statement(rows), rest[:n]); err != nil {
+			return err
 		}
+		rest = rest[n:]
 	}
 	return nil
 }

@@ -59,11 +59,6 @@ func (c *commit) write(b *fattorino.Batch) error {
 	if err := c.publishAll(b.Publishes); err != nil {
 		return fmt.Errorf("write events: %w", err)
 	}
-	for company, seq := range c.seqs {
-		if err := c.exec(`UPDATE companies SET last_seq = ? WHERE id = ?`, seq, company); err != nil {
-			return fmt.Errorf("write seq: %w", err)
-		}
-	}
 	if err := c.settle(b.Outcomes); err != nil {
 		return fmt.Errorf("write outcomes: %w", err)
 	}
@@ -77,7 +72,7 @@ func (c *commit) write(b *fattorino.Batch) error {
 			return fmt.Errorf("write lane: %w", err)
 		}
 	}
-	return c.exec(`UPDATE ids SET event = ?, delivery = ?, page = ?`, c.ids.event, c.ids.delivery, c.ids.page)
+	return nil
 }
 
 // Update implements [fattorino.Store].
@@ -93,13 +88,7 @@ func (s *Store) Update(ctx context.Context, f func(fattorino.Tx) error) error {
 		_ = t.Rollback() // nothing was written
 		return translate(err)
 	}
-	if u.ids != s.ids {
-		_, err = t.ExecContext(ctx, `UPDATE ids SET event = ?, delivery = ?`, u.ids.event, u.ids.delivery)
-	}
-	if err == nil {
-		err = t.Commit()
-	}
-	if err != nil {
+	if err := t.Commit(); err != nil {
 		_ = t.Rollback() // it may have ended by itself
 		return translate(err)
 	}

@@ -147,7 +147,7 @@ func (c *commit) lastSeq(company int64) (seq int64, err error) {
 	err = c.query(1, func(row []driver.Value) error {
 		seq, known = row[0].(int64), true
 		return nil
-	}, `SELECT last_seq FROM companies WHERE id = ?`, company)
+	}, `SELECT `+lastSeq+` FROM companies c WHERE id = ?`, company)
 	if err != nil || known {
 		return seq, err
 	}

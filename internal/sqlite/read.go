@@ -25,13 +25,13 @@ func find[T any](ctx context.Context, s *Store, what string, id int64, scan func
 
 // Companies implements [fattorino.Reader].
 func (s *Store) Companies(ctx context.Context, after int64, limit int) ([]*fattorino.Company, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT id, name, last_seq, created_at FROM companies WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
+	rows, err := s.read.QueryContext(ctx, selectCompany+`WHERE c.id > ? ORDER BY c.id LIMIT ?`, after, limit)
 	return collect(rows, err, scanCompany)
 }
 
 // Company implements [fattorino.Reader].
 func (s *Store) Company(ctx context.Context, id int64) (*fattorino.Company, error) {
-	return find(ctx, s, "company", id, scanCompany, `SELECT id, name, last_seq, created_at FROM companies WHERE id = ?`)
+	return find(ctx, s, "company", id, scanCompany, selectCompany+`WHERE c.id = ?`)
 }
 
 // Apps implements [fattorino.Reader].

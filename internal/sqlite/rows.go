@@ -249,6 +249,11 @@ func scanApp(r row) (*fattorino.App, error) {
 	return &a, r.Scan(&a.ID, &a.Name, micro{&a.CreatedAt})
 }
 
+// lastSeq reads the last seq given in a company c.
+const lastSeq = `max(c.pruned_seq, coalesce((SELECT max(e.seq) FROM events e WHERE e.company = c.id AND e.seq > 0), 0))`
+
+const selectCompany = `SELECT c.id, c.name, ` + lastSeq + `, c.created_at FROM companies c `
+
 func scanCompany(r row) (*fattorino.Company, error) {
 	var c fattorino.Company
 	return &c, r.Scan(&c.ID, &c.Name, &c.LastSeq, micro{&c.CreatedAt})

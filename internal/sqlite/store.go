@@ -140,7 +140,10 @@ func migrate(ctx context.Context, db *sql.DB) error {
 }
 
 func (s *Store) loadIDs(ctx context.Context) error {
-	err := s.write.QueryRowContext(ctx, `SELECT event, delivery, page FROM ids`).Scan(&s.ids.event, &s.ids.delivery, &s.ids.page)
+	err := s.write.QueryRowContext(ctx, `SELECT
+		max(event, (SELECT coalesce(max(key), 0) FROM events)),
+		max(delivery, (SELECT coalesce(max(id), 0) FROM deliveries)),
+		max(page, (SELECT coalesce(max(page), 0) FROM attempts)) FROM ids`).Scan(&s.ids.event, &s.ids.delivery, &s.ids.page)
 	if err != nil {
 		return fmt.Errorf("read ids: %w", err)
 	}

@@ -150,11 +150,11 @@ func (t *tx) Count(counter string, window time.Time) (n int64, err error) {
 }
 
 func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, deleted int, err error) {
-	type old struct{ key, first, deliveries int64 }
-	rows, err := t.tx.QueryContext(t.ctx, `SELECT key, first_delivery, deliveries FROM events
+	type old struct{ key, first, deliveries, company, seq int64 }
+	rows, err := t.tx.QueryContext(t.ctx, `SELECT key, first_delivery, deliveries, company, seq FROM events
 		WHERE key > ? AND accepted_at < ? ORDER BY key LIMIT ?`, after, micros(before), limit)
 	events, err := collect(rows, err, func(r row) (o old, err error) {
-		return o, r.Scan(&o.key, &o.first, &o.deliveries)
+		return o, r.Scan(&o.key, &o.first, &o.deliveries, &o.company, &o.seq)
 	})
 	if err != nil {
 		return 0, 0, err
@@ -165,13 +165,27 @@ func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, delete
 		if err != nil {
 			return 0, 0, fmt.Errorf("prune event %d: %w", e.key, err)
 		}
-		if gone {
-			deleted++
+		if !gone {
+			continue
+		}
+		deleted++
+		if _, err := t.exec(`UPDATE companies SET pruned_seq = max(pruned_seq, ?) WHERE id = ?`, e.seq, e.company); err != nil {
+			return 0, 0, err
 		}
 	}
-	_, err = t.exec(`DELETE FROM attempts WHERE page IN (SELECT page FROM (
+	return last, deleted, t.prunePages(before, limit)
+}
+
+// prunePages deletes what was attempted before the time, and notes which ids
+// have been given, as the rows that told it may be gone.
+func (t *tx) prunePages(before time.Time, limit int) error {
+	_, err := t.exec(`DELETE FROM attempts WHERE page IN (SELECT page FROM (
 		SELECT page, recorded_at FROM attempts ORDER BY page LIMIT ?) WHERE recorded_at < ?)`, limit, micros(before))
-	return last, deleted, err
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE ids SET event = ?, delivery = ?, page = ?`, t.ids.event, t.ids.delivery, t.ids.page)
+	return err
 }
 
 // pruneEvent deletes an event whose deliveries, with ids from first up to but

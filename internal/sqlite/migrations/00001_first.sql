@@ -5,7 +5,10 @@
 -- the row.
 
 -- +goose Up
-CREATE TABLE ids ( -- the last ids given, so that none is given twice even after pruning
+-- The last ids given are those of the newest rows, so that a commit need not
+-- write them. What is deleted notes here how far they had come: no id and no
+-- seq is given twice.
+CREATE TABLE ids (
     one      INTEGER PRIMARY KEY CHECK (one = 1),
     event    INTEGER NOT NULL,
     delivery INTEGER NOT NULL,
@@ -16,7 +19,7 @@ INSERT INTO ids VALUES (1, 0, 0, 0);
 CREATE TABLE companies (
     id         INTEGER PRIMARY KEY,
     name       TEXT    NOT NULL DEFAULT '',
-    last_seq   INTEGER NOT NULL DEFAULT 0,
+    pruned_seq INTEGER NOT NULL DEFAULT 0, -- greatest seq that was deleted
     created_at INTEGER NOT NULL
 ) STRICT;
 
