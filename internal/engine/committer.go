@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"time"
 
@@ -20,6 +21,8 @@ type committer struct {
 	failing  error // why the last commit failed; nil = all is well
 	wake     chan struct{}
 	retrying *time.Timer // wakes the committer to try again to write outcomes
+
+	scratch fattorino.Subscription // where an answer is settled; the committer's goroutine alone uses it
 }
 
 // queue is what waits to be written.
@@ -124,10 +127,12 @@ func (c *committer) take() queue {
 // run writes until it is stopped and nothing waits any more.
 func (c *committer) run() {
 	for range c.wake {
+		runtime.Gosched() // lets those who are about to publish join in
 		for q := c.take(); !q.empty() || c.lastError() != nil; q = c.take() {
 			if !c.write(q) {
 				break
 			}
+			runtime.Gosched()
 		}
 		if c.finished() {
 			c.saveSettled()
@@ -275,9 +280,9 @@ func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino
 			fattorino.SettleElsewhere(c.contract(s), &d, &o.attempt.Answer, o.at)
 			continue
 		}
-		next := s.Clone()
-		if fattorino.Settle(c.contract(s), next, &d, &o.attempt.Answer, o.at, o.shift) {
-			touched[d.Subscription] = next
+		c.scratch = *s // rarely changed, and then copied for good
+		if fattorino.Settle(c.contract(s), &c.scratch, &d, &o.attempt.Answer, o.at, o.shift) {
+			touched[d.Subscription] = c.scratch.Clone()
 		}
 		if d.State == fattorino.Delivered {
 			d.SettledAt = b.Now // like all others in the batch, so that the store can write them as one

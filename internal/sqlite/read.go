@@ -109,29 +109,6 @@ func (s *Store) Backlogs(ctx context.Context) ([]fattorino.Backlog, error) {
 	})
 }
 
-// Fresh implements [fattorino.Store].
-func (s *Store) Fresh(ctx context.Context, subscription, after int64, limit int) ([]*fattorino.Delivery, error) {
-	rows, err := s.read.QueryContext(ctx, selectDelivery+`WHERE d.subscription = ? AND d.id > ? AND d.state = 0 AND d.due_at IS NULL
-		ORDER BY d.id LIMIT ?`, subscription, after, limit)
-	return collect(rows, err, scanDelivery)
-}
-
-// Due implements [fattorino.Store].
-func (s *Store) Due(ctx context.Context, subscription int64, limit int) ([]*fattorino.Delivery, error) {
-	rows, err := s.read.QueryContext(ctx, selectDelivery+`WHERE d.subscription = ? AND d.due_at IS NOT NULL ORDER BY d.due_at LIMIT ?`, subscription, limit)
-	return collect(rows, err, scanDelivery)
-}
-
-// Waiting implements [fattorino.Store].
-func (s *Store) Waiting(ctx context.Context, subscription, waitsFor int64, limit int) ([]*fattorino.Delivery, error) {
-	where, args := `WHERE d.subscription = ? AND d.waits_for IS NOT NULL`, []any{subscription}
-	if waitsFor != 0 {
-		where, args = where+` AND d.waits_for = ?`, append(args, waitsFor)
-	}
-	rows, err := s.read.QueryContext(ctx, selectDelivery+where+` ORDER BY d.id LIMIT ?`, append(args, limit)...)
-	return collect(rows, err, scanDelivery)
-}
-
 // WaitedFor implements [fattorino.Store].
 func (s *Store) WaitedFor(ctx context.Context, subscription int64, limit int) ([]int64, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT DISTINCT waits_for FROM deliveries

@@ -44,6 +44,9 @@ type Store struct {
 	mu  sync.Mutex // the one writer
 	hot hot        // prepared statements of Commit
 	ids ids        // the last ids given, as committed
+
+	readers readers
+	shared  shared
 }
 
 // ids are the last ids given.
@@ -91,7 +94,8 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	if s.read, err = sql.Open("sqlite", dsn(path, "query_only(1)", "busy_timeout(5000)", "cache_size(-8000)")); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	readers := max(4, runtime.GOMAXPROCS(0))
+	const forLanes = 4 // connections that the lanes keep for themselves
+	readers := forLanes + max(4, runtime.GOMAXPROCS(0))
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
 	return s.loadIDs(ctx)
@@ -158,7 +162,7 @@ func (s *Store) loadIDs(ctx context.Context) error {
 func (s *Store) Close() error {
 	var all []error
 	if s.read != nil {
-		all = append(all, s.read.Close())
+		all = append(all, s.readers.close(), s.read.Close())
 	}
 	if s.write != nil {
 		s.mu.Lock()

@@ -1,0 +1,241 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+	"weak"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// The reads that fill the lanes. They are as hot as Commit when sinks have a
+// backlog, so they go straight to the driver too.
+
+// Fresh implements [fattorino.Store].
+func (s *Store) Fresh(ctx context.Context, subscription, after int64, limit int) ([]*fattorino.Delivery, error) {
+	return s.pending(ctx, `WHERE subscription = ? AND id > ? AND state = 0 AND due_at IS NULL ORDER BY id LIMIT ?`,
+		subscription, after, int64(limit))
+}
+
+// Due implements [fattorino.Store].
+func (s *Store) Due(ctx context.Context, subscription int64, limit int) ([]*fattorino.Delivery, error) {
+	return s.pending(ctx, `WHERE subscription = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT ?`,
+		subscription, int64(limit))
+}
+
+// Waiting implements [fattorino.Store].
+func (s *Store) Waiting(ctx context.Context, subscription, waitsFor int64, limit int) ([]*fattorino.Delivery, error) {
+	if waitsFor == 0 {
+		return s.pending(ctx, `WHERE subscription = ? AND waits_for IS NOT NULL ORDER BY id LIMIT ?`, subscription, int64(limit))
+	}
+	return s.pending(ctx, `WHERE subscription = ? AND waits_for = ? ORDER BY id LIMIT ?`, subscription, waitsFor, int64(limit))
+}
+
+// pending reads deliveries and then their events, in one snapshot.
+func (s *Store) pending(ctx context.Context, where string, args ...driver.Value) ([]*fattorino.Delivery, error) {
+	r, err := s.readers.take(ctx, s.read)
+	if err != nil {
+		return nil, translate(err)
+	}
+	defer s.readers.give(r)
+	var p pendingRead
+	err = r.conn.Raw(func(c any) error {
+		if err := r.use(c.(driver.Conn)); err != nil {
+			return err
+		}
+		if err := r.exec(`BEGIN`); err != nil {
+			return err
+		}
+		err := p.read(&r.hot, &s.shared, where, args)
+		return errors.Join(err, r.exec(`ROLLBACK`))
+	})
+	if err != nil {
+		return nil, translate(err)
+	}
+	return p.deliveries, nil
+}
+
+// pendingRead is one such read.
+type pendingRead struct {
+	deliveries []*fattorino.Delivery
+	keys       []int64                    // of their events, one by one
+	events     map[int64]*fattorino.Event // by key
+}
+
+func (p *pendingRead) read(h *hot, shared *shared, where string, args []driver.Value) error {
+	err := h.query(12, func(row []driver.Value) error {
+		p.keys = append(p.keys, row[1].(int64))
+		p.deliveries = append(p.deliveries, deliveryOf(row))
+		return nil
+	}, selectPending+where, args...)
+	if err != nil {
+		return err
+	}
+	if err := p.readEvents(h, shared); err != nil {
+		return err
+	}
+	for i, d := range p.deliveries {
+		if d.Event = p.events[p.keys[i]]; d.Event == nil {
+			return fmt.Errorf("the event %d of delivery %d is not there", p.keys[i], d.ID)
+		}
+	}
+	return nil
+}
+
+// readEvents reads the events that are not in memory already.
+func (p *pendingRead) readEvents(h *hot, shared *shared) error {
+	keys := slices.Compact(slices.Sorted(slices.Values(p.keys)))
+	p.events = make(map[int64]*fattorino.Event, len(keys))
+	missing := newList(selectEventsByKey, `)`)
+	for _, key := range shared.get(keys, p.events) {
+		missing.add(key)
+	}
+	known := len(p.events)
+	err := missing.run(func(query string, keys []driver.Value) error {
+		return h.query(eventColumnsRead, func(row []driver.Value) error {
+			e, err := eventOf(row)
+			if err == nil {
+				p.events[e.Key] = e
+			}
+			return err
+		}, query, keys...)
+	})
+	if err == nil && len(p.events) > known {
+		shared.put(p.events)
+	}
+	return err
+}
+
+const selectPending = `SELECT id, event, subscription, state, reason, attempts, tries, status, due_at, first_error_at, settled_at,
+	coalesce(waits_for, 0) FROM deliveries `
+
+// deliveryOf reads a row of selectPending.
+func deliveryOf(row []driver.Value) *fattorino.Delivery {
+	return &fattorino.Delivery{
+		ID: row[0].(int64), Subscription: row[2].(int64), State: fattorino.DeliveryState(row[3].(int64)),
+		Reason: fattorino.Reason(row[4].(string)), Attempts: int(row[5].(int64)), Tries: int(row[6].(int64)), Status: int(row[7].(int64)),
+		DueAt: timeOf(row[8]), FirstErrorAt: timeOf(row[9]), SettledAt: timeOf(row[10]), WaitsFor: row[11].(int64),
+	}
+}
+
+const (
+	selectEventsByKey = `SELECT ` + eventColumns + ` FROM events e WHERE e.key IN (`
+	eventColumnsRead  = 16
+)
+
+// eventOf reads a row of eventColumns.
+func eventOf(row []driver.Value) (*fattorino.Event, error) {
+	var r eventRow
+	for i, dest := range r.dest() {
+		switch d := dest.(type) {
+		case *int64:
+			*d = row[i].(int64)
+		case *string:
+			*d = row[i].(string)
+		case *[]byte:
+			*d, _ = row[i].([]byte) // NULL is nil
+		case *fattorino.Form:
+			*d = fattorino.Form(row[i].(int64))
+		case micro:
+			*d.t = timeOf(row[i])
+		}
+	}
+	return r.finish()
+}
+
+func timeOf(v driver.Value) (t time.Time) {
+	_ = micro{&t}.Scan(v) // an INTEGER column holds no other types: the table is STRICT
+	return t
+}
+
+// A reader is a connection with statements prepared on it.
+type reader struct {
+	conn *sql.Conn
+	hot
+}
+
+// readers are the connections that fill lanes, made as they are needed.
+type readers struct {
+	mu   sync.Mutex
+	idle []*reader
+}
+
+func (p *readers) take(ctx context.Context, db *sql.DB) (*reader, error) {
+	p.mu.Lock()
+	if n := len(p.idle); n > 0 {
+		r := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		return r, nil
+	}
+	p.mu.Unlock()
+	conn, err := db.Conn(ctx)
+	return &reader{conn: conn}, err
+}
+
+func (p *readers) give(r *reader) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, r)
+}
+
+func (p *readers) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []error
+	for _, r := range p.idle {
+		all = append(all, r.close(), r.conn.Close())
+	}
+	p.idle = nil
+	return errors.Join(all...)
+}
+
+// shared finds events that are in memory already. An event that goes to many
+// subscriptions is read once for all lanes that are at about the same place;
+// it is kept by nobody but those lanes.
+type shared struct {
+	mu     sync.Mutex
+	events map[int64]weak.Pointer[fattorino.Event]
+	sweep  int // size at which what is no longer there is forgotten
+}
+
+// get puts the events that are there into found, and gives the keys of the
+// rest.
+func (s *shared) get(keys []int64, found map[int64]*fattorino.Event) (missing []int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range keys {
+		if e := s.events[key].Value(); e != nil {
+			found[key] = e
+		} else {
+			missing = append(missing, key)
+		}
+	}
+	return missing
+}
+
+func (s *shared) put(events map[int64]*fattorino.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.events == nil {
+		s.events = map[int64]weak.Pointer[fattorino.Event]{}
+	}
+	for key, e := range events {
+		s.events[key] = weak.Make(e)
+	}
+	if len(s.events) < s.sweep {
+		return
+	}
+	for key, e := range s.events {
+		if e.Value() == nil {
+			delete(s.events, key)
+		}
+	}
+	s.sweep = 2*len(s.events) + 1024
+}
