@@ -64,6 +64,9 @@ func noRedirects(mux *http.ServeMux) http.Handler {
 		if r.URL.Path != shortest && r.Method != http.MethodConnect {
 			lost := r.Clone(r.Context())
 			door, _, _ := strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/")
+			if strings.Trim(door, ".") == "" {
+				door = "-" // none: the mux would redirect once more
+			}
 			lost.URL.Path, lost.URL.RawPath = "/"+door+"/-/-", "" // which no door has
 			r = lost
 		}
