@@ -161,7 +161,8 @@ func (a *App) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	contracts, err := a.makeContracts(keys.ring, sign.NewKeychain(vault))
+	keychain := sign.NewKeychain(vault)
+	contracts, err := a.makeContracts(keys.ring, keychain)
 	if err != nil {
 		return err
 	}
@@ -175,7 +176,7 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.loadTypes(ctx); err != nil {
 		return err
 	}
-	routes, err := a.routes(keys, contracts)
+	routes, err := a.routes(keys, &masterKeyring{vault: vault, keychain: keychain, store: a.store, engine: a.engine}, contracts)
 	if err != nil {
 		return err
 	}

@@ -20,9 +20,9 @@ var indexPage []byte
 
 // routes is the list of all that is served. /healthz is answered at the gate,
 // before there are routes.
-func (a *App) routes(keys *keyring, c contracts) (http.Handler, error) {
+func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (http.Handler, error) {
 	native, err := api.New(api.Config{
-		Service: a.service, Keys: keys, Log: a.log, Limits: a.apiLimits(),
+		Service: a.service, Keys: keys, MasterKeys: masterKeys, Log: a.log, Limits: a.apiLimits(),
 		Contracts: c.choosers(), Elsewhere: c.elsewhere(), Callbacks: c.native,
 	})
 	if err != nil {
