@@ -7,10 +7,13 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/api"
 )
 
-// keysCommands are the commands for the keys that sign notifications.
+// keysCommands are the commands for the keys that sign notifications, and for
+// the master keys that encrypt secrets at rest.
 type keysCommands struct {
-	Show   keysShowCommand   `cmd:"" help:"Show the public key that receivers verify with."`
-	Rotate keysRotateCommand `cmd:"" help:"Put a new key in the place of the one that signs."`
+	Show         keysShowCommand     `cmd:"" help:"Show the public key that receivers verify with."`
+	Rotate       keysRotateCommand   `cmd:"" help:"Put a new key in the place of the one that signs."`
+	RotateMaster rotateMasterCommand `cmd:"" help:"Encrypt the secrets in the database under a new master key."`
+	RemoveMaster removeMasterCommand `cmd:"" help:"Remove a master key that is not used any more."`
 }
 
 // keysShowCommand shows a public key.

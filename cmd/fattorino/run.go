@@ -22,7 +22,7 @@ type cli struct {
 	Catalog catalogCommand `cmd:"" help:"Show the event types of every contract, and how they are linked."`
 	Type    typeCommands   `cmd:"" help:"Add, list and delete event types of your own."`
 	Group   groupCommands  `cmd:"" help:"Add and delete groups of event types."`
-	Keys    keysCommands   `cmd:"" help:"Show and rotate the keys that sign."`
+	Keys    keysCommands   `cmd:"" help:"Show and rotate the keys that sign, and those that encrypt."`
 	Config  configCommand  `cmd:"" help:"Show every setting, its value and where it comes from."`
 	Version versionCommand `cmd:"" help:"Show the version."`
 }

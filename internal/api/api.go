@@ -22,8 +22,10 @@ import (
 type Config struct {
 	Service *fattorino.Service
 	Keys    Keys
-	Log     *slog.Logger
-	Limits  Limits
+	// MasterKeys are for the operator alone.
+	MasterKeys MasterKeyring
+	Log        *slog.Logger
+	Limits     Limits
 
 	// Contracts are those whose subscriptions are made and changed here, by name.
 	Contracts map[string]Chooser

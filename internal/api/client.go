@@ -141,6 +141,29 @@ func (c *Client) RotateKey(ctx context.Context, name string) (*PublicKey, error)
 	return &answer, c.do(ctx, http.MethodPost, "/v1/keys/"+url.PathEscape(name)+"/rotate", "", nil, &answer)
 }
 
+// ListMasterKeys gives the ids of the master keys.
+func (c *Client) ListMasterKeys(ctx context.Context) (*MasterKeys, error) {
+	var answer MasterKeys
+	return &answer, c.get(ctx, "/v1/master-keys", nil, &answer)
+}
+
+// AddMasterKey makes a master key.
+func (c *Client) AddMasterKey(ctx context.Context) (*MasterKeys, error) {
+	var answer MasterKeys
+	return &answer, c.do(ctx, http.MethodPost, "/v1/master-keys", "", nil, &answer)
+}
+
+// RemoveMasterKey removes a master key that is not used any more.
+func (c *Client) RemoveMasterKey(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodDelete, "/v1/master-keys/"+url.PathEscape(id), "", nil, nil)
+}
+
+// Reseal seals some secrets under the current master key, or counts them.
+func (c *Client) Reseal(ctx context.Context, r ResealRequest) (*Resealed, error) {
+	var answer Resealed
+	return &answer, c.send(ctx, "/v1/master-keys/reseal", r, &answer)
+}
+
 // ListDeliveries gives one page of a company's deliveries, newest first; its
 // Next is the Cursor of the page after it.
 func (c *Client) ListDeliveries(ctx context.Context, company int64, p ListDeliveriesParams) (*DeliveryPage, error) {

@@ -40,6 +40,24 @@ func (e DeliveryState) Valid() bool {
 	}
 }
 
+// Defines values for MasterKeysKeptIn.
+const (
+	File     MasterKeysKeptIn = "file"
+	Settings MasterKeysKeptIn = "settings"
+)
+
+// Valid indicates whether the value is a known member of the MasterKeysKeptIn enum.
+func (e MasterKeysKeptIn) Valid() bool {
+	switch e {
+	case File:
+		return true
+	case Settings:
+		return true
+	default:
+		return false
+	}
+}
+
 // Answer defines model for Answer.
 type Answer struct {
 	// Status Absent where no status line came.
@@ -297,6 +315,18 @@ type HeaderLine struct {
 // KeySet defines model for KeySet.
 type KeySet = json.RawMessage
 
+// MasterKeys defines model for MasterKeys.
+type MasterKeys struct {
+	// KeptIn Where the keys are: in the file `master.keys` of the data folder, or in the setting `master_keys`.
+	KeptIn MasterKeysKeptIn `json:"kept_in"`
+
+	// MasterKeys Their ids, the current one first.
+	MasterKeys []string `json:"master_keys"`
+}
+
+// MasterKeysKeptIn Where the keys are: in the file `master.keys` of the data folder, or in the setting `master_keys`.
+type MasterKeysKeptIn string
+
 // NewApp defines model for NewApp.
 type NewApp struct {
 	Name string `json:"name"`
@@ -469,10 +499,40 @@ type Receipts struct {
 	Warnings []string `json:"warnings,omitempty,omitzero"`
 }
 
+// ResealRequest defines model for ResealRequest.
+type ResealRequest struct {
+	// After The `next` of the answer before; 0 begins.
+	After int64 `json:"after,omitempty,omitzero"`
+
+	// DryRun Only count.
+	DryRun bool `json:"dry_run,omitempty,omitzero"`
+}
+
+// Resealed defines model for Resealed.
+type Resealed struct {
+	// Found How many of the secrets looked at were sealed under which master key.
+	Found []SealedCount `json:"found"`
+
+	// Next Where to go on; 0 = there are no more.
+	Next int64 `json:"next"`
+
+	// Resealed How many were sealed anew.
+	Resealed int `json:"resealed"`
+}
+
 // RotateRequest defines model for RotateRequest.
 type RotateRequest struct {
 	// OverlapSeconds How long the secret before it goes on signing.
 	OverlapSeconds *int `json:"overlap_seconds,omitempty"`
+}
+
+// SealedCount defines model for SealedCount.
+type SealedCount struct {
+	// MasterKey The master key's id.
+	MasterKey string `json:"master_key"`
+
+	// Secrets How many secrets are sealed under it.
+	Secrets int `json:"secrets"`
 }
 
 // SentRequest defines model for SentRequest.
@@ -1046,6 +1106,9 @@ type PublishEventsApplicationCloudeventsPlusJSONRequestBody = CloudEvent
 // PublishEventsApplicationCloudeventsBatchPlusJSONRequestBody defines body for PublishEvents for application/cloudevents-batch+json ContentType.
 type PublishEventsApplicationCloudeventsBatchPlusJSONRequestBody = PublishEventsApplicationCloudeventsBatchPlusJSONBody
 
+// ResealSecretsJSONRequestBody defines body for ResealSecrets for application/json ContentType.
+type ResealSecretsJSONRequestBody = ResealRequest
+
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = NewToken
 
@@ -1159,6 +1222,18 @@ type ServerInterface interface {
 	// RotateKey Rotate a key
 	// (POST /v1/keys/{key}/rotate)
 	RotateKey(w http.ResponseWriter, r *http.Request, key KeyName)
+	// ListMasterKeys List the master keys
+	// (GET /v1/master-keys)
+	ListMasterKeys(w http.ResponseWriter, r *http.Request)
+	// AddMasterKey Make a new master key
+	// (POST /v1/master-keys)
+	AddMasterKey(w http.ResponseWriter, r *http.Request)
+	// ResealSecrets Re-seal secrets
+	// (POST /v1/master-keys/reseal)
+	ResealSecrets(w http.ResponseWriter, r *http.Request)
+	// RemoveMasterKey Remove a master key
+	// (DELETE /v1/master-keys/{master_key})
+	RemoveMasterKey(w http.ResponseWriter, r *http.Request, masterKey string)
 	// ListTokens List tokens
 	// (GET /v1/tokens)
 	ListTokens(w http.ResponseWriter, r *http.Request, params ListTokensParams)
@@ -2664,6 +2739,74 @@ func (siw *ServerInterfaceWrapper) RotateKey(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// ListMasterKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListMasterKeys(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListMasterKeys(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AddMasterKey operation middleware
+func (siw *ServerInterfaceWrapper) AddMasterKey(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AddMasterKey(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ResealSecrets operation middleware
+func (siw *ServerInterfaceWrapper) ResealSecrets(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResealSecrets(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveMasterKey operation middleware
+func (siw *ServerInterfaceWrapper) RemoveMasterKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "master_key" -------------
+	var masterKey string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "master_key", r.PathValue("master_key"), &masterKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "master_key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveMasterKey(w, r, masterKey)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(w http.ResponseWriter, r *http.Request) {
 
@@ -2906,6 +3049,10 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/handshakes/{subscription}/{round}/{key}", wrapper.GrantHandshakeByPost)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/keys/{key}", wrapper.GetKey)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/keys/{key}/rotate", wrapper.RotateKey)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/master-keys", wrapper.ListMasterKeys)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/master-keys", wrapper.AddMasterKey)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/master-keys/{master_key}", wrapper.RemoveMasterKey)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/master-keys/reseal", wrapper.ResealSecrets)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/tokens", wrapper.ListTokens)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/tokens", wrapper.CreateToken)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/tokens/{token}", wrapper.RevokeToken)

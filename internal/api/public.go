@@ -51,11 +51,8 @@ func (s *server) GetKey(w http.ResponseWriter, r *http.Request, key KeyName) {
 // RotateKey puts a new key in the place of the one that signs.
 func (s *server) RotateKey(w http.ResponseWriter, r *http.Request, key KeyName) {
 	s.do(w, r, func() error {
-		if callerOf(r).Kind != fattorino.AdminToken {
-			return &fattorino.Error{
-				Kind: fattorino.Denied, Code: "NO_PERMISSION",
-				Msg: "only the operator may rotate keys", Fix: `use a token of kind "admin"`,
-			}
+		if err := operator(r, "rotate keys"); err != nil {
+			return err
 		}
 		if err := s.Keys.Rotate(r.Context(), key); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/httpjson"
+	"github.com/fattorino-dev/fattorino/internal/samples"
 )
 
 // The overlap of secrets, as openapi.yaml states it.
@@ -84,7 +85,7 @@ func (s *server) TestSubscription(w http.ResponseWriter, r *http.Request, compan
 			return fattorino.InvalidField("type", "%q is no type that the subscription hears, nor one of the contract %s", body.Type, sub.Contract)
 		}
 		common, _ := s.Service.Catalogs().Common(body.Type)
-		d, err := s.Service.SendTest(r.Context(), callerOf(r), company, sub.Contract, sub.ID, sample(company, body.Type, common, time.Now()))
+		d, err := s.Service.SendTest(r.Context(), callerOf(r), company, sub.Contract, sub.ID, samples.Event(company, body.Type, common, time.Now()))
 		if err != nil {
 			return err
 		}

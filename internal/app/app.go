@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -83,7 +82,8 @@ func New(ctx context.Context, o Options) (*App, error) {
 		a.log.Info("stopped")
 		return a.lines.Flush()
 	})
-	a.server = newServer(a.log, a.harden(&a.gate))
+	a.server = newServer(a.log, a.harden((&bodies{limit: o.MaxRequestBytes}).bound(&a.gate)))
+	a.server.ConnState = newConnections(o.MaxConnections).changed
 	a.onStop("http server", time.Second, func(context.Context) error { return a.closeServer() })
 	return a, nil
 }
@@ -143,9 +143,6 @@ func (a *App) Start(ctx context.Context) error {
 }
 
 func (a *App) start(ctx context.Context) error {
-	if err := os.MkdirAll(a.config.Data, 0o700); err != nil {
-		return &fattorino.Error{Kind: fattorino.Invalid, Msg: fmt.Sprintf("cannot make the data folder: %v", err), Fix: "set data to a folder that can be written to", Err: err}
-	}
 	store, err := sqlite.Open(ctx, sqlite.Options{Dir: a.config.Data})
 	if err != nil {
 		return err
@@ -164,7 +161,8 @@ func (a *App) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	contracts, err := a.makeContracts(keys.ring, sign.NewKeychain(vault))
+	keychain := sign.NewKeychain(vault)
+	contracts, err := a.makeContracts(keys.ring, keychain)
 	if err != nil {
 		return err
 	}
@@ -178,7 +176,7 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.loadTypes(ctx); err != nil {
 		return err
 	}
-	routes, err := a.routes(keys, contracts)
+	routes, err := a.routes(keys, &masterKeyring{vault: vault, keychain: keychain, store: a.store, engine: a.engine}, contracts)
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,8 @@ type Config struct {
 	MaxEventBytes     int64    `key:"max_event_bytes" group:"limits" help:"Bytes of one event published."`
 	MaxBatchBytes     int64    `key:"max_batch_bytes" group:"limits" help:"Bytes of one batch of events."`
 	MaxBatchEvents    int      `key:"max_batch_events" group:"limits" help:"Events in one batch."`
+	MaxRequestBytes   int64    `key:"max_request_bytes" group:"limits" help:"Bytes of all request bodies that are being worked on; above it clients are asked to come again (503)."`
+	MaxConnections    int      `key:"max_connections" group:"limits" help:"Connections of clients. One more takes the place of that which has waited longest for a request."`
 
 	FICIssuer       string `key:"fic_issuer" group:"fic" help:"CloudEvents source and token issuer of the notifications; receivers compare with it."`
 	FICUserAgent    string `key:"fic_user_agent" group:"fic" help:"User-Agent of the notifications."`
@@ -89,6 +91,7 @@ func Default() Config {
 		Window: limits.Window, WindowBytes: limits.WindowBytes,
 		SubscriptionLimit: 100, Retention: Duration(30 * 24 * time.Hour),
 		MaxEventBytes: 1 << 20, MaxBatchBytes: 16 << 20, MaxBatchEvents: 1000,
+		MaxRequestBytes: 128 << 20, MaxConnections: 4096,
 		FICIssuer: fic.DefaultIssuer, FICUserAgent: fic.DefaultUserAgent, FICConnection: keepAlive,
 	}
 }
@@ -207,6 +210,8 @@ func (c *Config) checkLimits(f *faults) {
 	f.atLeast("max_event_bytes", c.MaxEventBytes, 1)
 	f.atLeast("max_batch_bytes", c.MaxBatchBytes, 1)
 	f.atLeast("max_batch_events", int64(c.MaxBatchEvents), 1)
+	f.atLeast("max_request_bytes", c.MaxRequestBytes, max(c.MaxEventBytes, c.MaxBatchBytes)) // else the largest is never taken
+	f.atLeast("max_connections", int64(c.MaxConnections), 1)
 	if c.Retention < 0 {
 		f.add("retention", "%v is negative", c.Retention)
 	}

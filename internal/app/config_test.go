@@ -135,6 +135,9 @@ func TestValidateNamesTheSettingThatWouldFailLater(t *testing.T) {
 		{"max_event_bytes", "0"},
 		{"max_batch_bytes", "0"},
 		{"max_batch_events", "0"},
+		{"max_request_bytes", "0"},
+		{"max_request_bytes", "16777215"}, // less than a batch
+		{"max_connections", "0"},
 		{"fic_issuer", "erp"},
 		{"fic_user_agent", "a\nb"},
 		{"fic_connection", "closed"},

@@ -17,7 +17,7 @@ const module = "github.com/fattorino-dev/fattorino/"
 // that is not here fails the test, so that a new package, or a new dependency
 // of one on another, is a decision and not an accident.
 func mayImport() map[string][]string {
-	doors := []string{"api", "defacto", "facturascripts", "fic", "subscriptions"}
+	doors := []string{"api", "defacto", "facturascripts", "fic", "subscriptions", "ui"}
 	stores := []string{"sqlite"}
 	return map[string][]string{
 		// The middle imports the standard library only.
@@ -31,6 +31,7 @@ func mayImport() map[string][]string {
 		"engine":      {"fattorino"},
 		"filter":      {"fattorino"},
 		"httpjson":    {"fattorino"},
+		"samples":     {"fattorino"},
 		"schema":      {"fattorino"},
 		"sign":        {"fattorino"},
 		"sqlite":      {"fattorino"},
@@ -40,11 +41,12 @@ func mayImport() map[string][]string {
 		"storetest":         {"fattorino"},
 
 		// Doors know how to speak, and not what keeps or sends; nor each other.
-		"api":            {"auth", "cloudevents", "fattorino", "httpjson"},
+		"api":            {"auth", "cloudevents", "fattorino", "httpjson", "samples"},
 		"defacto":        {"auth", "fattorino", "httpjson"},
 		"fic":            {"auth", "fattorino", "httpjson"},
 		"facturascripts": {"auth", "cloudevents", "fattorino", "httpjson", "sign"},
 		"subscriptions":  {"auth", "fattorino", "httpjson"}, // the native contract, as other clients know it
+		"ui":             {"fattorino", "httpjson", "samples"},
 
 		// The native contract has its door in api, and is a package of its own for
 		// what it builds and signs.

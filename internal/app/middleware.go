@@ -42,11 +42,14 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (a *App) harden(next http.Handler) http.Handler {
 	// One slice each for all answers; handlers that know better replace them.
 	nosniff, deny, none := []string{"nosniff"}, []string{"DENY"}, []string{"no-referrer"}
-	policy := []string{"default-src 'none'; frame-ancestors 'none'"}
+	policy, last := []string{"default-src 'none'; frame-ancestors 'none'"}, []string{"close"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["X-Content-Type-Options"], h["X-Frame-Options"] = nosniff, deny
 		h["Referrer-Policy"], h["Content-Security-Policy"] = none, policy
+		if ambiguous(r) {
+			h["Connection"] = last
+		}
 		answer := &response{ResponseWriter: w}
 		started := time.Now()
 		a.metrics.inFlight.Inc()
@@ -62,6 +65,15 @@ func (a *App) harden(next http.Handler) http.Handler {
 				"ms", float64(time.Since(started).Microseconds())/1000, "remote", r.RemoteAddr)
 		}
 	})
+}
+
+// ambiguous tells a request after which a proxy may see another end of the body
+// than we do, so that what follows on the connection could be another's request.
+// The connection must be closed where a request tells both a length and chunks,
+// or chunks under HTTP/1.0 (RFC 9112, section 6.1); net/http does not, and hides
+// from its handler that a length was told as well, or chunks.
+func ambiguous(r *http.Request) bool {
+	return len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1)
 }
 
 // shownPath gives the path of a request for the log. That of a callback ends in

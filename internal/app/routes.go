@@ -20,9 +20,9 @@ var indexPage []byte
 
 // routes is the list of all that is served. /healthz is answered at the gate,
 // before there are routes.
-func (a *App) routes(keys *keyring, c contracts) (http.Handler, error) {
+func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (http.Handler, error) {
 	native, err := api.New(api.Config{
-		Service: a.service, Keys: keys, Log: a.log, Limits: a.apiLimits(),
+		Service: a.service, Keys: keys, MasterKeys: masterKeys, Log: a.log, Limits: a.apiLimits(),
 		Contracts: c.choosers(), Elsewhere: c.elsewhere(), Callbacks: c.native,
 	})
 	if err != nil {
@@ -64,6 +64,9 @@ func noRedirects(mux *http.ServeMux) http.Handler {
 		if r.URL.Path != shortest && r.Method != http.MethodConnect {
 			lost := r.Clone(r.Context())
 			door, _, _ := strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/")
+			if strings.Trim(door, ".") == "" {
+				door = "-" // none: the mux would redirect once more
+			}
 			lost.URL.Path, lost.URL.RawPath = "/"+door+"/-/-", "" // which no door has
 			r = lost
 		}

@@ -3,6 +3,7 @@ package fattorino
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"strings"
@@ -13,25 +14,36 @@ import (
 // Authenticate finds the token of a secret. It fails with Unauthenticated for
 // one that is unknown, expired or revoked, without saying which.
 func (s *Service) Authenticate(ctx context.Context, secret string) (*Token, error) {
-	refusal := &Error{Kind: Unauthenticated, Msg: "the access token is missing, unknown, expired or revoked", Fix: "send a valid token as Authorization: Bearer <token>"}
 	if secret == "" {
-		return nil, refusal
+		return nil, noToken()
 	}
-	hash := HashSecret(secret)
+	return s.AuthenticateHash(ctx, HashSecret(secret))
+}
+
+// AuthenticateHash is [Service.Authenticate] for who keeps no secret, but its
+// [HashSecret], to ask whether the token is still in force.
+func (s *Service) AuthenticateHash(ctx context.Context, hash []byte) (*Token, error) {
 	if s.AdminTokenHash != nil && subtle.ConstantTimeCompare(hash, s.AdminTokenHash) == 1 {
 		return &Token{Kind: AdminToken, Scopes: []string{"*"}}, nil
 	}
-	token, err := s.tokenByHash(ctx, [32]byte(hash))
+	if len(hash) != sha256.Size {
+		return nil, noToken()
+	}
+	token, err := s.tokenByHash(ctx, [sha256.Size]byte(hash))
 	if KindOf(err) == NotFound {
-		return nil, refusal
+		return nil, noToken()
 	}
 	if err != nil {
 		return nil, err
 	}
 	if !token.Live(time.Now()) {
-		return nil, refusal
+		return nil, noToken()
 	}
 	return token, nil
+}
+
+func noToken() error {
+	return &Error{Kind: Unauthenticated, Msg: "the access token is missing, unknown, expired or revoked", Fix: "send a valid token as Authorization: Bearer <token>"}
 }
 
 // tokenByHash looks a token up, from memory where it was asked for before.

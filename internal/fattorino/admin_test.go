@@ -42,6 +42,9 @@ func (f *fixture) known(tb testing.TB, secret string) bool {
 	if err != nil {
 		fails(tb, err, fattorino.Unauthenticated)
 	}
+	if _, byHash := f.AuthenticateHash(context.Background(), fattorino.HashSecret(secret)); (byHash == nil) != (err == nil) {
+		tb.Errorf("by its secret a token is known: %v; by the secret's hash: %v", err, byHash)
+	}
 	return err == nil
 }
 

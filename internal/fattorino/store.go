@@ -84,6 +84,8 @@ type Backlog struct {
 
 // Tx is the store inside one transaction of the committer.
 type Tx interface {
+	ResealTx
+
 	// EnsureCompany makes the company if it is not there.
 	EnsureCompany(id int64, now time.Time) error
 	NameCompany(id int64, name string) error
@@ -139,6 +141,8 @@ type Tx interface {
 
 // A Reader answers the questions of the use cases.
 type Reader interface {
+	ResealReader
+
 	Companies(ctx context.Context, after int64, limit int) ([]*Company, error)
 	Company(ctx context.Context, id int64) (*Company, error)
 	Apps(ctx context.Context, after int64, limit int) ([]*App, error)

@@ -36,18 +36,26 @@ func Handle(log *slog.Logger, render func(http.ResponseWriter, *fattorino.Error)
 	})
 }
 
-// ReadBody reads the whole body of at most limit bytes; TooLarge above.
+// ahead is how many bytes are set aside for a body before any of it has come: a
+// length is quickly told.
+const ahead = 64 << 10
+
+// ReadBody reads the whole body of at most limit bytes; TooLarge above. An
+// error of reading that is a [fattorino.Error] is returned as it is.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
 	var buf bytes.Buffer
 	if r.ContentLength > 0 {
-		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+		buf.Grow(int(min(r.ContentLength, ahead)) + bytes.MinRead)
 	}
 	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return nil, tooLarge(limit)
+	}
+	if told, ok := errors.AsType[*fattorino.Error](err); ok {
+		return nil, told
 	}
 	if err != nil {
 		return nil, &fattorino.Error{Kind: fattorino.Malformed, Msg: "the request body could not be read to its end", Err: err}
@@ -64,7 +72,8 @@ func tooLarge(limit int64) error {
 }
 
 // Decode reads a JSON body of at most limit bytes into v. Fields that v does
-// not have are refused by name, as is anything after the value.
+// not have are refused by name, as are a member that comes twice in an object
+// and anything after the value.
 func Decode(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
 	body, err := ReadBody(w, r, limit)
 	if err != nil {
@@ -86,7 +95,43 @@ func Unmarshal(body []byte, v any) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return malformed("there is something after the JSON value")
 	}
-	return nil
+	d = json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	return checkNames(d)
+}
+
+// checkNames refuses an object with two members of one name, anywhere in the
+// next value: which of the two counts is left open (RFC 8259, section 4), and a
+// proxy that checks requests may take the other one. The value has to be valid,
+// which also bounds how deep it goes.
+func checkNames(d *json.Decoder) error {
+	token, err := d.Token()
+	if err != nil {
+		return explain(err)
+	}
+	open, nested := token.(json.Delim)
+	if !nested {
+		return nil
+	}
+	names := map[string]bool{}
+	for d.More() {
+		if open == '{' {
+			token, err := d.Token()
+			if err != nil {
+				return explain(err)
+			}
+			name, _ := token.(string)
+			if names[name] {
+				return malformed(fmt.Sprintf("the member %.100q comes twice in one object", name))
+			}
+			names[name] = true
+		}
+		if err := checkNames(d); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token() // the closing bracket
+	return err
 }
 
 // explain says what is wrong with a body in the caller's terms.

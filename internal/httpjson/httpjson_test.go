@@ -98,6 +98,14 @@ func TestDecodeSaysWhatItDoesNotUnderstand(t *testing.T) {
 		{"a bracket too many", `{"name":"a"}}`, malformed, "something after the JSON value", ""},
 		{"text after the value", `{} ok`, malformed, "something after the JSON value", ""},
 
+		// What comes twice.
+		{"a member twice", `{"name":"a","name":"b"}`, malformed, `the member "name" comes twice in one object`, ""},
+		{"a member twice, alike", `{"name":"a","name":"a"}`, malformed, "comes twice", ""},
+		{"a member twice, once escaped", `{"name":"a","n\u0061me":"b"}`, malformed, "comes twice", ""},
+		{"a member twice, once null", `{"name":null,"name":"b"}`, malformed, "comes twice", ""},
+		{"a member twice within", `{"data":{"sink":"x","sink":"y"}}`, malformed, `"sink" comes twice`, ""},
+		{"a member twice that is an object", `{"data":{"sink":"x"},"data":{}}`, malformed, `"data" comes twice`, ""},
+
 		// What has no place.
 		{"an unknown field", `{"name":"a","title":"b"}`, invalid, `unknown field "title"`, ""},
 		{"an unknown field within", `{"data":{"sinc":"x"}}`, invalid, `unknown field "sinc"`, ""},

@@ -127,14 +127,14 @@ func FuzzParseMasterKeys(f *testing.F) {
 	f.Add("# comment, with a comma\n\nk1:" + strings.Repeat("A", 43) + "=,k2:" + strings.Repeat("B", 42) + "A=\r\n")
 	f.Add(":")
 	f.Fuzz(func(t *testing.T, text string) {
-		v, err := parseMasterKeys(text)
+		keys, err := parseMasterKeys(text)
 		if err != nil {
 			return
 		}
-		if v.keys[v.current] == nil {
+		if len(keys.ids) != len(keys.aeads) || keys.aeads[keys.current()] == nil {
 			t.Error("the current key is none of the keys")
 		}
-		for id := range v.keys {
+		for id := range keys.aeads {
 			if !validKeyID(id) {
 				t.Errorf("id %q is accepted", id)
 			}

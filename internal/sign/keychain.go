@@ -190,6 +190,33 @@ func (k *Keychain) OpenHeaders(sealed []byte) ([]fattorino.Header, error) {
 	return fields, nil
 }
 
+// Reseal seals under the current master key what a subscription keeps secret and
+// is under another, and counts it. The subscription's list of secrets must be
+// its own.
+func (k *Keychain) Reseal(s *fattorino.Subscription) (count int, err error) {
+	again := func(sealed *[]byte, context string) error {
+		if !k.vault.NeedsReseal(*sealed) {
+			return nil
+		}
+		anew, err := k.vault.Reseal(*sealed, context)
+		if err != nil {
+			return err
+		}
+		*sealed = anew
+		count++
+		return nil
+	}
+	for i := range s.Secrets {
+		if err := again(&s.Secrets[i].Sealed, secretContext); err != nil {
+			return 0, err
+		}
+	}
+	if len(s.Options.Headers) > 0 {
+		err = again(&s.Options.Headers, headersContext)
+	}
+	return count, err
+}
+
 // NewTicket gives a text that nobody without the master keys can make, and that
 // is good for one purpose, as "callback/42/1": letters, digits, "-" and "_".
 // Each call gives another.

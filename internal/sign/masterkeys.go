@@ -23,7 +23,7 @@ const (
 	masterKeysIntro = `# Master keys: they encrypt the secrets in the database. Keep a copy apart from
 # the database's; without these keys its secrets are lost.
 # One "id:base64 of 32 bytes" a line. The first seals, all of them open. To
-# rotate, put a new line first (openssl rand -base64 32) and leave the others.
+# rotate, run: fattorino keys rotate-master
 `
 )
 
@@ -39,11 +39,11 @@ const (
 // it. A file that its group or others may use is refused.
 func OpenVault(dir, env string) (*Vault, error) {
 	if env != "" {
-		v, err := parseMasterKeys(env)
+		keys, err := parseMasterKeys(env)
 		if err != nil {
 			return nil, fmt.Errorf("master keys in the environment: %w", err)
 		}
-		return v, nil
+		return newVault("", keys), nil
 	}
 	path := filepath.Join(dir, masterKeysFile)
 	text, err := readMasterKeys(path)
@@ -56,46 +56,49 @@ func OpenVault(dir, env string) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := parseMasterKeys(text)
+	keys, err := parseMasterKeys(text)
 	if err != nil {
 		return nil, fmt.Errorf("master keys in %s: %w", path, err)
 	}
-	return v, nil
+	return newVault(path, keys), nil
 }
 
 // parseMasterKeys reads "id:base64" entries, parted by commas or line ends.
 // Lines that start with # are comments. Errors count entries and quote nothing:
 // what is in the wrong place may be a key.
-func parseMasterKeys(text string) (*Vault, error) {
-	v := &Vault{keys: map[string]cipher.AEAD{}}
-	count := 0
+func parseMasterKeys(text string) (*masterKeys, error) {
+	keys := &masterKeys{aeads: map[string]cipher.AEAD{}}
 	for line := range strings.Lines(text) {
-		if strings.HasPrefix(strings.TrimSpace(line), "#") {
-			continue
-		}
-		for entry := range strings.SplitSeq(line, ",") {
-			entry = strings.TrimSpace(entry)
-			if entry == "" {
-				continue
-			}
-			count++
+		for _, entry := range entriesOf(line) {
+			number := len(keys.ids) + 1
 			id, aead, err := parseMasterKey(entry)
 			if err != nil {
-				return nil, fmt.Errorf("entry %d %w", count, err)
+				return nil, fmt.Errorf("entry %d %w", number, err)
 			}
-			if _, twice := v.keys[id]; twice {
-				return nil, fmt.Errorf("entry %d has the id of an earlier one", count)
+			if _, twice := keys.aeads[id]; twice {
+				return nil, fmt.Errorf("entry %d has the id of an earlier one", number)
 			}
-			v.keys[id] = aead
-			if v.current == "" {
-				v.current = id
-			}
+			keys.aeads[id] = aead
+			keys.ids = append(keys.ids, id)
 		}
 	}
-	if count == 0 {
+	if len(keys.ids) == 0 {
 		return nil, errors.New("there is none; one is written as id:base64 of 32 bytes")
 	}
-	return v, nil
+	return keys, nil
+}
+
+// entriesOf gives the entries of a line; none of a comment.
+func entriesOf(line string) (entries []string) {
+	if strings.HasPrefix(strings.TrimSpace(line), "#") {
+		return nil
+	}
+	for entry := range strings.SplitSeq(line, ",") {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			entries = append(entries, entry)
+		}
+	}
+	return entries
 }
 
 // parseMasterKey reads one "id:base64" entry. Its errors go on after "entry n".
@@ -171,31 +174,43 @@ func makeMasterKeys(dir, path string) error {
 	if err := makeFolder(dir); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, "."+masterKeysFile+"-*") // mode 0600
+	_, entry := newMasterKey()
+	written, err := writeBeside(path, masterKeysIntro+entry+"\n")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // one that stays does no harm
-	_, err = f.WriteString(masterKeysIntro + newMasterKey() + "\n")
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	defer func() { _ = os.Remove(written) }() // one that stays does no harm
+	if err := os.Link(written, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return syncFolder(dir)
 }
 
+// writeBeside writes text in full to a new file beside path, for its owner
+// alone, and gives its name.
+func writeBeside(path, text string) (name string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+masterKeysFile+"-*") // mode 0600
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteString(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
+}
+
 // newMasterKey makes an entry with a random key and a random id. Ids are not
 // counted from 1: a file made anew after the old one was lost must not claim
 // the secrets of the lost key for its own.
-func newMasterKey() string {
+func newMasterKey() (id, entry string) {
 	var random [4 + masterKeySize]byte
 	_, _ = rand.Read(random[:]) // never fails
-	return hex.EncodeToString(random[:4]) + ":" + base64.StdEncoding.EncodeToString(random[4:])
+	id = hex.EncodeToString(random[:4])
+	return id, id + ":" + base64.StdEncoding.EncodeToString(random[4:])
 }
 
 // makeFolder makes dir, and the folders above it, for the owner alone, and

@@ -103,7 +103,7 @@ func TestPrintingShowsNoSecret(t *testing.T) {
 		Keys   sign.WebhookKeys
 	}
 	type closed struct { // fmt cannot call the methods of unexported fields
-		vault sign.Vault
+		vault *sign.Vault // which cannot be copied
 		key   sign.ES256Key
 		keys  []*sign.ES256Key
 
@@ -112,9 +112,9 @@ func TestPrintingShowsNoSecret(t *testing.T) {
 		current sign.WebhookKeys
 	}
 	both := sign.WebhookKeys{secret, signer}
-	inClosed := closed{*vault, *key, ring.All(), *secret, *signer, both}
+	inClosed := closed{vault, *key, ring.All(), *secret, *signer, both}
 	for name, v := range map[string]any{
-		"vault": vault, "copy of vault": *vault,
+		"vault": vault,
 		"key": key, "copy of key": *key,
 		"ring": ring, "keys": ring.All(),
 		"secret": secret, "copy of secret": *secret,

@@ -6,18 +6,36 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
+	"sync/atomic"
 )
 
 // A Vault seals secrets for keeping at rest and opens them again: AES-256-GCM
 // under a master key that is named in what it sealed. The current master key
-// seals; all of them open. A Vault does not change once opened and may be used
-// by many goroutines.
+// seals; all of them open. It may be used by many goroutines, also while keys
+// are added and removed.
 //
 // Nonces are random, so one master key should seal no more than 2³² secrets
 // (NIST SP 800-38D, section 8.3).
 type Vault struct {
-	current string                 // id of the key that seals
-	keys    map[string]cipher.AEAD // by id; the raw keys are not kept
+	file string                     // of the master keys; empty where they were given
+	keys atomic.Pointer[masterKeys] // a set never changes, it is replaced
+	mu   sync.Mutex                 // one change of the file at a time
+}
+
+// masterKeys are the keys of a vault.
+type masterKeys struct {
+	ids   []string               // the current one, which seals, first
+	aeads map[string]cipher.AEAD // by id; the raw keys are not kept
+}
+
+func (k *masterKeys) current() string { return k.ids[0] }
+
+// newVault makes a vault with the keys of a file, or with given ones.
+func newVault(file string, keys *masterKeys) *Vault {
+	v := &Vault{file: file}
+	v.keys.Store(keys)
+	return v
 }
 
 // sealedVersion is the first byte of everything sealed:
@@ -45,9 +63,11 @@ func (v *Vault) Seal(plaintext, context string) ([]byte, error) {
 	if context == "" {
 		return nil, errors.New("seal: the context is empty")
 	}
-	header := append([]byte{sealedVersion, byte(len(v.current))}, v.current...)
+	keys := v.keys.Load()
+	id := keys.current()
+	header := append([]byte{sealedVersion, byte(len(id))}, id...)
 	bound := slices.Concat(header, []byte(context))
-	return v.keys[v.current].Seal(header, nil, []byte(plaintext), bound), nil
+	return keys.aeads[id].Seal(header, nil, []byte(plaintext), bound), nil
 }
 
 // Open decrypts what [Vault.Seal] made for the same context. It fails with an
@@ -57,7 +77,7 @@ func (v *Vault) Open(sealed []byte, context string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	aead, ok := v.keys[id]
+	aead, ok := v.keys.Load().aeads[id]
 	if !ok {
 		return "", &UnknownKeyError{KeyID: id}
 	}
@@ -73,7 +93,22 @@ func (v *Vault) Open(sealed []byte, context string) (string, error) {
 // do it: under a previous master key, or in a form that Open refuses.
 func (v *Vault) NeedsReseal(sealed []byte) bool {
 	id, _, err := splitSealed(sealed)
-	return err != nil || id != v.current
+	return err != nil || id != v.keys.Load().current()
+}
+
+// MasterKeyOf gives the id of the master key that a secret is sealed under.
+func MasterKeyOf(sealed []byte) (string, error) {
+	id, _, err := splitSealed(sealed)
+	return id, err
+}
+
+// Reseal seals what is sealed for a place anew, under the current master key.
+func (v *Vault) Reseal(sealed []byte, context string) ([]byte, error) {
+	plaintext, err := v.Open(sealed, context)
+	if err != nil {
+		return nil, err
+	}
+	return v.Seal(plaintext, context)
 }
 
 // splitSealed gives the key id and what follows the header.
@@ -102,5 +137,6 @@ func (v *Vault) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, v.describe())
 func (v *Vault) LogValue() slog.Value { return slog.StringValue(v.describe()) }
 
 func (v *Vault) describe() string {
-	return fmt.Sprintf("Vault(current key %s of %d)", v.current, len(v.keys))
+	keys := v.keys.Load()
+	return fmt.Sprintf("Vault(current key %s of %d)", keys.current(), len(keys.ids))
 }

@@ -58,8 +58,8 @@ var _ fattorino.Store = (*Store)(nil)
 // It fails when another process has the folder open, naming it, and when the
 // folder was written by a newer version.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
+	if err := makeDataFolder(o.Dir); err != nil {
+		return nil, err
 	}
 	lock, err := lockDir(o.Dir)
 	if err != nil {

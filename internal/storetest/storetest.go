@@ -615,6 +615,17 @@ func testSubscriptions(t *testing.T, b *bundle) {
 	if !cmp.Equal(ids, []int64{a.ID, other.ID}) {
 		t.Errorf("ids = %v, want those that are gone too, and not %d", ids, foreign.ID)
 	}
+	for after, want := range map[int64][]int64{0: {a.ID, other.ID}, a.ID: {other.ID, foreign.ID}, foreign.ID: nil} {
+		var got []int64
+		kept, err := b.KeptSubscriptions(ctx, after, 2)
+		b.must(err)
+		for _, s := range kept {
+			got = append(got, s.ID)
+		}
+		if !cmp.Equal(got, want) {
+			t.Errorf("kept subscriptions after %d = %v, want %v, those that are gone too", after, got, want)
+		}
+	}
 	if _, err := b.Subscription(ctx, 999); fattorino.KindOf(err) != fattorino.NotFound {
 		t.Errorf("unknown subscription: %v, want NotFound", err)
 	}
@@ -701,6 +712,14 @@ func testKeys(t *testing.T, b *bundle) {
 	}
 	if diff := cmp.Diff(want, keys, same); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	// Sealed anew, a key is otherwise as it was.
+	b.update(func(tx fattorino.Tx) error { return tx.ResealKey("old", []byte("old, sealed anew")) })
+	want[1].Sealed = []byte("old, sealed anew")
+	keys, err = b.Keys(ctx, "fic")
+	b.must(err)
+	if diff := cmp.Diff(want, keys, same); diff != "" {
+		t.Errorf("keys, one sealed anew (-want +got):\n%s", diff)
 	}
 	if others, err := b.Keys(ctx, "other"); err != nil || len(others) != 0 {
 		t.Errorf("keys of another name = %v, %v", others, err)

@@ -1,26 +1,35 @@
-// Command bench measures how much Fattorino delivers and how fast, beside a
-// raw HTTP loop on the same machine in the same minute: the loop is the limit
-// that any sender works under.
+// Command bench measures how much Fattorino delivers, how fast and at what
+// cost, and holds it to what is insisted on.
 //
 // It starts the real server as a process of its own, with durable commits on,
-// and publishes through the API to a sink in this process. Cases:
+// publishes through the API on kept-alive connections, and receives with
+// net/http in this process, all on the same machine. Throughput is told beside
+// a raw loop in the same minute: a plain net/http client that posts the same
+// body to the same sink, the limit that such a sender works under.
 //
-//	A  one event in a request, 32 publishers, one subscription
+//	A  one event of 500 bytes in a request, 32 publishers, one subscription
 //	B  batches of 100 events, ten subscriptions
+//	C  ten sinks at 40 events/s each, of which one hangs
 //	D  latency from publish to arrival, at half the rate of A
+//	E  millions of deliveries pending for sinks that are down, then up
+//	F  100,000 subscriptions in 10,000 companies
+//	G  a log of 10,000,000 deliveries
+//	H  idle with 10,000 subscriptions
+//
+// A, B and D are measured with HMAC (the native contract, Standard Webhooks
+// v1) and with ES256 (the contract of Fatture in Cloud), A and B also to https
+// sinks. E, F and G take many minutes and some ten GB of disk, and run only
+// when -only names them.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -33,23 +42,36 @@ func main() {
 	}
 }
 
-// options are the size of a run.
+// options are what to measure, and how much of it.
 type options struct {
 	events  int
 	rounds  int
+	scale   float64
 	binary  string
 	history string
+	compare string
 	only    string
 }
 
 func run(ctx context.Context) error {
 	var o options
-	flag.IntVar(&o.events, "events", 20_000, "events of case A; case B makes twice as many deliveries, case D lasts four seconds")
-	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the table shows medians")
+	flag.IntVar(&o.events, "events", 20_000, "events of case A; B makes twice as many deliveries")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds of A, B, C, D and H, of which the table shows medians; E, F and G are measured once")
+	flag.Float64Var(&o.scale, "scale", 1, "size of E, F, G and H: 0.01 = a hundredth, for trying")
 	flag.StringVar(&o.binary, "binary", "", "the server to measure; built from ./cmd/fattorino when empty")
 	flag.StringVar(&o.history, "history", "dist/bench.jsonl", "file that each run is appended to as a line of JSON; empty = none")
-	flag.StringVar(&o.only, "only", "A,B,D", "cases to run")
+	flag.StringVar(&o.compare, "compare", "", "file of such lines, of which the last is shown beside this run")
+	flag.StringVar(&o.only, "only", "", "cases to run, as A,B-ES256,E: a letter stands for all of its kind; empty = all but E, F and G")
 	flag.Parse()
+
+	chosen, err := choose(cases(), o.only)
+	if err != nil {
+		return err
+	}
+	earlier, err := lastRun(o.compare)
+	if err != nil {
+		return err
+	}
 	if o.binary == "" {
 		built, remove, err := build(ctx)
 		if err != nil {
@@ -58,134 +80,40 @@ func run(ctx context.Context) error {
 		defer remove()
 		o.binary = built
 	}
-	rounds := map[string][]result{}
+	b := &bench{options: o, rates: map[contract]float64{}}
+	r := newReport()
+	// A round of each in turn, so that an hour of noise touches all alike.
 	for round := range o.rounds {
-		for _, c := range cases {
-			if !strings.Contains(o.only, c.name) {
+		for _, c := range chosen {
+			if c.big && round > 0 {
 				continue
 			}
-			fmt.Fprintf(os.Stderr, "round %d of %d, case %s …\n", round+1, o.rounds, c.name)
-			r, err := measure(ctx, o, c, rounds["A"])
-			if err != nil {
+			fmt.Fprintf(os.Stderr, "%s round %d of %d, case %s …\n", time.Now().Format(time.TimeOnly), round+1, o.rounds, c.name)
+			if err := r.add(b.round(ctx, c)); err != nil {
 				return fmt.Errorf("case %s: %w", c.name, err)
 			}
-			rounds[c.name] = append(rounds[c.name], r)
 		}
 	}
-	report := summarize(rounds)
-	report.print()
-	return report.save(o.history)
+	r.print(os.Stdout, chosen, earlier)
+	return r.save(o.history)
 }
 
-// result is one round of one case.
-type result struct {
-	Raw     float64 `json:"raw"`     // requests/s of the raw loop, mean of before and after
-	Rate    float64 `json:"rate"`    // deliveries/s
-	Ratio   float64 `json:"ratio"`   // Rate / Raw
-	CPU     float64 `json:"cpu_us"`  // server CPU per delivery, µs
-	P50     float64 `json:"p50_ms"`  // publish → arrival
-	P99     float64 `json:"p99_ms"`  //
-	Memory  float64 `json:"rss_mib"` // server's greatest resident memory
-	Load    float64 `json:"load"`    // load average of the machine
-	Lost    int     `json:"lost"`    // deliveries that did not arrive
-	Doubled int     `json:"doubled"` // deliveries that arrived more than once
-}
-
-// report is what is printed and kept.
-type report struct {
-	At      time.Time         `json:"at"`
-	Machine string            `json:"machine"`
-	Cases   map[string]result `json:"cases"`
-	rounds  map[string][]result
-}
-
-func summarize(rounds map[string][]result) report {
-	r := report{At: time.Now().UTC(), Machine: machine(), Cases: map[string]result{}, rounds: rounds}
-	for name, all := range rounds {
-		median := func(f func(result) float64) float64 {
-			values := make([]float64, len(all))
-			for i, one := range all {
-				values[i] = f(one)
-			}
-			slices.Sort(values)
-			return values[len(values)/2]
-		}
-		m := result{
-			Raw: median(func(r result) float64 { return r.Raw }), Rate: median(func(r result) float64 { return r.Rate }),
-			Ratio: median(func(r result) float64 { return r.Ratio }), CPU: median(func(r result) float64 { return r.CPU }),
-			P50: median(func(r result) float64 { return r.P50 }), P99: median(func(r result) float64 { return r.P99 }),
-			Memory: median(func(r result) float64 { return r.Memory }), Load: median(func(r result) float64 { return r.Load }),
-		}
-		for _, one := range all {
-			m.Lost += one.Lost
-			m.Doubled += one.Doubled
-		}
-		r.Cases[name] = m
+// choose gives the cases that the list names; without a list all but the big
+// ones.
+func choose(all []benchCase, list string) ([]benchCase, error) {
+	names := strings.Split(list, ",")
+	named := func(c benchCase) bool {
+		kind, _, _ := strings.Cut(c.name, "-")
+		return slices.Contains(names, c.name) || slices.Contains(names, kind)
 	}
-	return r
-}
-
-func (r report) print() {
-	fmt.Printf("%s; %s\n\n", r.Machine, r.At.Format(time.RFC3339))
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "case\traw/s\tdelivered/s\tratio\trange\tCPU µs\tp50 ms\tp99 ms\tRSS MiB\tload\tlost\tdoubled\t")
-	for _, c := range cases {
-		m, ok := r.Cases[c.name]
-		if !ok {
-			continue
-		}
-		low, high := m.Ratio, m.Ratio
-		for _, one := range r.rounds[c.name] {
-			low, high = min(low, one.Ratio), max(high, one.Ratio)
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.3f\t%.3f–%.3f\t%.1f\t%.2f\t%.2f\t%.0f\t%.1f\t%d\t%d\t\n",
-			c.name, m.Raw, m.Rate, m.Ratio, low, high, m.CPU, m.P50, m.P99, m.Memory, m.Load, m.Lost, m.Doubled)
-	}
-	_ = w.Flush()
-	fmt.Println("\nES256 under the Fatture in Cloud contract; medians; in A and B the percentiles are those of saturation: they measure the queue.")
-}
-
-func (r report) save(path string) error {
-	if path == "" {
-		return nil
-	}
-	line, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	if dir, _, nested := cutLast(path, "/"); nested {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
+	var chosen []benchCase
+	for _, c := range all {
+		if (list == "" && !c.big) || named(c) {
+			chosen = append(chosen, c)
 		}
 	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("-only %q names no case", list)
 	}
-	_, err = f.Write(append(line, '\n'))
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	return err
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
-}
-
-// machine names the machine by its processor and its cores.
-func machine() string {
-	model := runtime.GOARCH
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			model = strings.TrimSpace(value)
-			break
-		}
-	}
-	return fmt.Sprintf("%s, %d cores, %s", model, runtime.NumCPU(), runtime.Version())
+	return chosen, nil
 }

@@ -11,8 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -32,16 +33,20 @@ func build(ctx context.Context) (path string, remove func(), err error) {
 	return path, func() { _ = os.RemoveAll(dir) }, nil
 }
 
+const adminToken = "bench-admin-token-0123456789"
+
 // server is the program under measurement, in a process and folder of its own.
 type server struct {
-	url   string
-	admin string
-	cmd   *exec.Cmd
-	dir   string
-	http  *http.Client
+	address string
+	binary  string
+	args    []string
+	cmd     *exec.Cmd
+	dir     string
+	http    *http.Client
 }
 
-func startServer(ctx context.Context, binary string) (*server, error) {
+// start starts a server on an empty folder, with further arguments.
+func (b *bench) start(ctx context.Context, args ...string) (*server, error) {
 	dir, err := os.MkdirTemp("", "fattorino-bench-data")
 	if err != nil {
 		return nil, err
@@ -52,42 +57,78 @@ func startServer(ctx context.Context, binary string) (*server, error) {
 	}
 	address := free.Addr().String()
 	_ = free.Close()
-	s := &server{url: "http://" + address, admin: "bench-admin-token-0123456789", dir: dir, http: &http.Client{
-		Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256, MaxIdleConns: 256},
+	s := &server{address: address, binary: b.binary, dir: dir, http: &http.Client{
+		Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxIdleConns: 64},
 	}}
-	s.cmd = exec.CommandContext(ctx, binary, "serve", "--dev", "--data", dir, "--listen", address, "--log-level", "warn")
-	s.cmd.Env = append(os.Environ(), "FATTORINO_ADMIN_TOKEN="+s.admin)
+	s.args = slices.Concat([]string{"serve", "--dev", "--data", dir, "--listen", address, "--log-level", "error", "--allow-no-handshake"}, args)
+	if err := s.launch(ctx); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// launch starts the process and waits until it serves.
+func (s *server) launch(ctx context.Context) error {
+	s.cmd = exec.CommandContext(ctx, s.binary, s.args...)
+	s.cmd.Env = append(os.Environ(), "FATTORINO_ADMIN_TOKEN="+adminToken)
 	s.cmd.Stderr = os.Stderr
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 	if err := s.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
-	for range 100 {
-		if r, err := s.http.Get(s.url + "/readyz"); err == nil {
+	for begun := time.Now(); time.Since(begun) < 5*time.Minute && ctx.Err() == nil; {
+		if r, err := s.http.Get("http://" + s.address + "/readyz"); err == nil {
 			_ = r.Body.Close()
 			if r.StatusCode == http.StatusOK {
-				return s, nil
+				return nil
 			}
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond)
 	}
-	s.stop()
-	return nil, fmt.Errorf("the server did not get ready")
+	return fmt.Errorf("the server did not get ready")
 }
 
-func (s *server) stop() {
+// restart ends the process, starts it again on the same folder, and tells how
+// long it took until it served.
+func (s *server) restart(ctx context.Context) (time.Duration, error) {
+	s.end()
+	begun := time.Now()
+	err := s.launch(ctx)
+	return time.Since(begun), err
+}
+
+// end ends the process; its folder stays.
+func (s *server) end() {
+	s.http.CloseIdleConnections()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	_ = s.cmd.Wait()
+}
+
+// stop ends the process and deletes its folder.
+func (s *server) stop() {
+	if s.cmd.Process != nil {
+		s.end()
+	}
 	_ = os.RemoveAll(s.dir)
 }
 
-// call makes one JSON request.
+func (s *server) cpu() time.Duration { return processCPU(s.cmd.Process.Pid) }
+
+// peak gives the server's greatest resident memory in MiB.
+func (s *server) peak() float64 { return processMemory(s.cmd.Process.Pid, "VmHWM") }
+
+// call makes one JSON request, and decodes the answer where out is not nil.
 func (s *server) call(method, path, token string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(text)
 	}
-	r, err := http.NewRequest(method, s.url+path, bytes.NewReader(body))
+	r, err := http.NewRequest(method, "http://"+s.address+path, body)
 	if err != nil {
 		return err
 	}
@@ -105,23 +146,58 @@ func (s *server) call(method, path, token string, in, out any) error {
 	if answer.StatusCode >= 300 {
 		return fmt.Errorf("%s %s: %s: %s", method, path, answer.Status, text)
 	}
+	if out == nil {
+		return nil
+	}
 	return json.Unmarshal(text, out)
 }
 
-// subscribe makes n subscriptions of n apps to company 1 at the sink.
-func (s *server) subscribe(n int, sink string) error {
-	for i := range n {
-		var app struct{ ID int64 }
-		if err := s.call("POST", "/v1/apps", s.admin, map[string]any{"name": fmt.Sprint("bench ", i)}, &app); err != nil {
+// app makes an app and a token that speaks for it to every company.
+func (s *server) app() (token string, err error) {
+	var app struct{ ID int64 }
+	if err := s.call("POST", "/v1/apps", adminToken, map[string]any{"name": "bench"}, &app); err != nil {
+		return "", err
+	}
+	var made struct{ Token string }
+	err = s.call("POST", "/v1/tokens", adminToken, map[string]any{"kind": "api", "app_id": app.ID, "scopes": []string{"*"}}, &made)
+	return made.Token, err
+}
+
+// A contract is what subscriptions are made under.
+type contract string
+
+const (
+	hmac  contract = "HMAC"  // native: Standard Webhooks v1
+	es256 contract = "ES256" // Fatture in Cloud
+)
+
+// notification gives the body of a notification, as it is posted by the raw
+// loop.
+func (c contract) notification() []byte {
+	if c == es256 {
+		return []byte(`{"data":{"ids":[3062300]}}`)
+	}
+	return append(appendData([]byte(`{"type":"`+eventType+`","timestamp":"2026-03-01T10:00:00Z","data":`), 3062300), '}')
+}
+
+// subscribe makes n subscriptions to company 1, each to its own lane of the
+// sink.
+func (s *server) subscribe(c contract, n int, sink string) error {
+	if c == hmac {
+		return s.subscribeEach(n, func(i int) (company int, wish map[string]any) {
+			return 1, map[string]any{"sink": fmt.Sprintf("%s/%d", sink, i), "types": []string{eventType}}
+		})
+	}
+	for i := range n { // an app hears a type once
+		token, err := s.app()
+		if err != nil {
 			return err
 		}
-		var token struct{ Token string }
-		if err := s.call("POST", "/v1/tokens", s.admin, map[string]any{"kind": "api", "app_id": app.ID, "scopes": []string{"*"}}, &token); err != nil {
-			return err
-		}
+		wish := map[string]any{"data": map[string]any{
+			"sink": fmt.Sprintf("%s/%d", sink, i), "types": []string{"it.fattureincloud.webhooks.issued_documents.invoices.create"},
+		}}
 		var made struct{ Data struct{ Verified bool } }
-		wish := map[string]any{"data": map[string]any{"sink": fmt.Sprintf("%s/%d", sink, i), "types": []string{eventType}}}
-		if err := s.call("POST", "/c/1/subscriptions", token.Token, wish, &made); err != nil {
+		if err := s.call("POST", "/c/1/subscriptions", token, wish, &made); err != nil {
 			return err
 		}
 		if !made.Data.Verified {
@@ -131,35 +207,30 @@ func (s *server) subscribe(n int, sink string) error {
 	return nil
 }
 
-// cpu gives the processor time the server has used so far.
-func (s *server) cpu() time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+// subscribeEach makes n native subscriptions of one app without a handshake,
+// signed by Standard Webhooks v1, as wish has them.
+func (s *server) subscribeEach(n int, wish func(i int) (company int, wish map[string]any)) error {
+	token, err := s.app()
 	if err != nil {
-		return 0
+		return err
 	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	user, _ := strconv.ParseInt(fields[11], 10, 64)
-	system, _ := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * 10 * time.Millisecond // clock ticks of 1/100 s
-}
-
-// peak gives the server's greatest resident memory, in MiB.
-func (s *server) peak() float64 {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, _ := strconv.ParseFloat(strings.Fields(value)[0], 64)
-			return kib / 1024
-		}
+	const connections = 16
+	var next atomic.Int64
+	var all sync.WaitGroup
+	failed := make(chan error, connections)
+	for range connections {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				company, w := wish(i)
+				w["format"], w["signature"], w["handshake"] = "standard", "v1", "none"
+				if err := s.call("POST", fmt.Sprintf("/v1/companies/%d/subscriptions", company), token, w, nil); err != nil {
+					failed <- err
+					return
+				}
+			}
+		})
 	}
-	return 0
-}
-
-// load gives the machine's load average of the last minute.
-func load() float64 {
-	text, _ := os.ReadFile("/proc/loadavg")
-	first, _, _ := strings.Cut(string(text), " ")
-	value, _ := strconv.ParseFloat(first, 64)
-	return value
+	all.Wait()
+	close(failed)
+	return <-failed
 }

@@ -1,4 +1,6 @@
-package api
+// Package samples makes events to try subscriptions with: such as a platform
+// would publish, and marked so that nobody takes one for a fact.
+package samples
 
 import (
 	"crypto/rand"
@@ -10,17 +12,17 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
-// sampleSource is the source of sample events, so that nobody takes one for a
+// source is the source of sample events, so that nobody takes one for a
 // fact.
-const sampleSource = "/fattorino/test"
+const source = "/fattorino/test"
 
-// sampleID is the id of the resource that sample events speak of.
-const sampleID = 42
+// id is that of the resource that sample events speak of.
+const id = 42
 
-// sample gives an event as a platform would publish it: of the type, whose
+// Event gives an event as a platform would publish it: of the type, whose
 // common name tells what it is about. It is the company's, but in none of its
 // lists.
-func sample(company int64, typ, common string, now time.Time) *fattorino.Event {
+func Event(company int64, typ, common string, now time.Time) *fattorino.Event {
 	name := common
 	if name == "" {
 		name = typ
@@ -30,15 +32,15 @@ func sample(company int64, typ, common string, now time.Time) *fattorino.Event {
 		noun, verb = name[:dot], name[dot+1:]
 	}
 	noun = noun[strings.LastIndexByte(noun, '.')+1:]
-	data, _ := json.Marshal(sampleData(noun, verb, now)) // strings, numbers and lists of them can always be encoded
+	data, _ := json.Marshal(dataOf(noun, verb, now)) // strings, numbers and lists of them can always be encoded
 	e := &fattorino.Event{
-		ID: "test-" + rand.Text(), Source: sampleSource, Type: typ, Time: now.UTC().Truncate(time.Second),
+		ID: "test-" + rand.Text(), Source: source, Type: typ, Time: now.UTC().Truncate(time.Second),
 		DataContentType: "application/json", Data: data, Form: fattorino.JSONData,
 		Extensions: map[string]any{"companyid": strconv.FormatInt(company, 10), "test": true},
 		Company:    company, Common: common, Accepted: now,
 	}
 	if !strings.Contains(noun, "/") {
-		e.Entity = fattorino.Entity{Type: noun, IDs: []string{strconv.Itoa(sampleID)}}
+		e.Entity = fattorino.Entity{Type: noun, IDs: []string{strconv.Itoa(id)}}
 	}
 	return e
 }
@@ -46,23 +48,23 @@ func sample(company int64, typ, common string, now time.Time) *fattorino.Event {
 // members are those of a JSON object.
 type members = map[string]any
 
-// sampleData gives the data of an event about noun. Of what was deleted its id
+// dataOf gives the data of an event about noun. Of what was deleted its id
 // is left; of what is not listed here nobody but the platform knows more.
-func sampleData(noun, verb string, now time.Time) members {
-	data := members{"id": sampleID}
+func dataOf(noun, verb string, now time.Time) members {
+	data := members{"id": id}
 	if verb == "deleted" {
 		return data
 	}
 	switch noun {
 	case "invoice", "quote", "proforma", "order", "credit_note", "delivery_note", "work_report", "sales_receipt",
 		"self_own_invoice", "self_supplier_invoice":
-		sampleDocument(data, "customer", sampleParty("Rossi Costruzioni S.r.l.", "IT01234567890"), now)
+		document(data, "customer", party("Rossi Costruzioni S.r.l.", "IT01234567890"), now)
 	case "supplier_order", "received_document":
-		sampleDocument(data, "supplier", sampleParty("Forniture Bianchi S.p.A.", "IT09876543210"), now)
+		document(data, "supplier", party("Forniture Bianchi S.p.A.", "IT09876543210"), now)
 	case "customer":
-		return sampleParty("Rossi Costruzioni S.r.l.", "IT01234567890")
+		return party("Rossi Costruzioni S.r.l.", "IT01234567890")
 	case "supplier":
-		return sampleParty("Forniture Bianchi S.p.A.", "IT09876543210")
+		return party("Forniture Bianchi S.p.A.", "IT09876543210")
 	case "product":
 		data["code"], data["name"] = "P-042", "Cement, 25 kg"
 		data["net_price"], data["currency"], data["vat_rate"] = amount("8.20"), "EUR", amount("22")
@@ -78,8 +80,8 @@ func sampleData(noun, verb string, now time.Time) members {
 	return data
 }
 
-// sampleDocument adds what a commercial document holds.
-func sampleDocument(data members, role string, party members, now time.Time) {
+// document adds what a commercial document holds.
+func document(data members, role string, party members, now time.Time) {
 	data["number"], data["date"], data["due_date"] = "2026/42", day(now), day(now.AddDate(0, 0, 30))
 	data[role] = party
 	data["lines"] = []members{{"description": "Cement, 25 kg", "quantity": 10, "net_price": amount("10.00"), "vat_rate": amount("22")}}
@@ -87,9 +89,9 @@ func sampleDocument(data members, role string, party members, now time.Time) {
 	data["paid"] = false
 }
 
-func sampleParty(name, vat string) members {
+func party(name, vat string) members {
 	return members{
-		"id": sampleID, "name": name, "vat_number": vat, "email": "accounts@example.com",
+		"id": id, "name": name, "vat_number": vat, "email": "accounts@example.com",
 		"address": members{"street": "Via Roma 1", "postal_code": "20121", "city": "Milano", "country": "IT"},
 	}
 }

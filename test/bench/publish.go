@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// A load is events to publish, numbered from first.
+type load struct {
+	first      int
+	events     int
+	batch      int // events in a request
+	publishers int
+	rate       float64                // events/s; 0 = as fast as they are answered
+	prefix     string                 // of the events' ids, where a server gets several loads
+	company    func(event int) int    // nil = company 1
+	kind       func(event int) string // its type; nil = eventType
+}
+
+// eventType is what is published and subscribed to: a common name, which every
+// contract hears.
+const eventType = "invoice.created"
+
+// publish publishes the load on a kept-alive connection for each publisher,
+// and notes when each event was sent.
+func (s *server) publish(ctx context.Context, l load, sent []atomic.Int64) error {
+	var next atomic.Int64
+	begun := time.Now()
+	errs := make(chan error, l.publishers)
+	for range l.publishers {
+		go func() { errs <- s.publisher(ctx, l, &next, begun, sent) }()
+	}
+	var all []error
+	for range l.publishers {
+		all = append(all, <-errs)
+	}
+	return errors.Join(all...)
+}
+
+// publisher publishes one request after the other until there are no more.
+func (s *server) publisher(ctx context.Context, l load, next *atomic.Int64, begun time.Time, sent []atomic.Int64) error {
+	c, err := net.Dial("tcp", s.address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	in := bufio.NewReader(c)
+	var request, body []byte
+	for {
+		place := int(next.Add(int64(l.batch))) - l.batch
+		if place >= l.events || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if l.rate > 0 {
+			time.Sleep(time.Until(begun.Add(time.Duration(float64(place) / l.rate * float64(time.Second)))))
+		}
+		first, last := l.first+place, l.first+min(place+l.batch, l.events)
+		body = l.appendBody(body[:0], first, last)
+		request = s.appendRequest(request[:0], l.contentType(), body)
+		now := time.Now().UnixNano()
+		for event := first; event < last; event++ {
+			sent[event].Store(now)
+		}
+		if _, err := c.Write(request); err != nil {
+			return err
+		}
+		if err := readAccepted(in); err != nil {
+			return err
+		}
+	}
+}
+
+func (l load) contentType() string {
+	if l.batch > 1 {
+		return "application/cloudevents-batch+json"
+	}
+	return "application/cloudevents+json"
+}
+
+// appendBody adds the body of one request to b. It is written by hand, for the
+// load shares its cores with what it measures.
+func (l load) appendBody(b []byte, first, last int) []byte {
+	if l.batch == 1 {
+		return l.appendEvent(b, first)
+	}
+	for event := first; event < last; event++ {
+		separator := byte(',')
+		if event == first {
+			separator = '['
+		}
+		b = l.appendEvent(append(b, separator), event)
+	}
+	return append(b, ']')
+}
+
+// appendEvent adds an event of about 500 bytes.
+func (l load) appendEvent(b []byte, event int) []byte {
+	company, kind := 1, eventType
+	if l.company != nil {
+		company = l.company(event)
+	}
+	if l.kind != nil {
+		kind = l.kind(event)
+	}
+	b = append(b, `{"specversion":"1.0","id":"`...)
+	b = strconv.AppendInt(append(b, l.prefix...), int64(event), 10)
+	b = append(append(b, `","source":"/bench","type":"`...), kind...)
+	b = strconv.AppendInt(append(b, `","subject":"company:`...), int64(company), 10)
+	b = append(b, `","time":"2026-03-01T10:00:00Z","datacontenttype":"application/json","data":`...)
+	return append(appendData(b, event), '}')
+}
+
+// appendData adds the data of an event, by which the sink knows it again.
+func appendData(b []byte, event int) []byte {
+	b = strconv.AppendInt(append(b, `{"id":`...), int64(event+1), 10)
+	b = strconv.AppendInt(append(b, `,"number":"2026/`...), int64(event), 10)
+	b = append(b, `","total":12.50,"note":"`...)
+	for range 240 {
+		b = append(b, 'x')
+	}
+	return append(b, `"}`...)
+}
+
+// appendRequest adds a whole request to b, to be written at once.
+func (s *server) appendRequest(b []byte, contentType string, body []byte) []byte {
+	b = append(append(b, "POST /v1/events HTTP/1.1\r\nHost: "...), s.address...)
+	b = append(append(b, "\r\nAuthorization: Bearer "...), adminToken...)
+	b = append(append(b, "\r\nContent-Type: "...), contentType...)
+	b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), int64(len(body)), 10)
+	return append(append(b, "\r\n\r\n"...), body...)
+}
+
+// readAccepted reads an answer to its end, and fails unless it is 202.
+func readAccepted(in *bufio.Reader) error {
+	answer, err := http.ReadResponse(in, nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusAccepted {
+		text, _ := io.ReadAll(answer.Body)
+		return fmt.Errorf("events were not accepted: %s: %s", answer.Status, text)
+	}
+	_, err = io.Copy(io.Discard, answer.Body)
+	return err
+}

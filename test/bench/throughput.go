@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"syscall"
+	"time"
+)
+
+// The figures of cases A and B.
+const (
+	delivered      = "delivered/s"
+	ratio          = "× raw"
+	cpuPerDelivery = "server CPU µs/delivery"
+	rawRate        = "raw/s"
+	memory         = "peak RSS MiB"
+	lost           = "lost"
+	doubled        = "doubled"
+	p50            = "p50 ms"
+	p99            = "p99 ms"
+	benchCPU       = "load, sink CPU µs/delivery"
+)
+
+// throughput is how fast deliveries go when the publishers never wait.
+type throughput struct {
+	contract      contract
+	tls           bool
+	batch         int // events in a request
+	publishers    int
+	subscriptions int
+	share         float64 // of the events of case A
+}
+
+// oneByOne is case A.
+func oneByOne(c contract) throughput {
+	return throughput{contract: c, batch: 1, publishers: 32, subscriptions: 1, share: 1}
+}
+
+// fannedOut is case B.
+func fannedOut(c contract) throughput {
+	return throughput{contract: c, batch: 100, publishers: 8, subscriptions: 10, share: 0.2}
+}
+
+// overTLS is the same to an https sink.
+func (t throughput) overTLS() throughput {
+	t.tls = true
+	return t
+}
+
+// throughputCase is a case of A or B, with what is insisted on.
+func throughputCase(name string, t throughput, insisted ...shown) benchCase {
+	return benchCase{
+		name: name, run: t.run,
+		shows: append(insisted,
+			shown{figure: rawRate}, shown{figure: delivered}, shown{figure: benchCPU}, shown{figure: memory},
+			shown{lost, "≤", 0}, shown{figure: doubled}),
+	}
+}
+
+// run measures one round on a fresh server.
+func (t throughput) run(ctx context.Context, b *bench) (figures, error) {
+	events := int(float64(b.events) * t.share)
+	came := newArrivals(events, t.subscriptions)
+	to := newSink(came)
+	if t.tls {
+		to.Close()
+		to = newSecureSink(came)
+	}
+	defer to.Close()
+	before := raw(to, t.contract.notification())
+	s, err := b.startFor(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	if err := s.subscribe(t.contract, t.subscriptions, to.URL); err != nil {
+		return nil, err
+	}
+	f, err := s.deliver(ctx, load{events: events, batch: t.batch, publishers: t.publishers}, came)
+	if err != nil {
+		return nil, err
+	}
+	f[rawRate] = (before + raw(to, t.contract.notification())) / 2
+	f[ratio] = f[delivered] / f[rawRate]
+	if t.batch == 1 && !t.tls {
+		b.rates[t.contract] = f[delivered]
+	}
+	return f, nil
+}
+
+// startFor starts a server that trusts the sink.
+func (b *bench) startFor(ctx context.Context, to *sink) (*server, error) {
+	if to.Certificate() == nil {
+		return b.start(ctx)
+	}
+	file, remove, err := to.authority()
+	if err != nil {
+		return nil, err
+	}
+	defer remove() // the server reads it at its start
+	return b.start(ctx, "--sink-ca-file", file)
+}
+
+// patience is how long deliveries are waited for that do not come.
+const patience = 30 * time.Second
+
+// deliver publishes the load, waits until every lane has had every event, and
+// tells how fast that went and what it cost.
+func (s *server) deliver(ctx context.Context, l load, came *arrivals) (figures, error) {
+	all, before := l.events*len(came.came), int(came.count.Load())
+	cpu, own, begun := s.cpu(), used(syscall.RUSAGE_SELF), time.Now()
+	if err := s.publish(ctx, l, came.sent); err != nil {
+		return nil, err
+	}
+	came.await(before+all, patience)
+	took := came.lastAt().Sub(begun)
+	cpu, own = s.cpu()-cpu, used(syscall.RUSAGE_SELF)-own
+	there := int(came.count.Load()) - before
+	f := figures{
+		delivered:      float64(there) / took.Seconds(),
+		cpuPerDelivery: float64(cpu.Nanoseconds()) / 1e3 / float64(all),
+		benchCPU:       float64(own.Nanoseconds()) / 1e3 / float64(all),
+		memory:         s.peak(), lost: float64(all - there), doubled: float64(came.doubled.Load()),
+	}
+	f[p50], f[p99] = came.latencies(0)
+	return f, nil
+}

@@ -1,0 +1,319 @@
+// Package hostile_test runs the program as it is delivered among clients and
+// sinks that mean it harm, and checks that it goes on serving those that do
+// not, within bounds, and without telling its secrets.
+package hostile_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait; nothing takes as long on any machine.
+const patience = time.Minute
+
+// adminToken is what the servers of these tests are started with.
+const adminToken = "an-admin-token-for-hostile-tests"
+
+var binary string // the program, as TestMain built it
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "fattorino-hostile-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // it is below the system's temporary folder
+	binary = filepath.Join(dir, "fattorino")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "../../cmd/fattorino") //nolint:noctx // go test bounds it
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// A server is the program serving on this machine.
+type server struct {
+	url, address string
+	dir          string
+	program      *exec.Cmd
+	log          *output
+	stop         func(os.Signal)
+}
+
+// serve starts the program on a data folder of its own and waits until it says
+// where it serves. It must end well.
+func serve(t *testing.T, flags ...string) *server {
+	t.Helper()
+	return serveIn(t, t.TempDir(), nil, flags...)
+}
+
+// serveIn is serve on a data folder, with further variables of the environment.
+func serveIn(t *testing.T, dir string, env []string, flags ...string) *server {
+	t.Helper()
+	args := append([]string{"serve", "--dev", "--data", dir, "--listen", "127.0.0.1:0", "--log-format", "json"}, flags...)
+	program := exec.Command(binary, args...) //nolint:noctx // it is ended with SIGTERM, as a supervisor would
+	program.Env = append([]string{"PATH=" + os.Getenv("PATH"), "FATTORINO_ADMIN_TOKEN=" + adminToken}, env...)
+	stderr, err := program.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{dir: dir, program: program, log: &output{}}
+	program.Stdout = s.log
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	serving, read := make(chan string, 1), make(chan struct{})
+	go func() {
+		defer close(read)
+		s.log.follow(stderr, serving)
+	}()
+	var once sync.Once
+	s.stop = func(signal os.Signal) {
+		once.Do(func() {
+			_ = program.Process.Signal(signal)
+			<-read
+			if err := program.Wait(); err != nil && signal != syscall.SIGKILL {
+				t.Errorf("the program did not end well: %v\n%s", err, s.log.tail())
+			}
+		})
+	}
+	t.Cleanup(func() { s.stop(syscall.SIGTERM) })
+	select {
+	case s.url = <-serving:
+	case <-read:
+		t.Fatalf("the program has ended:\n%s", s.log.tail())
+	case <-time.After(patience):
+		t.Fatalf("the program does not serve:\n%s", s.log.tail())
+	}
+	s.address = strings.TrimPrefix(s.url, "http://")
+	return s
+}
+
+// output is all that a program has written.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// tail gives the end, for a failure to show.
+func (o *output) tail() string {
+	text := o.String()
+	return text[max(0, len(text)-4000):]
+}
+
+// follow reads the program's log, and tells where it serves.
+func (o *output) follow(r io.Reader, serving chan<- string) {
+	lines := bufio.NewReader(r)
+	for {
+		line, err := lines.ReadBytes('\n')
+		_, _ = o.Write(line)
+		var entry struct{ Msg, URL string }
+		if json.Unmarshal(line, &entry) == nil && entry.Msg == "serving" {
+			serving <- entry.URL
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// An answer is one that was read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// call makes a request of the API; body may be nil, text or a value for JSON.
+func (s *server) call(t *testing.T, method, path, token string, body any) answer {
+	t.Helper()
+	a, err := s.try(t, method, path, token, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// try is call where there may be no answer.
+func (s *server) try(t *testing.T, method, path, token string, body any) (answer, error) {
+	t.Helper()
+	var sent io.Reader
+	switch body := body.(type) {
+	case nil:
+	case string:
+		sent = strings.NewReader(body)
+	default:
+		text, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/json")
+	if path == "/v1/events" {
+		r.Header.Set("Content-Type", "application/cloudevents+json")
+	}
+	return do(ownClient(), r)
+}
+
+func do(client *http.Client, r *http.Request) (answer, error) {
+	got, err := client.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer got.Body.Close() //nolint:errcheck // read to its end
+	text, err := io.ReadAll(got.Body)
+	return answer{got.StatusCode, got.Header, string(text)}, err
+}
+
+// must makes a request that has to be answered with the status, and decodes the
+// answer into v.
+func (s *server) must(t *testing.T, method, path, token string, body any, status int, v any) {
+	t.Helper()
+	a := s.call(t, method, path, token, body)
+	if a.status != status {
+		t.Fatalf("%s %s: status %d, want %d: %s", method, path, a.status, status, a.body)
+	}
+	if v == nil {
+		return
+	}
+	if err := json.Unmarshal([]byte(a.body), v); err != nil {
+		t.Fatalf("%s %s: %v: %s", method, path, err, a.body)
+	}
+}
+
+// token makes a token for company 1, of an app of its own.
+func (s *server) token(t *testing.T, kind string) string {
+	t.Helper()
+	wish := map[string]any{"kind": kind, "companies": []int{1}}
+	if kind == "api" {
+		var app struct{ ID int }
+		s.must(t, "POST", "/v1/apps", adminToken, map[string]any{"name": t.Name()}, http.StatusCreated, &app)
+		wish["app_id"], wish["scopes"] = app.ID, []string{"*"}
+	}
+	var made struct{ Token string }
+	s.must(t, "POST", "/v1/tokens", adminToken, wish, http.StatusCreated, &made)
+	return made.Token
+}
+
+// event is an event of company 1 as JSON.
+func event(id string) string {
+	return fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"/hostile","type":"invoice.created","companyid":"1","data":{"id":42}}`, id)
+}
+
+// stillServes checks that a healthy client is served while an attack is under
+// way: twenty events, each over a connection of its own, are accepted.
+func (s *server) stillServes(t *testing.T) {
+	t.Helper()
+	for i := range 20 {
+		id := fmt.Sprint("healthy-", time.Now().UnixNano(), "-", i)
+		if a := s.call(t, "POST", "/v1/events", adminToken, event(id)); a.status != http.StatusAccepted {
+			t.Fatalf("the healthy client is answered %d: %s", a.status, a.body)
+		}
+	}
+}
+
+// memory gives the bytes of memory that the program holds.
+func (s *server) memory(t *testing.T) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.program.Process.Pid))
+	if err != nil {
+		t.Skipf("memory is read from /proc: %v", err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kib << 10
+		}
+	}
+	t.Fatal("the program has no memory")
+	return 0
+}
+
+// metric gives the value of a metric without labels.
+func (s *server) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	for line := range strings.Lines(s.call(t, "GET", "/metrics", "", nil).body) {
+		if rest, ok := strings.CutPrefix(line, name+" "); ok {
+			value, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return value
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
+}
+
+// dial opens a connection that ends with the test.
+func (s *server) dial(t *testing.T) net.Conn {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", s.address, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// eventually asks until the answer is yes, for as long as patience lasts.
+func eventually(yes func() bool) bool {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for deadline := time.After(patience); ; {
+		if yes() {
+			return true
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
+			return false
+		}
+	}
+}
+
+// ownClient gives a client that shares no connections.
+func ownClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+}
