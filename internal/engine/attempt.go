@@ -75,7 +75,7 @@ func (t task) attempted(started time.Time, r *fattorino.Request, a *fattorino.An
 			attempt.Request.Header, attempt.Request.Body = nil, nil
 			attempt.Answer.Header, attempt.Answer.Body = nil, nil
 		}
-		outcomes[i] = &outcome{lane: t.lane, delivery: d, attempt: attempt, sink: t.sub.Sink}
+		outcomes[i] = &outcome{lane: t.lane, delivery: d, attempt: attempt, answer: a, sink: t.sub.Sink}
 	}
 	return outcomes
 }

@@ -43,6 +43,7 @@ type outcome struct {
 	lane     *lane
 	delivery *fattorino.Delivery
 	attempt  *fattorino.Attempt
+	answer   *fattorino.Answer // whole, where the attempt keeps what the log needs
 	sink     string           // that the attempt was made to
 	reason   fattorino.Reason // where there was no attempt; empty = put off
 	waitsFor int64            // the delivery waits for another about the entity with this hash
@@ -240,15 +241,15 @@ func (c *committer) tryCommit(publishes []*publish, outcomes []*outcome) error {
 }
 
 // reject gives up on what the store refuses by itself, which no fault of the
-// disk explains. A delivery stays pending in the store, and is taken up again
-// at the next start.
+// disk explains. A delivery stays pending in the store and, for this run, in
+// its lane's hands: it is not sent again, and not counted as settled, so that
+// the next start takes it up.
 func (c *committer) reject(err error, publishes []*publish, outcomes []*outcome) {
 	for _, p := range publishes {
 		p.done <- err
 	}
 	for _, o := range outcomes {
 		c.log.Error("the outcome of a delivery was refused by the store: it stays pending until the next start", "delivery", o.delivery.ID, "error", err)
-		c.dispatcher.recorded([]*outcome{o}, []fattorino.Outcome{{Delivery: o.delivery}})
 	}
 }
 
@@ -277,11 +278,11 @@ func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino
 			s = c.index.get(d.Subscription)
 		}
 		if s.Sink != o.sink && !s.State.Gone() {
-			fattorino.SettleElsewhere(c.contract(s), &d, &o.attempt.Answer, o.at)
+			fattorino.SettleElsewhere(c.contract(s), &d, o.answer, o.at)
 			continue
 		}
 		c.scratch = *s // rarely changed, and then copied for good
-		if fattorino.Settle(c.contract(s), &c.scratch, &d, &o.attempt.Answer, o.at, o.shift) {
+		if fattorino.Settle(c.contract(s), &c.scratch, &d, o.answer, o.at, o.shift) {
 			touched[d.Subscription] = c.scratch.Clone()
 		}
 		if d.State == fattorino.Delivered {

@@ -409,7 +409,6 @@ func TestWhatTheStoreRefusesForGoodDoesNotStopTheRest(t *testing.T) {
 		f := start(t, t.TempDir(), &sink{}, func(c *setup) {
 			c.wrap = func(s fattorino.Store) fattorino.Store { return &picky{s} }
 		})
-		defer f.stop(t)
 		f.subscribe(t, 1, "https://a.example", "invoice.paid")
 		for _, id := range []string{"a", "poison", "b", "c"} {
 			f.publish(t, event(1, id, "invoice.paid", nil))
@@ -423,6 +422,18 @@ func TestWhatTheStoreRefusesForGoodDoesNotStopTheRest(t *testing.T) {
 		}
 		// and events go on being accepted.
 		f.publish(t, event(1, "d", "invoice.paid", nil))
+		synctest.Wait()
+		f.stop(t)
+		// The next start takes up what was refused.
+		f = start(t, f.dir, &sink{})
+		defer f.stop(t)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		for _, d := range f.log(t, 1) {
+			if d.State != fattorino.Delivered {
+				t.Errorf("%s is %s after the restart", d.Event.ID, d.State)
+			}
+		}
 	})
 }
 
@@ -656,6 +667,34 @@ func TestABatchGoesOutFullOrWhenItsFirstHasWaited(t *testing.T) {
 		_, _, attempts, err := f.service.Delivery(context.Background(), f.app, 1, second.ID)
 		if err != nil || len(attempts) != 2 || attempts[0].BatchOf != second.ID-1 || len(attempts[0].Request.Header) != 0 {
 			t.Errorf("attempts of the second of a batch = %+v, %v; want them to refer to the first", attempts, err)
+		}
+	})
+}
+
+func TestAWaitThatIsAskedForHoldsForAWholeBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		receiver := &sink{answer: func(_ int, _, events string) *fattorino.Answer {
+			if strings.HasPrefix(events, "welcome-") {
+				return &fattorino.Answer{Status: 200}
+			}
+			return &fattorino.Answer{Status: 503, Header: []fattorino.Header{{Name: "Retry-After", Value: "1h"}}}
+		}}
+		f := start(t, t.TempDir(), receiver)
+		defer f.stop(t)
+		sub := f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		batches := fattorino.Options{BatchSize: 3, BatchLinger: time.Second}
+		if _, _, err := f.service.ModifySubscription(context.Background(), f.app, 1, "plain", sub.ID, fattorino.SubscriptionChange{Options: &batches}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		for i := range 3 {
+			f.publish(t, event(1, fmt.Sprint("e", i), "invoice.paid", nil))
+		}
+		synctest.Wait()
+		for _, d := range f.log(t, 1) {
+			if d.Attempts != 1 || d.DueAt.Sub(time.Now()).Round(time.Second) != time.Hour {
+				t.Errorf("%s is due at %v after %d attempts, want in an hour after one", d.Event.ID, d.DueAt, d.Attempts)
+			}
 		}
 	})
 }

@@ -180,21 +180,15 @@ func (e *Engine) Stop(ctx context.Context) error {
 }
 
 // Publish implements [fattorino.Engine].
-func (e *Engine) Publish(ctx context.Context, events []*fattorino.Event) ([]fattorino.Receipt, error) {
+func (e *Engine) Publish(_ context.Context, events []*fattorino.Event) ([]fattorino.Receipt, error) {
 	p := &publish{Publish: fattorino.Publish{Events: events}, done: make(chan error, 1)}
 	if err := e.committer.addPublish(p); err != nil {
 		return nil, err
 	}
-	select {
-	case err := <-p.done:
-		if err != nil {
-			return nil, err
-		}
-	case <-ctx.Done():
-		return nil, &fattorino.Error{
-			Kind: fattorino.Unavailable, Msg: "the caller left before the events were known to be stored",
-			Fix: "send the same events again: what was stored is not stored twice", Err: ctx.Err(),
-		}
+	// It is waited for whatever becomes of ctx: what a publisher holds, as a share
+	// of the memory for requests, it holds until its events are written or refused.
+	if err := <-p.done; err != nil {
+		return nil, err
 	}
 	receipts := make([]fattorino.Receipt, len(events))
 	for i, event := range events {
