@@ -24,6 +24,7 @@ func mayImport() map[string][]string {
 		"fattorino": {},
 
 		// Each of these knows the middle, and none of the others.
+		"attemptlog":  {"fattorino"},
 		"auth":        {"fattorino"},
 		"chat":        {"fattorino"},
 		"cloudevents": {"fattorino"},
@@ -34,7 +35,7 @@ func mayImport() map[string][]string {
 		"samples":     {"fattorino"},
 		"schema":      {"fattorino"},
 		"sign":        {"fattorino"},
-		"sqlite":      {"fattorino"},
+		"sqlite":      {"attemptlog", "fattorino"},
 
 		// Suites that every implementation must pass.
 		"egress/egresstest": {"egress", "fattorino"},

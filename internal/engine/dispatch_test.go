@@ -692,7 +692,7 @@ func TestAWaitThatIsAskedForHoldsForAWholeBatch(t *testing.T) {
 		}
 		synctest.Wait()
 		for _, d := range f.log(t, 1) {
-			if d.Attempts != 1 || d.DueAt.Sub(time.Now()).Round(time.Second) != time.Hour {
+			if d.Attempts != 1 || time.Until(d.DueAt).Round(time.Second) != time.Hour {
 				t.Errorf("%s is due at %v after %d attempts, want in an hour after one", d.Event.ID, d.DueAt, d.Attempts)
 			}
 		}
