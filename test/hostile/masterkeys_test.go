@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 )
@@ -127,7 +128,11 @@ func TestMasterKeysRotateUnderLoadAndSurviveAKill(t *testing.T) {
 		"sink": sink.URL, "types": []string{"invoice.created"}, "headers": map[string]string{"X-Canary": sink.field},
 	})
 	sink.secret = decodeSecret(t, secret)
-	total := fmt.Sprint(bystanders + 1 + 1 + 1) // with the header fields and the key that signs for fic
+	var asleep atomic.Int64 // notifications of a subscription that has not been sent any before
+	sleeper := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asleep.Add(1) }))
+	t.Cleanup(sleeper.Close)
+	sleeping, _ := s.subscribe(t, token, map[string]any{"sink": sleeper.URL, "types": []string{"customer.deleted"}})
+	total := fmt.Sprint(bystanders + 1 + 1 + 1 + 1) // with the header fields and the key that signs for fic
 	first, counts := s.sealedUnder(t)
 	if len(first) != 1 || counts[first[0]] != total {
 		t.Fatalf("sealed is %v, want %s under one key", counts, total)
@@ -171,6 +176,10 @@ func TestMasterKeysRotateUnderLoadAndSurviveAKill(t *testing.T) {
 	// the old key can go, and is not missed, by what is in memory either,
 	s.runs(t, "keys", "remove-master", first[0])
 	s.stillServes(t)
+	s.must(t, "POST", fmt.Sprintf("/v1/companies/1/subscriptions/%d/test", sleeping), token, map[string]any{"type": "customer.deleted"}, http.StatusAccepted, nil)
+	if !eventually(func() bool { return asleep.Load() > 0 }) {
+		t.Error("a subscription that was not sent anything before cannot be sent anything now")
+	}
 	pub2.stop()
 	s.stop(syscall.SIGTERM)
 	s = serveIn(t, dir, nil, noHandshake...)
