@@ -18,7 +18,7 @@ const module = "github.com/fattorino-dev/fattorino/"
 // of one on another, is a decision and not an accident.
 func mayImport() map[string][]string {
 	doors := []string{"api", "defacto", "facturascripts", "fic", "subscriptions", "ui"}
-	stores := []string{"sqlite"}
+	stores := []string{"postgres", "sqlite"}
 	return map[string][]string{
 		// The middle imports the standard library only.
 		"fattorino": {},
@@ -32,6 +32,7 @@ func mayImport() map[string][]string {
 		"engine":      {"fattorino"},
 		"filter":      {"fattorino"},
 		"httpjson":    {"fattorino"},
+		"postgres":    {"fattorino"},
 		"samples":     {"fattorino"},
 		"schema":      {"fattorino"},
 		"sign":        {"fattorino"},
@@ -62,6 +63,8 @@ func mayImport() map[string][]string {
 
 		// The benchmark runs the program as it is delivered.
 		"test/bench": {},
+		// Private database servers, for every test that wants one.
+		"test/pgcluster": {},
 		// What shows how to receive notifications knows nothing of ours.
 		"docs/examples/go": {},
 	}

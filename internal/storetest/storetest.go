@@ -19,8 +19,15 @@ import (
 // that closes it and opens it again as after a restart.
 type Open func(t *testing.T) (store fattorino.Store, reopen func() fattorino.Store)
 
+// An Option tells the suite what a store does in a way of its own.
+type Option func(*bundle)
+
+// RetentionStep is for a store that keeps events for up to so much longer than
+// it is asked to, because it deletes many at once.
+func RetentionStep(step time.Duration) Option { return func(b *bundle) { b.retentionStep = step } }
+
 // Run runs the suite.
-func Run(t *testing.T, open Open) {
+func Run(t *testing.T, open Open, options ...Option) {
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *bundle)
@@ -52,7 +59,11 @@ func Run(t *testing.T, open Open) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			store, reopen := open(t)
-			c.test(t, &bundle{t: t, Store: store, reopen: func(b *bundle) { b.Store = reopen() }})
+			b := &bundle{t: t, Store: store, reopen: func(b *bundle) { b.Store = reopen() }}
+			for _, o := range options {
+				o(b)
+			}
+			c.test(t, b)
 		})
 	}
 }
@@ -60,8 +71,9 @@ func Run(t *testing.T, open Open) {
 // bundle is what a test of the suite works with.
 type bundle struct {
 	fattorino.Store
-	t      *testing.T
-	reopen func(*bundle)
+	t             *testing.T
+	reopen        func(*bundle)
+	retentionStep time.Duration
 }
 
 // start is a time with no more precision than every store keeps.
@@ -423,7 +435,7 @@ func testWaiting(t *testing.T, b *bundle) {
 	}
 	// What waits is not pruned.
 	b.update(func(tx fattorino.Tx) error {
-		_, _, err := tx.Prune(start.Add(time.Hour), 0, 100)
+		_, _, err := tx.Prune(start.Add(time.Hour+b.retentionStep), 0, 100)
 		return err
 	})
 	if got := waiting(0, 10); len(got) != 2 {
@@ -767,7 +779,7 @@ func testUpdateRollsBack(t *testing.T, b *bundle) {
 func testPrune(t *testing.T, b *bundle) {
 	sub := b.subscribe(7, 1)
 	p := b.publish(start, []int64{sub.ID}, invoice(7, "a", 1), invoice(7, "pending", 2), invoice(7, "c", 3))
-	b.publish(start.Add(time.Hour), nil, invoice(7, "new", 4))
+	b.publish(start.Add(time.Hour+b.retentionStep), nil, invoice(7, "new", 4))
 	for _, i := range []int{0, 2} {
 		b.must(b.Commit(ctx, &fattorino.Batch{Now: start, Outcomes: []fattorino.Outcome{{
 			Delivery: &fattorino.Delivery{ID: p.First[i], Event: p.Events[i], State: fattorino.Delivered, SettledAt: start},
@@ -778,7 +790,7 @@ func testPrune(t *testing.T, b *bundle) {
 	for steps := 0; ; steps++ {
 		var n int
 		b.update(func(tx fattorino.Tx) (err error) {
-			after, n, err = tx.Prune(start.Add(time.Minute), after, 2)
+			after, n, err = tx.Prune(start.Add(time.Minute+b.retentionStep), after, 2)
 			return err
 		})
 		if total += n; after == 0 {
@@ -806,11 +818,11 @@ func testPrune(t *testing.T, b *bundle) {
 		Delivery: &fattorino.Delivery{ID: p.First[1], Event: p.Events[1], State: fattorino.Delivered, SettledAt: start},
 	}}}))
 	b.update(func(tx fattorino.Tx) error {
-		_, _, err := tx.Prune(start.Add(24*time.Hour), 0, 100)
+		_, _, err := tx.Prune(start.Add(24*time.Hour+b.retentionStep), 0, 100)
 		return err
 	})
 	b.reopen(b)
-	next := b.publish(start.Add(48*time.Hour), []int64{sub.ID}, invoice(7, "z", 9))
+	next := b.publish(start.Add(48*time.Hour+b.retentionStep), []int64{sub.ID}, invoice(7, "z", 9))
 	if next.Events[0].Seq != 5 || next.First[0] <= p.First[2] || next.Events[0].Key <= p.Events[2].Key {
 		t.Errorf("after pruning all: seq %d, delivery %d, key %d; want greater than before", next.Events[0].Seq, next.First[0], next.Events[0].Key)
 	}

@@ -1,0 +1,225 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// A commit is one batch being written, in one transaction: what belongs to each
+// part as a share of its own, in statements that name that part alone. The
+// parts are locked in the order of their numbers, so that no two commits wait
+// for each other.
+type commit struct {
+	*Store
+	batch  *fattorino.Batch
+	shares []*share // by part
+
+	// known are the events that were accepted before, by what makes them the
+	// same event: in the store, or earlier in this batch.
+	known map[identity]*fattorino.Event
+
+	// mark is an event that was written by an attempt whose outcome is unknown:
+	// where it is there, everything is.
+	mark *fattorino.Event
+}
+
+// identity is what makes an event the same event.
+type identity struct {
+	company    int64
+	source, id string
+}
+
+func identityOf(e *fattorino.Event) identity { return identity{e.Company, e.Source, e.ID} }
+
+// Commit implements [fattorino.Store]. Where the connection breaks while the
+// transaction is being committed, it finds out what became of it.
+func (s *Store) Commit(ctx context.Context, b *fattorino.Batch) error {
+	c := &commit{Store: s, batch: b}
+	if err := c.divide(ctx); err != nil {
+		return translate(err)
+	}
+	return retry(ctx, c.try, func() bool { return c.mark != nil })
+}
+
+// divide gives each part its share of the batch, and makes sure that the
+// partitions of what is to be updated are known.
+func (c *commit) divide(ctx context.Context) error {
+	byPart := map[int16]*share{}
+	of := func(part int16) *share {
+		if byPart[part] == nil {
+			byPart[part] = &share{layout: c.layout, part: part}
+		}
+		return byPart[part]
+	}
+	for _, p := range c.batch.Publishes {
+		for _, e := range p.Events {
+			s := of(c.layout.of(e.Company))
+			s.candidates = append(s.candidates, e)
+		}
+	}
+	for _, o := range c.batch.Outcomes {
+		s := of(c.layout.ofID(o.Delivery.ID))
+		s.outcomes = append(s.outcomes, o)
+		if err := c.days.ensure(ctx, c.pool, c.layout.dayOf(o.Delivery.ID)); err != nil {
+			return err
+		}
+	}
+	for _, sub := range c.batch.Subscriptions {
+		s := of(c.layout.of(sub.Company))
+		s.subscriptions = append(s.subscriptions, sub)
+	}
+	for _, l := range c.batch.Settled {
+		s := of(c.layout.ofSubscription(l.Subscription))
+		s.settled = append(s.settled, l)
+	}
+	c.shares = slices.SortedFunc(maps.Values(byPart), func(a, b *share) int { return cmp.Compare(a.part, b.part) })
+	return nil
+}
+
+// try writes the batch once, in two round trips: what is there already, then
+// what is new.
+func (c *commit) try(ctx context.Context) error {
+	conn, err := c.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release() // which closes it where a transaction is still open
+	done, err := c.look(ctx, conn)
+	if err != nil || done {
+		return err
+	}
+	for _, p := range c.batch.Publishes {
+		c.publish(p)
+	}
+	for _, s := range c.shares {
+		for day := range s.written {
+			if err := c.days.ensure(ctx, c.pool, day); err != nil {
+				return err
+			}
+		}
+	}
+	err = c.write(ctx, conn)
+	if sqlState(err) == undefinedTable {
+		c.forgetDays()
+	}
+	return err
+}
+
+// forgetDays has the partitions of the batch looked for anew: another node has
+// dropped one.
+func (c *commit) forgetDays() {
+	for _, s := range c.shares {
+		for day := range s.written {
+			c.days.forget(day)
+		}
+		for _, o := range s.outcomes {
+			c.days.forget(c.layout.dayOf(o.Delivery.ID))
+		}
+	}
+}
+
+// begin starts the transaction, and has every statement of it use the index
+// that it was written for: on a table that was small when a plan was made, or
+// that grew since it was last analyzed, PostgreSQL would rather read it whole.
+// What a node that is cut off has locked is given free after a while.
+func begin(b *pgx.Batch) {
+	b.Queue(`BEGIN`)
+	b.Queue(`SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+		set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
+		set_config('idle_in_transaction_session_timeout', '10s', true)`)
+}
+
+// look begins the transaction, locks the parts that are published to, and reads
+// where they stand. It reports done where an earlier try turns out to have been
+// committed.
+func (c *commit) look(ctx context.Context, conn *pgxpool.Conn) (done bool, err error) {
+	c.known = map[identity]*fattorino.Event{}
+	var b pgx.Batch
+	begin(&b)
+	for _, s := range c.shares {
+		s.look(&b)
+	}
+	if c.mark != nil {
+		b.Queue(`SELECT EXISTS (SELECT 1 FROM events WHERE part = $1 AND key = $2)`, c.layout.ofID(c.mark.Key), c.mark.Key).
+			QueryRow(func(r pgx.Row) error { return r.Scan(&done) })
+	}
+	if err := conn.SendBatch(ctx, &b).Close(); err != nil || done {
+		return done, err
+	}
+	for _, s := range c.shares {
+		if err := s.findRepeats(ctx, conn, c.known); err != nil {
+			return false, fmt.Errorf("find repeats: %w", err)
+		}
+	}
+	return false, nil
+}
+
+// write writes everything and ends the transaction. While it does, nobody can
+// tell whether the transaction will have been committed if the connection
+// breaks; mark will.
+func (c *commit) write(ctx context.Context, conn *pgxpool.Conn) error {
+	var b pgx.Batch
+	for _, s := range c.shares {
+		s.write(&b)
+		if len(s.fresh) > 0 {
+			c.mark = s.fresh[0]
+		}
+	}
+	b.Queue(`COMMIT`)
+	err := conn.SendBatch(ctx, &b).Close()
+	if refused(err) {
+		c.mark = nil
+	}
+	return err
+}
+
+// share finds the share of a company's part.
+func (c *commit) share(company int64) *share {
+	i, _ := slices.BinarySearchFunc(c.shares, c.layout.of(company), func(s *share, part int16) int { return cmp.Compare(s.part, part) })
+	return c.shares[i]
+}
+
+// publish stamps the events of one request, or, when one of them contradicts
+// what is there, none.
+func (c *commit) publish(p *fattorino.Publish) {
+	p.Err = nil
+	p.First = make([]int64, len(p.Events))
+	p.Repeated = make([]bool, len(p.Events))
+	fresh := map[identity]*fattorino.Event{}
+	for i, e := range p.Events {
+		who := identityOf(e)
+		before := c.known[who]
+		if before == nil {
+			before = fresh[who]
+		}
+		if before == nil {
+			fresh[who] = e
+			continue
+		}
+		if !sameContent(before, e) {
+			p.Err = contradicts(p, i)
+			return
+		}
+		p.Repeated[i] = true
+	}
+	for i, e := range p.Events {
+		if before := c.known[identityOf(e)]; p.Repeated[i] {
+			e.Key, e.Seq, e.Accepted = before.Key, before.Seq, before.Accepted
+			continue
+		}
+		s := c.share(e.Company)
+		if s.accepted == 0 {
+			s.accepted = c.accept(micros(c.batch.Now), s.state.accepted)
+		}
+		p.First[i] = s.add(e, p.Targets[i])
+		c.known[identityOf(e)] = e
+	}
+}

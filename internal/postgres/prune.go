@@ -1,0 +1,155 @@
+package postgres
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// dropWithin is how long a drop waits for those who read or write the tables:
+// briefly, for whoever comes after it waits as well.
+const dropWithin = "500ms"
+
+// Prune implements [fattorino.Tx]. It looks at whole days: what was accepted in
+// the day of the time stays until that day is over too. A day with nothing
+// pending goes with its partitions, at once and whatever the limit, and counts
+// as many events as the database estimates; of another day the settled events
+// are deleted one by one.
+func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, deleted int, err error) {
+	if err := t.lockGlobal(); err != nil { // one node at a time
+		return 0, 0, err
+	}
+	days, err := t.pastDays(before)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, day := range days {
+		if t.layout.dayStart(day+1) <= after {
+			continue
+		}
+		n, dropped, err := t.dropDay(day, dayAt(micros(before)))
+		if err != nil {
+			return 0, 0, fmt.Errorf("drop day %d: %w", day, err)
+		}
+		deleted += n
+		if dropped {
+			continue
+		}
+		last, n, err = t.pruneDay(day, after, limit)
+		if err != nil {
+			return 0, 0, fmt.Errorf("prune day %d: %w", day, err)
+		}
+		if deleted += n; last > 0 {
+			return last, deleted, nil
+		}
+	}
+	return 0, deleted, nil
+}
+
+// pastDays gives the days with partitions that were over by the time, oldest
+// first.
+func (t *tx) pastDays(before time.Time) ([]int, error) {
+	rows, err := t.tx.Query(t.ctx, `SELECT substr(relname, 8)::int AS day FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+		WHERE inhparent = 'events'::regclass AND substr(relname, 8)::int < $1 ORDER BY day`, dayAt(micros(before)))
+	return collect(rows, err, func(r row) (day int, err error) { return day, r.Scan(&day) })
+}
+
+// dropDay drops the partitions of a day, where nothing in it is pending and
+// nobody holds them for long.
+func (t *tx) dropDay(day, before int) (events int, dropped bool, err error) {
+	var pending bool
+	err = t.tx.QueryRow(t.ctx, fmt.Sprintf(`SELECT EXISTS (SELECT 1 FROM deliveries_%[1]d WHERE due_at IS NOT NULL)
+		OR EXISTS (SELECT 1 FROM deliveries_%[1]d WHERE waits_for IS NOT NULL)
+		OR EXISTS (SELECT 1 FROM subscriptions s LEFT JOIN lanes l ON l.part = s.part AND l.subscription = s.id
+			WHERE coalesce(l.settled, 0) < $1 AND EXISTS (SELECT 1 FROM deliveries_%[1]d d
+				WHERE d.part = s.part AND d.subscription = s.id AND d.id > coalesce(l.settled, 0) AND d.state = 0))`, day), t.layout.dayStart(day+1)).Scan(&pending)
+	if err != nil || pending {
+		return 0, false, err
+	}
+	err = t.tx.QueryRow(t.ctx, fmt.Sprintf(`SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'events_%d'::regclass`, day)).Scan(&events)
+	if err != nil {
+		return 0, false, err
+	}
+	err = pgx.BeginFunc(t.ctx, t.tx, func(inner pgx.Tx) error {
+		var b pgx.Batch
+		b.Queue(`SELECT set_config('lock_timeout', '` + dropWithin + `', true)`)
+		b.Queue(fmt.Sprintf(`DROP TABLE attempts_%[1]d, deliveries_%[1]d, events_%[1]d`, day))
+		b.Queue(`DELETE FROM company_days WHERE day = $1`, day)
+		if err := inner.SendBatch(t.ctx, &b).Close(); err != nil {
+			return err
+		}
+		return t.dropMonth(inner, day/monthDays, before)
+	})
+	if sqlState(err) == lockNotAvailable {
+		return 0, false, nil // next time
+	}
+	return events, err == nil, err
+}
+
+// dropMonth drops the partition of what the events of a month are known by,
+// once the month is over and all its days are gone.
+func (t *tx) dropMonth(inner pgx.Tx, month, before int) error {
+	if (month+1)*monthDays > before {
+		return nil
+	}
+	var left bool
+	err := inner.QueryRow(t.ctx, `SELECT EXISTS (SELECT 1 FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+		WHERE inhparent = 'events'::regclass AND substr(relname, 8)::int / $1 = $2)`, monthDays, month).Scan(&left)
+	if err != nil || left {
+		return err
+	}
+	_, err = inner.Exec(t.ctx, fmt.Sprintf(`DROP TABLE IF EXISTS event_ids_%d`, month))
+	return err
+}
+
+// pruneDay deletes the settled among the next events of a day, at most limit
+// and those of one part. It gives the last key looked at, 0 where there is none.
+func (t *tx) pruneDay(day int, after int64, limit int) (last int64, deleted int, err error) {
+	after = max(after, t.layout.dayStart(day)) // of an earlier day it says nothing of the part
+	type old struct {
+		event         fattorino.Event
+		part          int16
+		first, behind int64
+		settled       bool
+	}
+	rows, err := t.tx.Query(t.ctx, fmt.Sprintf(`SELECT part, key, company, source, id, first_delivery, first_delivery + deliveries,
+			NOT EXISTS (SELECT 1 FROM deliveries_%[1]d d WHERE d.part = e.part AND d.id >= e.first_delivery AND d.id < e.first_delivery + e.deliveries AND d.state IN (0, 3))
+		FROM events_%[1]d e WHERE (part, key) > ($1, $2) ORDER BY part, key LIMIT $3`, day), t.layout.ofID(after), after, limit)
+	events, err := collect(rows, err, func(r row) (o old, err error) {
+		return o, r.Scan(&o.part, &o.event.Key, &o.event.Company, &o.event.Source, &o.event.ID, &o.first, &o.behind, &o.settled)
+	})
+	if err != nil || len(events) == 0 {
+		return 0, 0, err
+	}
+	part := events[0].part
+	var keys, hashes, first, behind []int64
+	for _, o := range events {
+		if o.part != part {
+			break
+		}
+		last = o.event.Key
+		if o.settled {
+			hash, _ := o.event.Hashes()
+			keys, hashes = append(keys, last), append(hashes, hash)
+			first, behind = append(first, o.first), append(behind, o.behind)
+		}
+	}
+	return last, len(keys), t.deleteEvents(part, day, keys, hashes, first, behind)
+}
+
+// deleteEvents deletes events with what belongs to them. The i-th has the
+// deliveries from first[i] up to but not including behind[i].
+func (t *tx) deleteEvents(part int16, day int, keys, hashes, first, behind []int64) error {
+	var b pgx.Batch
+	b.Queue(fmt.Sprintf(`DELETE FROM attempts_%d a USING unnest($2::bigint[], $3::bigint[]) AS u(first, behind)
+		WHERE a.part = $1 AND a.delivery >= u.first AND a.delivery < u.behind`, day), part, first, behind)
+	b.Queue(fmt.Sprintf(`DELETE FROM deliveries_%d d USING unnest($2::bigint[], $3::bigint[]) AS u(first, behind)
+		WHERE d.part = $1 AND d.id >= u.first AND d.id < u.behind`, day), part, first, behind)
+	b.Queue(fmt.Sprintf(`DELETE FROM event_ids_%d i USING unnest($2::bigint[], $3::bigint[]) AS u(hash, key)
+		WHERE i.part = $1 AND i.id_hash = u.hash AND i.key = u.key`, day/monthDays), part, hashes, keys)
+	b.Queue(fmt.Sprintf(`DELETE FROM events_%d WHERE part = $1 AND key = ANY($2)`, day), part, keys)
+	return t.tx.SendBatch(t.ctx, &b).Close()
+}

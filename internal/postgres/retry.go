@@ -1,0 +1,83 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// How often a transaction is tried before the database counts as unwell. That
+// another was in the way, or a connection was not good any more, is no reason to
+// refuse anything; where nobody knows whether it was committed, it is worth the
+// wait to find out.
+const (
+	triesPassing = 8
+	triesUnwell  = 3
+	triesUnsure  = 10
+	firstPause   = 20 * time.Millisecond // doubles each time
+	tryWithin    = 15 * time.Second
+)
+
+// errUnknown says that nobody could find out whether a transaction was
+// committed, so that it must not be run again.
+var errUnknown = errors.New("the outcome of the transaction is unknown")
+
+// retry runs a transaction until it succeeds, is refused for good, or has been
+// tried often enough. unsure tells whether an earlier try may have succeeded.
+func retry(ctx context.Context, try func(context.Context) error, unsure func() bool) error {
+	for n := 1; ; n++ {
+		bounded, cancel := context.WithTimeout(ctx, tryWithin)
+		err := try(bounded)
+		cancel()
+		result := translate(err)
+		tries := 1
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errUnknown):
+		case unsure():
+			tries = triesUnsure
+		case passing(err):
+			tries = triesPassing
+		case fattorino.KindOf(result) == fattorino.Unavailable:
+			tries = triesUnwell
+		}
+		if n >= tries {
+			return result
+		}
+		select {
+		case <-time.After(firstPause << (n - 1)):
+		case <-ctx.Done():
+			return result
+		}
+	}
+}
+
+// committed tells what became of a transaction whose connection broke while it
+// was being committed. It waits for one that is still under way.
+func committed(ctx context.Context, pool *pgxpool.Pool, xid string) (done bool, err error) {
+	err = retry(ctx, func(ctx context.Context) error {
+		look := time.NewTicker(firstPause)
+		defer look.Stop()
+		for {
+			var status *string
+			if err := pool.QueryRow(ctx, `SELECT pg_xact_status($1::xid8)`, xid).Scan(&status); err != nil {
+				return err
+			}
+			if status == nil || *status != "in progress" {
+				done = status != nil && *status == "committed"
+				return nil
+			}
+			select {
+			case <-look.C:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}, func() bool { return true })
+	return done, err
+}

@@ -1,0 +1,433 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// How the nouns become rows and back. A list of columns and the function that
+// reads them stand together. What is written many at a time is gathered column
+// by column, for unnest.
+
+// row is what a row can be scanned from.
+type row interface{ Scan(dest ...any) error }
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// micro reads a time column; NULL is the zero time.
+type micro struct{ t *time.Time }
+
+// Scan implements sql.Scanner.
+func (m micro) Scan(src any) error {
+	switch v := src.(type) {
+	case nil:
+		*m.t = time.Time{}
+	case int64:
+		*m.t = fromMicros(v)
+	default:
+		return fmt.Errorf("a time column holds a %T", src)
+	}
+	return nil
+}
+
+// jsonOf reads a column that holds JSON.
+type jsonOf struct{ v any }
+
+// Scan implements sql.Scanner.
+func (j jsonOf) Scan(src any) error {
+	text, ok := src.(string)
+	if !ok {
+		return fmt.Errorf("a JSON column holds a %T", src)
+	}
+	return json.Unmarshal([]byte(text), j.v)
+}
+
+func toJSON(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // strings and integers always encode
+	}
+	return string(text)
+}
+
+// orEmpty keeps a nil list from becoming JSON null or SQL NULL.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+// eventRows are events to be inserted.
+type eventRows struct {
+	key, company, seq, accepted, first                                              []int64
+	id, source, typ, common, subject, when, contentType, schema, extensions, entity []string
+	form                                                                            []int16
+	data, hash                                                                      [][]byte
+	deliveries                                                                      []int32
+}
+
+func (r *eventRows) add(e *fattorino.Event, first int64, deliveries int) {
+	when, extensions := "", ""
+	if !e.Time.IsZero() {
+		when = e.Time.Format(time.RFC3339Nano)
+	}
+	if len(e.Extensions) > 0 {
+		extensions = encodeExtensions(e.Extensions)
+	}
+	_, hash := e.Hashes()
+	r.key, r.company = append(r.key, e.Key), append(r.company, e.Company)
+	r.seq, r.accepted = append(r.seq, e.Seq), append(r.accepted, micros(e.Accepted))
+	r.id, r.source = append(r.id, e.ID), append(r.source, e.Source)
+	r.typ, r.common = append(r.typ, e.Type), append(r.common, e.Common)
+	r.subject, r.when = append(r.subject, e.Subject), append(r.when, when)
+	r.contentType, r.schema = append(r.contentType, e.DataContentType), append(r.schema, e.DataSchema)
+	r.extensions, r.entity = append(r.extensions, extensions), append(r.entity, e.Entity.String())
+	r.form, r.data, r.hash = append(r.form, int16(e.Form)), append(r.data, e.Data), append(r.hash, hash)
+	r.first, r.deliveries = append(r.first, first), append(r.deliveries, int32(deliveries))
+}
+
+func (r *eventRows) insert(b *pgx.Batch, part int16, day int) {
+	b.Queue(fmt.Sprintf(`INSERT INTO events_%d AS x (part, key, company, seq, accepted_at, id, source, type, common, subject, time,
+			datacontenttype, dataschema, extensions, entity, form, data, content_hash, first_delivery, deliveries)
+		SELECT p.part, u.* FROM parts p, unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
+			$12::text[], $13::text[], $14::text[], $15::text[], $16::smallint[], $17::bytea[], $18::bytea[], $19::bigint[], $20::int[]) AS u
+		WHERE p.part = $1`, day), part, r.key, r.company, r.seq, r.accepted, r.id, r.source, r.typ, r.common, r.subject, r.when,
+		r.contentType, r.schema, r.extensions, r.entity, r.form, r.data, r.hash, r.first, r.deliveries)
+}
+
+// extension keeps the CloudEvents type of an attribute: JSON has none for
+// bytes.
+type extension struct {
+	Text    *string `json:"s,omitempty"`
+	Boolean *bool   `json:"b,omitempty"`
+	Integer *int32  `json:"i,omitempty"`
+	Binary  []byte  `json:"x,omitempty"`
+}
+
+func encodeExtensions(attributes map[string]any) string {
+	kept := make(map[string]extension, len(attributes))
+	for name, value := range attributes {
+		switch v := value.(type) {
+		case string:
+			kept[name] = extension{Text: &v}
+		case bool:
+			kept[name] = extension{Boolean: &v}
+		case int32:
+			kept[name] = extension{Integer: &v}
+		case []byte:
+			kept[name] = extension{Binary: v}
+		}
+	}
+	return toJSON(kept)
+}
+
+func decodeExtensions(text string) (map[string]any, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var kept map[string]extension
+	if err := json.Unmarshal([]byte(text), &kept); err != nil {
+		return nil, fmt.Errorf("extensions: %w", err)
+	}
+	attributes := make(map[string]any, len(kept))
+	for name, x := range kept {
+		switch {
+		case x.Text != nil:
+			attributes[name] = *x.Text
+		case x.Boolean != nil:
+			attributes[name] = *x.Boolean
+		case x.Integer != nil:
+			attributes[name] = *x.Integer
+		default:
+			attributes[name] = x.Binary
+		}
+	}
+	return attributes, nil
+}
+
+const eventColumns = `e.key, e.company, e.seq, e.accepted_at, e.id, e.source, e.type, e.common, e.subject, e.time,
+	e.datacontenttype, e.dataschema, e.extensions, e.entity, e.form, e.data`
+
+// eventRow receives eventColumns.
+type eventRow struct {
+	event                    fattorino.Event
+	when, extensions, entity string
+}
+
+func (r *eventRow) dest() []any {
+	e := &r.event
+	return []any{
+		&e.Key, &e.Company, &e.Seq,
+		micro{&e.Accepted},
+		&e.ID, &e.Source, &e.Type, &e.Common, &e.Subject, &r.when,
+		&e.DataContentType, &e.DataSchema, &r.extensions, &r.entity, &e.Form, &e.Data,
+	}
+}
+
+func (r *eventRow) finish() (*fattorino.Event, error) {
+	e := &r.event
+	var err error
+	if r.when != "" {
+		if e.Time, err = time.Parse(time.RFC3339Nano, r.when); err != nil {
+			return nil, fmt.Errorf("event %d: %w", e.Key, err)
+		}
+	}
+	if r.entity != "" {
+		if e.Entity, err = fattorino.ParseEntity(r.entity); err != nil {
+			return nil, fmt.Errorf("event %d: %w", e.Key, err)
+		}
+	}
+	e.Extensions, err = decodeExtensions(r.extensions)
+	return e, err
+}
+
+func scanEvent(r row) (*fattorino.Event, error) {
+	var x eventRow
+	if err := r.Scan(x.dest()...); err != nil {
+		return nil, err
+	}
+	return x.finish()
+}
+
+// deliveryRows are deliveries to be updated.
+type deliveryRows struct {
+	id                                 []int64
+	state, status                      []int16
+	attempts, tries                    []int32
+	due, firstError, settled, waitsFor []*int64
+	reason                             []*string
+}
+
+func (r *deliveryRows) add(d *fattorino.Delivery) {
+	var waitsFor *int64
+	if d.WaitsFor != 0 {
+		waitsFor = &d.WaitsFor
+	}
+	var reason *string
+	if d.Reason != "" || d.State == fattorino.Discarded {
+		text := string(d.Reason)
+		reason = &text
+	}
+	r.id, r.state = append(r.id, d.ID), append(r.state, int16(d.State))
+	r.attempts, r.tries = append(r.attempts, int32(d.Attempts)), append(r.tries, int32(d.Tries))
+	r.status, r.due = append(r.status, int16(d.Status)), append(r.due, optional(d.DueAt))
+	r.firstError, r.settled = append(r.firstError, optional(d.FirstErrorAt)), append(r.settled, optional(d.SettledAt))
+	r.waitsFor, r.reason = append(r.waitsFor, waitsFor), append(r.reason, reason)
+}
+
+// update queues the statement. What was attempted since is not undone by what
+// comes late.
+func (r *deliveryRows) update(b *pgx.Batch, part int16, day int) {
+	b.Queue(fmt.Sprintf(`UPDATE deliveries_%d d SET state = u.state, attempts = u.attempts, tries = u.tries, status = u.status,
+			due_at = u.due_at, first_error_at = u.first_error_at, settled_at = u.settled_at, waits_for = u.waits_for, reason = u.reason
+		FROM unnest($2::bigint[], $3::smallint[], $4::int[], $5::int[], $6::smallint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
+			AS u(id, state, attempts, tries, status, due_at, first_error_at, settled_at, waits_for, reason)
+		WHERE d.part = $1 AND d.id = u.id AND d.attempts <= u.attempts`, day),
+		part, r.id, r.state, r.attempts, r.tries, r.status, r.due, r.firstError, r.settled, r.waitsFor, r.reason)
+}
+
+const deliveryColumns = `coalesce(d.waits_for, 0), d.id, d.subscription, d.state, coalesce(d.reason, ''), d.attempts, d.tries, d.status,
+	d.due_at, d.first_error_at, d.settled_at`
+
+// selectDelivery reads deliveries with their events; more conditions follow,
+// the first of which names the part.
+const selectDelivery = `SELECT ` + deliveryColumns + `, ` + eventColumns + ` FROM deliveries d JOIN events e ON e.part = d.part AND e.key = d.event `
+
+func scanDelivery(r row) (*fattorino.Delivery, error) {
+	var d fattorino.Delivery
+	var x eventRow
+	dest := []any{
+		&d.WaitsFor, &d.ID, &d.Subscription, &d.State, &d.Reason, &d.Attempts, &d.Tries, &d.Status,
+		micro{&d.DueAt},
+		micro{&d.FirstErrorAt},
+		micro{&d.SettledAt},
+	}
+	if err := r.Scan(append(dest, x.dest()...)...); err != nil {
+		return nil, err
+	}
+	var err error
+	d.Event, err = x.finish()
+	return &d, err
+}
+
+// attemptRows are attempts to be inserted.
+type attemptRows struct {
+	delivery, started, dns, connect, tls, firstByte, total, batchOf []int64
+	number                                                          []int32
+	method, failure                                                 []string
+	url, sent, body, answered, answer, detail                       [][]byte
+	status                                                          []int16
+	truncated                                                       []bool
+}
+
+func (r *attemptRows) add(a *fattorino.Attempt) {
+	t := a.Answer.Timing
+	r.delivery, r.number = append(r.delivery, a.Delivery), append(r.number, int32(a.Number))
+	r.started, r.batchOf = append(r.started, micros(a.StartedAt)), append(r.batchOf, a.BatchOf)
+	r.dns, r.connect = append(r.dns, t.DNS.Microseconds()), append(r.connect, t.Connect.Microseconds())
+	r.tls, r.firstByte = append(r.tls, t.TLS.Microseconds()), append(r.firstByte, t.FirstByte.Microseconds())
+	r.total, r.method = append(r.total, t.Total.Microseconds()), append(r.method, a.Request.Method)
+	r.url, r.sent = append(r.url, withoutQuery(a.Request.URL)), append(r.sent, headerLines(a.Request.Header))
+	r.body, r.status = append(r.body, a.Request.Body), append(r.status, int16(a.Answer.Status))
+	r.answered, r.answer = append(r.answered, headerLines(a.Answer.Header)), append(r.answer, a.Answer.Body)
+	r.truncated, r.failure = append(r.truncated, a.Answer.Truncated), append(r.failure, string(a.Answer.Failure))
+	r.detail = append(r.detail, []byte(a.Answer.Detail))
+}
+
+func (r *attemptRows) insert(b *pgx.Batch, part int16, day int) {
+	b.Queue(fmt.Sprintf(`INSERT INTO attempts_%d AS x (part, `+attemptColumns+`)
+		SELECT p.part, u.* FROM parts p, unnest($2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+			$10::text[], $11::bytea[], $12::bytea[], $13::bytea[], $14::smallint[], $15::bytea[], $16::bytea[], $17::boolean[], $18::text[], $19::bytea[], $20::bigint[]) AS u
+		WHERE p.part = $1 ON CONFLICT (part, delivery, number) DO NOTHING`, day),
+		part, r.delivery, r.number, r.started, r.dns, r.connect, r.tls, r.firstByte, r.total,
+		r.method, r.url, r.sent, r.body, r.status, r.answered, r.answer, r.truncated, r.failure, r.detail, r.batchOf)
+}
+
+const attemptColumns = `delivery, number, started_at, dns, connect, tls, first_byte, total,
+	method, url, request_header, request_body, status, answer_header, answer_body, truncated, failure, detail, batch_of`
+
+func scanAttempt(r row) (*fattorino.Attempt, error) {
+	var a fattorino.Attempt
+	var dns, connect, tls, firstByte, total int64
+	var url, sent, answered, detail []byte
+	err := r.Scan(&a.Delivery, &a.Number, micro{&a.StartedAt}, &dns, &connect, &tls, &firstByte, &total,
+		&a.Request.Method, &url, &sent, &a.Request.Body,
+		&a.Answer.Status, &answered, &a.Answer.Body, &a.Answer.Truncated, &a.Answer.Failure, &detail, &a.BatchOf)
+	if err != nil {
+		return nil, err
+	}
+	a.Request.URL, a.Answer.Detail = string(url), string(detail)
+	a.Request.Header, a.Answer.Header = parseHeader(string(sent)), parseHeader(string(answered))
+	a.Answer.Timing = fattorino.Timing{
+		DNS: time.Duration(dns) * time.Microsecond, Connect: time.Duration(connect) * time.Microsecond,
+		TLS: time.Duration(tls) * time.Microsecond, FirstByte: time.Duration(firstByte) * time.Microsecond,
+		Total: time.Duration(total) * time.Microsecond,
+	}
+	return &a, nil
+}
+
+// withoutQuery cuts off the part of a URL that can hold secrets.
+func withoutQuery(url string) []byte {
+	base, _, _ := strings.Cut(url, "?")
+	return []byte(base)
+}
+
+// hidden stands in the log for a value that is secret.
+const hidden = "[hidden]"
+
+// headerLines writes fields as they stand in an HTTP/1.1 message, but for
+// values that are secret; none holds a line break (RFC 9110, section 5.5).
+func headerLines(fields []fattorino.Header) []byte {
+	size := 0
+	for _, f := range fields {
+		size += len(f.Name) + len(f.Value) + 3
+	}
+	lines := make([]byte, 0, size)
+	for _, f := range fields {
+		value := f.Value
+		if f.Secret {
+			value = hidden
+		}
+		lines = append(lines, f.Name...)
+		lines = append(lines, ": "...)
+		lines = append(lines, value...)
+		lines = append(lines, '\n')
+	}
+	return lines
+}
+
+func parseHeader(lines string) []fattorino.Header {
+	var fields []fattorino.Header
+	for line := range strings.Lines(lines) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		fields = append(fields, fattorino.Header{Name: name, Value: value})
+	}
+	return fields
+}
+
+const selectSubscription = `SELECT id, company, app, contract, sink, types, format, filters, options, secrets, state, handshake,
+	first_error_at, expires_at, created_at, updated_at FROM subscriptions s `
+
+const updateSubscription = `UPDATE subscriptions SET company = $3, app = $4, contract = $5, sink = $6, types = $7, format = $8,
+	filters = $9, options = $10, secrets = $11, state = $12, handshake = $13, first_error_at = $14, expires_at = $15, created_at = $16, updated_at = $17
+	WHERE part = $1 AND id = $2`
+
+const insertSubscription = `INSERT INTO subscriptions (part, id, company, app, contract, sink, types, format, filters, options, secrets, state, handshake,
+	first_error_at, expires_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
+
+// subscriptionValues gives the columns in the order of the statements above.
+func subscriptionValues(part int16, s *fattorino.Subscription) []any {
+	return []any{
+		part, s.ID, s.Company, s.App, s.Contract, s.Sink, toJSON(s.Types), string(s.Format),
+		orEmpty(s.Filters), toJSON(s.Options), toJSON(orEmpty(s.Secrets)), string(s.State), toJSON(s.Handshake),
+		optional(s.FirstErrorAt), optional(s.ExpiresAt), micros(s.CreatedAt), micros(s.UpdatedAt),
+	}
+}
+
+func scanSubscription(r row) (*fattorino.Subscription, error) {
+	var s fattorino.Subscription
+	err := r.Scan(&s.ID, &s.Company, &s.App, &s.Contract, &s.Sink, jsonOf{&s.Types}, &s.Format,
+		&s.Filters, jsonOf{&s.Options}, jsonOf{&s.Secrets}, &s.State, jsonOf{&s.Handshake},
+		micro{&s.FirstErrorAt}, micro{&s.ExpiresAt}, micro{&s.CreatedAt}, micro{&s.UpdatedAt})
+	return &s, err
+}
+
+const tokenColumns = `id, kind, app, companies, scopes, hash, hint, created_at, expires_at, revoked_at`
+
+func scanToken(r row) (*fattorino.Token, error) {
+	var t fattorino.Token
+	err := r.Scan(&t.ID, &t.Kind, &t.App, jsonOf{&t.Companies}, jsonOf{&t.Scopes}, &t.Hash, &t.Hint,
+		micro{&t.CreatedAt}, micro{&t.ExpiresAt}, micro{&t.RevokedAt})
+	return &t, err
+}
+
+func scanApp(r row) (*fattorino.App, error) {
+	var a fattorino.App
+	return &a, r.Scan(&a.ID, &a.Name, micro{&a.CreatedAt})
+}
+
+func scanCompany(r row) (*fattorino.Company, error) {
+	var c fattorino.Company
+	return &c, r.Scan(&c.ID, &c.Name, &c.LastSeq, micro{&c.CreatedAt})
+}
+
+func scanKey(r row) (*fattorino.Key, error) {
+	var k fattorino.Key
+	return &k, r.Scan(&k.KID, &k.Name, &k.Sealed, micro{&k.CreatedAt}, micro{&k.RetiredAt})
+}
+
+func scanID(r row) (id int64, err error) { return id, r.Scan(&id) }
+
+// collect reads all rows.
+func collect[T any](rows pgx.Rows, err error, scan func(row) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, translate(err)
+	}
+	defer rows.Close()
+	all := []T{}
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, translate(err)
+		}
+		all = append(all, one)
+	}
+	return all, translate(rows.Err())
+}

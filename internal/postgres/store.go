@@ -1,0 +1,188 @@
+// Package postgres keeps everything in a PostgreSQL database, which several
+// nodes may share.
+//
+// Everything of a company lies in its part, and a statement of the hot path
+// names one part: see the first migration. Whoever publishes or changes
+// subscriptions in a part holds its row until the transaction ends. So seq has
+// no gaps, and what a reader has passed never changes, however many nodes write.
+//
+// Nothing is kept in a session between transactions, so that connections may go
+// through PgBouncer in transaction mode.
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Options say where the store is.
+type Options struct {
+	// URL is where the database is reached: postgres://user:password@host/name,
+	// with parameters as PostgreSQL documents them (34.1.2), sslmode among them.
+	URL string
+	// Parts is how many parts a new database has, at most 1024; 0 = 64. A
+	// database that is there keeps the number it was made with.
+	Parts int
+}
+
+// defaultParts is how many parts a new database has.
+const (
+	defaultParts = 64
+	maxParts     = 1024
+)
+
+// A Store keeps everything in one database. It implements [fattorino.Store].
+type Store struct {
+	pool   *pgxpool.Pool
+	layout layout
+	days   days
+
+	mu       sync.Mutex
+	accepted int64 // when the last event of this node was accepted; see [Store.accept]
+
+	stopping context.CancelFunc
+	running  sync.WaitGroup
+}
+
+var _ fattorino.Store = (*Store)(nil)
+
+// Open connects to the database and makes or migrates its tables where needed.
+// It fails when the database was written by a newer version.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Parts == 0 {
+		o.Parts = defaultParts
+	}
+	if o.Parts < 1 || o.Parts > maxParts {
+		return nil, fmt.Errorf("%d parts: there must be at least 1 and at most %d", o.Parts, maxParts)
+	}
+	config, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		return nil, &fattorino.Error{
+			Kind: fattorino.Invalid, Msg: "the URL of the database cannot be understood",
+			Fix: "give it as postgres://user:password@host:5432/name?sslmode=verify-full",
+		} // without its cause, which can quote a password
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, translate(err)
+	}
+	s := &Store{pool: pool}
+	if err := s.prepare(ctx, o.Parts); err != nil {
+		pool.Close()
+		return nil, translate(err)
+	}
+	background, cancel := context.WithCancel(context.Background())
+	s.stopping = cancel
+	s.running.Go(func() { s.keepDays(background) })
+	return s, nil
+}
+
+// migrationLock is the key of the advisory lock under which one node migrates
+// at a time.
+const migrationLock = 7205759403792793601
+
+// prepare makes the tables what this version needs. The lock ends with its
+// transaction, which is idle meanwhile: a lock of a session would be lost
+// behind PgBouncer.
+func (s *Store) prepare(ctx context.Context, parts int) error {
+	return pgx.BeginFunc(ctx, s.pool, func(lock pgx.Tx) error {
+		if _, err := lock.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrationLock)); err != nil {
+			return err
+		}
+		if err := s.migrate(ctx); err != nil {
+			return err
+		}
+		if err := s.divide(ctx, parts); err != nil {
+			return err
+		}
+		return s.days.ahead(ctx, s.pool, time.Now())
+	})
+}
+
+// migrate brings the schema to this version, and refuses a newer one.
+func (s *Store) migrate(ctx context.Context) (err error) {
+	db := stdlib.OpenDBFromPool(s.pool)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir)
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	have, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("the database cannot be read: %w", err)
+	}
+	sources := p.ListSources()
+	if newest := sources[len(sources)-1].Version; have > newest {
+		return fmt.Errorf("the database was written by a newer version of Fattorino (schema %d; this one knows up to %d): run that version, or restore a backup", have, newest)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// divide gives a new database its parts, and reads how many there are.
+func (s *Store) divide(ctx context.Context, parts int) error {
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		made, err := tx.Exec(ctx, `INSERT INTO installation VALUES (true, $1) ON CONFLICT DO NOTHING`, parts)
+		if err != nil {
+			return err
+		}
+		if made.RowsAffected() == 1 {
+			if _, err := tx.Exec(ctx, `INSERT INTO parts (part) SELECT generate_series(0, $1::int - 1)`, parts); err != nil {
+				return err
+			}
+		}
+		return tx.QueryRow(ctx, `SELECT parts FROM installation`).Scan(&s.layout.parts)
+	})
+}
+
+// Close ends what runs and closes the connections.
+func (s *Store) Close() error {
+	s.stopping()
+	s.running.Wait()
+	s.pool.Close()
+	return nil
+}
+
+// accept gives when events that were committed at now were accepted: not before
+// any that this node or, as its part tells, another accepted earlier. No two
+// commits of a node have the same time.
+func (s *Store) accept(now, part int64) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accepted = max(now, part, s.accepted+1)
+	return s.accepted
+}
+
+func micros(t time.Time) int64 { return t.UnixMicro() }
+
+func fromMicros(us int64) time.Time { return time.UnixMicro(us) }
+
+// optional gives NULL for the zero time.
+func optional(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	us := micros(t)
+	return &us
+}

@@ -1,0 +1,68 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/postgres"
+	"github.com/fattorino-dev/fattorino/internal/storetest"
+	"github.com/fattorino-dev/fattorino/test/pgcluster"
+)
+
+// shared is the cluster in which every test that stops nothing has a database
+// of its own.
+var shared *pgcluster.Cluster //nolint:gochecknoglobals // set by TestMain, before any test
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	var err error
+	if shared, err = pgcluster.New(context.Background(), pgcluster.Options{Settings: map[string]string{"max_connections": "200"}}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer shared.Close() //nolint:errcheck // the tests are over
+	return m.Run()
+}
+
+// database makes an empty database in the shared cluster and gives its URL.
+func database(t testing.TB) string {
+	t.Helper()
+	name := strings.ToLower(fmt.Sprintf("t%d", time.Now().UnixNano()))
+	if err := shared.CreateDatabase(context.Background(), name); err != nil {
+		t.Fatal(err)
+	}
+	return shared.URL(name)
+}
+
+func open(t testing.TB, url string) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(context.Background(), postgres.Options{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) (fattorino.Store, func() fattorino.Store) {
+		url := database(t)
+		s := open(t, url)
+		t.Cleanup(func() { _ = s.Close() })
+		return s, func() fattorino.Store {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, url)
+			return s
+		}
+	}, storetest.RetentionStep(24*time.Hour))
+}
