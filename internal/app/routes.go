@@ -1,7 +1,6 @@
 package app
 
 import (
-	_ "embed"
 	"net/http"
 	"path"
 	"strings"
@@ -13,10 +12,8 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/defacto"
 	"github.com/fattorino-dev/fattorino/internal/fic"
 	"github.com/fattorino-dev/fattorino/internal/subscriptions"
+	"github.com/fattorino-dev/fattorino/internal/ui"
 )
-
-//go:embed index.html
-var indexPage []byte
 
 // routes is the list of all that is served. /healthz is answered at the gate,
 // before there are routes.
@@ -29,6 +26,10 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 		return nil, err
 	}
 	ficDoor, err := fic.NewDoor(a.service, a.quotas(), a.log)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := ui.New(a.uiConfig(keys, c))
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +47,8 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 	mux.Handle("/docs", native)
 	mux.Handle("GET /readyz", http.HandlerFunc(a.ready))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))
-	mux.Handle("GET /{$}", http.HandlerFunc(index))
+	pages.Routes(mux) // /ui/…
+	mux.Handle("GET /{$}", http.RedirectHandler("/ui/", http.StatusSeeOther))
 	mux.Handle("/", native) // which says that there is no such thing
 	return noRedirects(mux), nil
 }
@@ -72,11 +74,6 @@ func noRedirects(mux *http.ServeMux) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
-}
-
-func index(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(indexPage) // a caller that has gone away is no error of ours
 }
 
 // startSandbox starts the invoices that Defacto's tutorial is played with.

@@ -1,0 +1,165 @@
+package ui
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// deliveriesView is the list of a company's deliveries.
+type deliveriesView struct {
+	Rows          []deliveryRow
+	Filter        deliveryFilter
+	Filtered      bool
+	States        []string
+	Subscriptions []subscriptionChoice
+	Next          string // path of the next page; empty = this is the last
+	Faults        formFaults
+}
+
+// subscriptionChoice is a subscription to narrow the list to.
+type subscriptionChoice struct {
+	ID    int64
+	Title string
+}
+
+// deliveryRow is one of the list.
+type deliveryRow struct {
+	ID           int64
+	Company      int64
+	Subscription int64
+	Title        string // the subscription's name, else its sink; empty for one that is gone
+	Type, Entity string
+	Private      bool // a test or a welcome
+	State        string
+	Reason       string
+	Status       int
+	Attempts     int
+	Accepted     time.Time
+	DueAt        time.Time
+}
+
+// deliveryFilter is what the list is narrowed to, as it was written.
+type deliveryFilter struct {
+	State, Type, Entity, Subscription, From, To, Before string
+}
+
+// deliveries shows the list, newest first.
+func (u *UI) deliveries(w http.ResponseWriter, r *http.Request, v *visit) error {
+	subs, err := u.Service.Subscriptions(r.Context(), caller(0), v.Company, "")
+	if err != nil {
+		return err
+	}
+	filter := readDeliveryFilter(r.URL.Query())
+	view := deliveriesView{
+		Filter: filter, Filtered: filter != (deliveryFilter{}), Faults: formFaults{},
+		States: []string{"pending", "waiting", "delivered", "discarded"},
+	}
+	for _, sub := range subs {
+		view.Subscriptions = append(view.Subscriptions, subscriptionChoice{sub.ID, titleOf(sub)})
+	}
+	query := filter.query(view.Faults)
+	if len(view.Faults) > 0 {
+		return u.render(w, v, http.StatusUnprocessableEntity, "deliveries", view)
+	}
+	list, err := u.Service.Deliveries(r.Context(), caller(0), v.Company, query)
+	if fattorino.KindOf(err) == fattorino.Invalid {
+		view.Faults.add("type", "%s", fattorino.AsError(err).Msg)
+		return u.render(w, v, http.StatusUnprocessableEntity, "deliveries", view)
+	}
+	if err != nil {
+		return err
+	}
+	if len(list) > pageSize {
+		list = list[:pageSize]
+		view.Next = nextPage(r.URL, "before", list[pageSize-1].ID)
+	}
+	view.Rows = deliveryRows(list, subs)
+	return u.render(w, v, http.StatusOK, "deliveries", view)
+}
+
+func readDeliveryFilter(q url.Values) deliveryFilter {
+	trimmed := func(name string) string { return strings.TrimSpace(q.Get(name)) }
+	return deliveryFilter{
+		State: trimmed("state"), Type: trimmed("type"), Entity: trimmed("entity"), Subscription: trimmed("subscription"),
+		From: trimmed("from"), To: trimmed("to"), Before: trimmed("before"),
+	}
+}
+
+// query reads the filter; what cannot be read is in the faults.
+func (f *deliveryFilter) query(faults formFaults) fattorino.DeliveryQuery {
+	q := fattorino.DeliveryQuery{Entity: f.Entity, Limit: pageSize + 1} // one more tells whether there is a next page
+	if f.State != "" {
+		state, ok := fattorino.ParseDeliveryState(f.State)
+		if !ok {
+			faults.add("state", "there is no state %q", f.State)
+		}
+		q.State = &state
+	}
+	if f.Type != "" {
+		q.Types = []string{f.Type}
+	}
+	if f.Entity != "" {
+		if entity, err := fattorino.ParseEntity(f.Entity); err != nil || len(entity.IDs) != 1 {
+			faults.add("entity", "write type and id, as invoice/42")
+		}
+	}
+	if f.Subscription != "" {
+		id, err := strconv.ParseInt(f.Subscription, 10, 64)
+		if err != nil {
+			faults.add("subscription", "%q is no number of a subscription", f.Subscription)
+		}
+		q.Subscriptions = []int64{id}
+	}
+	q.From, q.To = faults.moment("from", f.From), faults.moment("to", f.To)
+	q.Before, _ = strconv.ParseInt(f.Before, 10, 64) // what is none begins with the newest
+	return q
+}
+
+// moment reads what a field for date and time gives; it is meant in UTC.
+func (f formFaults) moment(field, text string) time.Time {
+	if text == "" {
+		return time.Time{}
+	}
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t
+		}
+	}
+	f.add(field, "%q is not a time such as 2030-12-31T23:59", text)
+	return time.Time{}
+}
+
+func deliveryRows(list []*fattorino.Delivery, subs []*fattorino.Subscription) []deliveryRow {
+	rows := make([]deliveryRow, 0, len(list))
+	for _, d := range list {
+		row := deliveryRow{
+			ID: d.ID, Company: d.Event.Company, Subscription: d.Subscription, Type: d.Event.Type, Entity: d.Event.Entity.String(), Private: d.Event.Private(),
+			State: d.State.String(), Reason: string(d.Reason), Status: d.Status, Attempts: d.Attempts, Accepted: d.Event.Accepted, DueAt: d.DueAt,
+		}
+		if i := slices.IndexFunc(subs, func(s *fattorino.Subscription) bool { return s.ID == d.Subscription }); i >= 0 {
+			row.Title = titleOf(subs[i])
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// titleOf gives a subscription's name, else its sink as it may be shown.
+func titleOf(sub *fattorino.Subscription) string {
+	if sub.Options.Name != "" {
+		return sub.Options.Name
+	}
+	return shownSink(sub.Format, sub.Sink)
+}
+
+// deliveryPath is where a delivery's page is.
+func deliveryPath(company, id int64) string {
+	return fmt.Sprintf("%scompanies/%d/deliveries/%d", base, company, id)
+}

@@ -1,0 +1,191 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// eventsView is the list of a company's events.
+type eventsView struct {
+	Rows    []eventRow
+	Type    string
+	Before  int64
+	LastSeq int64
+	Next    string // path of the next page; empty = this is the last
+	Short   bool   // the search has ended before the oldest event, and can go on
+	Faults  formFaults
+}
+
+// eventRow is one of the list.
+type eventRow struct {
+	Seq          int64
+	Type, Common string
+	Entity       string
+	ID, Source   string
+	Accepted     time.Time
+}
+
+// How far back one look for events of a type goes: so many windows, of so many
+// events each. It is read on from there on demand.
+const (
+	eventWindow  = 500
+	eventWindows = 20
+)
+
+// events shows the list, newest first.
+func (u *UI) events(w http.ResponseWriter, r *http.Request, v *visit) error {
+	company, err := u.Service.Company(r.Context(), caller(0), v.Company)
+	if err != nil {
+		return err
+	}
+	view := eventsView{Type: strings.TrimSpace(r.URL.Query().Get("type")), LastSeq: company.LastSeq, Faults: formFaults{}}
+	view.Before, _ = strconv.ParseInt(r.URL.Query().Get("before"), 10, 64) // what is none begins with the newest
+	before := company.LastSeq + 1
+	if view.Before > 0 {
+		before = min(before, view.Before)
+	}
+	list, reached, err := u.newestEvents(r.Context(), v.Company, before, view.Type)
+	if fattorino.KindOf(err) == fattorino.Invalid {
+		view.Faults.add("type", "%s", fattorino.AsError(err).Msg)
+		return u.render(w, v, http.StatusUnprocessableEntity, "events", view)
+	}
+	if err != nil {
+		return err
+	}
+	if len(list) > pageSize {
+		list, reached = list[:pageSize], list[pageSize-1].Seq
+	}
+	for _, e := range list {
+		view.Rows = append(view.Rows, eventRowOf(e))
+	}
+	if reached > 1 {
+		view.Next, view.Short = nextPage(r.URL, "before", reached), len(list) < pageSize
+	}
+	return u.render(w, v, http.StatusOK, "events", view)
+}
+
+func eventRowOf(e *fattorino.Event) eventRow {
+	row := eventRow{Seq: e.Seq, Type: e.Type, Entity: e.Entity.String(), ID: e.ID, Source: e.Source, Accepted: e.Accepted}
+	if e.Common != e.Type {
+		row.Common = e.Common
+	}
+	return row
+}
+
+// newestEvents gives the events before a seq, newest first: a page or more,
+// as far as they are within reach; and the seq that it has looked back to, 1
+// where there is nothing older.
+func (u *UI) newestEvents(ctx context.Context, company, before int64, typ string) (list []*fattorino.Event, reached int64, err error) {
+	reached = before
+	for range eventWindows {
+		if reached <= 1 || len(list) > pageSize {
+			break
+		}
+		from := max(1, reached-eventWindow)
+		window, err := u.eventsBetween(ctx, company, from, reached, typ)
+		if fattorino.KindOf(err) == fattorino.Gone {
+			// The older ones are kept no longer; of this window, those that are
+			// come from the beginning.
+			window, err = u.eventsBetween(ctx, company, 1, reached, typ)
+			from = 1
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		slices.Reverse(window)
+		list, reached = append(list, window...), from
+	}
+	return list, reached, nil
+}
+
+// eventsBetween gives the events of seq from to before to, oldest first.
+func (u *UI) eventsBetween(ctx context.Context, company, from, to int64, typ string) ([]*fattorino.Event, error) {
+	q := fattorino.EventQuery{Company: company, After: from - 1, Limit: eventWindow}
+	if typ != "" {
+		q.Types = []string{typ}
+	}
+	list, _, err := u.Service.Pull(ctx, caller(0), q, 0)
+	return slices.DeleteFunc(list, func(e *fattorino.Event) bool { return e.Seq >= to }), err
+}
+
+// eventView is the page of one event.
+type eventView struct {
+	Event      *fattorino.Event
+	Row        eventRow
+	Data       string
+	Extensions []fact
+	Deliveries []deliveryRow
+	Many       bool // and more
+}
+
+// maxEventDeliveries bounds the deliveries of an event that its page shows.
+const maxEventDeliveries = 200
+
+// event shows one, and to whom it went.
+func (u *UI) event(w http.ResponseWriter, r *http.Request, v *visit) error {
+	seq, err := parseID(r, "seq")
+	if err != nil {
+		return err
+	}
+	list, err := u.eventsBetween(r.Context(), v.Company, seq, seq+1, "")
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return fattorino.Errorf(fattorino.NotFound, "there is no such event")
+	}
+	e := list[0]
+	view := eventView{Event: e, Row: eventRowOf(e), Data: eventData(e)}
+	for name, value := range e.Extensions {
+		view.Extensions = append(view.Extensions, fact{Key: name, Value: extension(value)})
+	}
+	slices.SortFunc(view.Extensions, func(a, b fact) int { return strings.Compare(a.Key, b.Key) })
+	subs, err := u.Service.Subscriptions(r.Context(), caller(0), v.Company, "")
+	if err != nil {
+		return err
+	}
+	deliveries, err := u.deliveriesOf(r.Context(), e)
+	if err != nil {
+		return err
+	}
+	if view.Many = len(deliveries) > maxEventDeliveries; view.Many {
+		deliveries = deliveries[:maxEventDeliveries]
+	}
+	view.Deliveries = deliveryRows(deliveries, subs)
+	return u.render(w, v, http.StatusOK, "event", view)
+}
+
+func extension(value any) string {
+	if raw, ok := value.([]byte); ok {
+		return showBody(raw)
+	}
+	return fmt.Sprint(value)
+}
+
+// deliveriesOf gives the deliveries of an event: of those made in its moment,
+// the ones that are its own.
+func (u *UI) deliveriesOf(ctx context.Context, e *fattorino.Event) (own []*fattorino.Delivery, err error) {
+	q := fattorino.DeliveryQuery{From: e.Accepted, To: e.Accepted.Add(time.Microsecond), Limit: maxEventDeliveries}
+	for {
+		page, err := u.Service.Deliveries(ctx, caller(0), e.Company, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range page {
+			if d.Event.Seq == e.Seq {
+				own = append(own, d)
+			}
+		}
+		if len(page) < q.Limit || len(own) > maxEventDeliveries {
+			return own, nil
+		}
+		q.Before = page[len(page)-1].ID
+	}
+}

@@ -1,0 +1,211 @@
+package ui
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/httpjson"
+)
+
+// A route is one page or action, and the role that it needs.
+type route struct {
+	pattern string
+	role    role
+	handle  func(http.ResponseWriter, *http.Request, *visit) error
+}
+
+// routes is the table of all that is served.
+func (u *UI) routes() []route {
+	const company = base + "companies/{company}/"
+	const subscription = company + "subscriptions/{subscription}"
+	return []route{
+		{"GET " + base + "static/{file...}", nobody, u.assets.serve},
+		{"GET " + base + "sign-in", nobody, u.signInPage},
+		{"POST " + base + "sign-in", nobody, u.signIn},
+		{"POST " + base + "sign-out", nobody, u.signOut},
+		{"POST " + base + "preferences", nobody, u.preferences},
+		{"GET " + base + "{$}", viewer, u.landing},
+
+		{"GET " + company + "subscriptions", viewer, u.subscriptions},
+		{"GET " + company + "subscriptions/new", operator, u.newSubscription},
+		{"POST " + company + "subscriptions/new", operator, u.createSubscription},
+		{"POST " + company + "subscriptions/preview", operator, u.preview},
+		{"GET " + subscription, viewer, u.subscription},
+		{"GET " + subscription + "/edit", operator, u.editSubscription},
+		{"POST " + subscription + "/edit", operator, u.changeSubscription},
+		{"POST " + subscription + "/verify", operator, u.verify},
+		{"POST " + subscription + "/test", operator, u.test},
+		{"POST " + subscription + "/enable", operator, u.enable},
+		{"POST " + subscription + "/disable", operator, u.disable},
+		{"POST " + subscription + "/rotate", operator, u.rotate},
+		{"GET " + subscription + "/delete", operator, u.confirmDelete},
+		{"POST " + subscription + "/delete", operator, u.deleteSubscription},
+
+		{"GET " + company + "deliveries", viewer, u.deliveries},
+		{"GET " + company + "deliveries/{delivery}", viewer, u.delivery},
+		{"POST " + company + "deliveries/{delivery}/resend", operator, u.resend},
+		{"GET " + company + "events", viewer, u.events},
+		{"GET " + company + "events/{seq}", viewer, u.event},
+
+		{"GET " + base + "companies", viewer, u.companies},
+		{"POST " + base + "companies", admin, u.nameCompany},
+		{"GET " + base + "apps", viewer, u.apps},
+		{"POST " + base + "apps", admin, u.createApp},
+		{"GET " + base + "tokens", admin, u.tokens},
+		{"POST " + base + "tokens", admin, u.createToken},
+		{"POST " + base + "tokens/{token}/revoke", admin, u.revokeToken},
+		{"GET " + base + "catalogs", viewer, u.catalogs},
+		{"GET " + base + "keys", viewer, u.keys},
+		{"POST " + base + "keys/rotate", admin, u.rotateKey},
+		{"GET " + base + "users", admin, u.users},
+		{"POST " + base + "users", admin, u.addUser},
+		{"POST " + base + "users/{name}", admin, u.changeUser},
+		{"POST " + base + "users/{name}/delete", admin, u.deleteUser},
+		{"GET " + base + "settings", admin, u.settings},
+	}
+}
+
+// A visit is one request of a browser: who it is, and how pages are to look.
+type visit struct {
+	Who      string // name of the user; empty with an admin token
+	Role     role
+	Language *language
+	Theme    string // light, dark; empty = as the system has it
+	Path     string // to come back to, with the query
+	Done     string // what was just done, to be said on the page; empty = nothing
+
+	Company     int64 // the company looked at now, or last; 0 = none
+	CompanyName string
+}
+
+// may tells whether who visits has the role.
+func (v *visit) may(r role) bool { return v.Role >= r }
+
+// Operates and Administers tell templates what to offer.
+func (v *visit) Operates() bool { return v.may(operator) }
+
+// Administers is described with [visit.Operates].
+func (v *visit) Administers() bool { return v.may(admin) }
+
+// SignedIn tells whether it is anybody.
+func (v *visit) SignedIn() bool { return v.Role > nobody }
+
+// guard lets through who has the route's role. Others are shown where to sign
+// in, or told that they may not.
+func (u *UI) guard(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		harden(w.Header())
+		v := u.preferred(r)
+		render := func(w http.ResponseWriter, e *fattorino.Error) { u.renderError(w, v, e) }
+		httpjson.Handle(u.Log, render, func(w http.ResponseWriter, r *http.Request) error {
+			if err := u.identify(r.Context(), r, v); err != nil {
+				return err
+			}
+			switch {
+			case v.Role == nobody && rt.role > nobody:
+				toSignIn(w, r)
+				return nil
+			case !v.may(rt.role):
+				return &fattorino.Error{
+					Kind: fattorino.Denied, Msg: v.Language.T("error.role", v.Language.T("role."+rt.role.String())),
+					Fix: v.Language.T("error.role.fix"),
+				}
+			}
+			if v.Role > nobody {
+				if err := u.enterCompany(w, r, v); err != nil {
+					return err
+				}
+			}
+			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+			return rt.handle(w, r, v)
+		}).ServeHTTP(w, r)
+	})
+}
+
+// maxForm bounds a form: filters may have 64 KiB.
+const maxForm = 256 << 10 // bytes
+
+// harden tells browsers what pages may do: nothing but load what is served
+// here. Nothing of a page is kept, for what it shows is for who is signed in.
+func harden(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
+		"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// identify finds out who is signed in.
+func (u *UI) identify(ctx context.Context, r *http.Request, v *visit) error {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return nil //nolint:nilerr // no cookie: nobody
+	}
+	s, err := u.accounts.session(ctx, cookie.Value, time.Now())
+	if err != nil {
+		return unlessGone(err)
+	}
+	if s.User == "" {
+		token, err := u.Service.AuthenticateHash(ctx, s.Token)
+		if err == nil && token.Kind == fattorino.AdminToken {
+			v.Role = admin
+		}
+		return unlessGone(err)
+	}
+	account, err := u.accounts.user(ctx, s.User)
+	if err == nil && !s.OpenedAt.Before(account.PasswordAt) {
+		v.Who, v.Role = account.Name, account.Role
+	}
+	return unlessGone(err)
+}
+
+// unlessGone is err, but where it says that there is no such session, user or
+// token any more: then nobody is signed in, and nothing went wrong.
+func unlessGone(err error) error {
+	if kind := fattorino.KindOf(err); kind == fattorino.NotFound || kind == fattorino.Unauthenticated {
+		return nil
+	}
+	return err
+}
+
+// toSignIn sends to the page to sign in, and from there back.
+func toSignIn(w http.ResponseWriter, r *http.Request) {
+	target := base + "sign-in"
+	if r.Method == http.MethodGet && r.URL.Path != base {
+		target += "?next=" + url.QueryEscape(r.URL.RequestURI())
+	}
+	http.Redirect(w, r, target, http.StatusSeeOther)
+}
+
+// enterCompany notes the company whose page it is, so that the navigation stays
+// with it; on pages of no company, the one looked at before.
+func (u *UI) enterCompany(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if text := r.PathValue("company"); text != "" {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || id < 1 {
+			return fattorino.Errorf(fattorino.NotFound, "there is no such company")
+		}
+		if v.Company != id {
+			v.Company = id
+			setTaste(w, r, companyCookie, text)
+		}
+	}
+	if v.Company < 1 {
+		return nil
+	}
+	company, err := u.Service.Company(r.Context(), caller(0), v.Company)
+	switch {
+	case err == nil:
+		v.CompanyName = company.Name
+	case fattorino.KindOf(err) != fattorino.NotFound:
+		return err
+	case r.PathValue("company") != "":
+		return fattorino.Errorf(fattorino.NotFound, "there is no company %d", v.Company)
+	default:
+		v.Company = 0
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+package ui
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// The cookies. The first is a secret, the others are tastes.
+const (
+	sessionCookie  = "fattorino_session"
+	languageCookie = "fattorino_language"
+	themeCookie    = "fattorino_theme"
+	companyCookie  = "fattorino_company"
+)
+
+// signInView is the page to sign in.
+type signInView struct {
+	Next    string
+	Name    string
+	Problem string
+	Users   bool // there are users: names are asked for
+}
+
+func (u *UI) signInPage(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if v.Role > nobody {
+		http.Redirect(w, r, base, http.StatusSeeOther)
+		return nil
+	}
+	return u.askWho(w, r, v, http.StatusOK, signInView{Next: r.URL.Query().Get("next")})
+}
+
+func (u *UI) askWho(w http.ResponseWriter, r *http.Request, v *visit, status int, view signInView) error {
+	users, err := u.accounts.users(r.Context())
+	if err != nil {
+		return err
+	}
+	view.Users = len(users) > 0
+	return u.render(w, v, status, "signin", view)
+}
+
+// signIn opens a session for who gives an admin token, or a name and its
+// password.
+func (u *UI) signIn(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	name, secret := strings.TrimSpace(r.PostForm.Get("name")), r.PostForm.Get("secret")
+	view := signInView{Next: r.PostForm.Get("next"), Name: name}
+	if !u.throttle.allow(time.Now(), "from "+network(r), "name "+strings.ToLower(clip(name, maxUserName))) {
+		w.Header().Set("Retry-After", strconv.Itoa(int(signInEvery/time.Second)))
+		view.Problem = v.Language.T("signin.throttled")
+		return u.askWho(w, r, v, http.StatusTooManyRequests, view)
+	}
+	s, err := u.prove(r, name, secret)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		view.Problem = v.Language.T("signin.wrong")
+		return u.askWho(w, r, v, http.StatusUnauthorized, view)
+	}
+	id, err := u.accounts.openSession(r.Context(), *s)
+	if err != nil {
+		return err
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: sessionCookie, Value: id, Path: base, MaxAge: int((sessionHours * time.Hour).Seconds()),
+		HttpOnly: true, Secure: !onLoopback(r), SameSite: http.SameSiteLaxMode,
+	})
+	http.Redirect(w, r, ownPath(view.Next), http.StatusSeeOther)
+	return nil
+}
+
+// prove gives the session that the secret opens; nil where it opens none. Who
+// has no user's name waits as long as who has one.
+func (u *UI) prove(r *http.Request, name, secret string) (*session, error) {
+	now := time.Now()
+	s := &session{OpenedAt: now, EndsAt: now.Add(sessionHours * time.Hour)}
+	if name == "" {
+		token, err := u.Service.Authenticate(r.Context(), strings.TrimSpace(secret))
+		if err != nil || token.Kind != fattorino.AdminToken {
+			return nil, unlessGone(err)
+		}
+		s.Token = fattorino.HashSecret(strings.TrimSpace(secret))
+		return s, nil
+	}
+	account, err := u.accounts.user(r.Context(), name)
+	if fattorino.KindOf(err) == fattorino.NotFound {
+		account, err = &user{}, nil
+	}
+	if err != nil || len(secret) > maxPassword {
+		return nil, err
+	}
+	fits := false
+	u.throttle.hash(func() {
+		if account.Password == "" {
+			_ = hashPassword(secret)
+			return
+		}
+		fits = passwordFits(account.Password, secret)
+	})
+	if !fits {
+		return nil, nil //nolint:nilnil // no session, and nothing went wrong
+	}
+	s.User = account.Name
+	return s, nil
+}
+
+func (u *UI) signOut(w http.ResponseWriter, r *http.Request, _ *visit) error {
+	if cookie, err := r.Cookie(sessionCookie); err == nil {
+		if err := u.accounts.closeSession(r.Context(), cookie.Value); err != nil {
+			return err
+		}
+	}
+	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: base, MaxAge: -1, HttpOnly: true, Secure: !onLoopback(r), SameSite: http.SameSiteLaxMode})
+	http.Redirect(w, r, base+"sign-in", http.StatusSeeOther)
+	return nil
+}
+
+// preferences keeps the language and the theme in cookies.
+func (u *UI) preferences(w http.ResponseWriter, r *http.Request, _ *visit) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	if code := r.PostForm.Get("language"); u.languageOf(code) != nil {
+		setTaste(w, r, languageCookie, code)
+	}
+	if theme := r.PostForm.Get("theme"); theme == "light" || theme == "dark" || theme == "system" {
+		setTaste(w, r, themeCookie, theme)
+	}
+	http.Redirect(w, r, ownPath(r.PostForm.Get("next")), http.StatusSeeOther)
+	return nil
+}
+
+// preferred gives a visit of nobody, as the browser likes to have it.
+func (u *UI) preferred(r *http.Request) *visit {
+	v := &visit{Language: u.language(r), Path: base}
+	if r.Method == http.MethodGet {
+		v.Path = r.URL.RequestURI()
+	}
+	if done := "done." + r.URL.Query().Get("done"); v.Language.has(done) {
+		v.Done = done
+	}
+	if c, err := r.Cookie(themeCookie); err == nil && (c.Value == "light" || c.Value == "dark") {
+		v.Theme = c.Value
+	}
+	if c, err := r.Cookie(companyCookie); err == nil {
+		v.Company, _ = strconv.ParseInt(c.Value, 10, 64) // 0 where it is none
+	}
+	return v
+}
+
+func setTaste(w http.ResponseWriter, r *http.Request, name, value string) {
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Value: value, Path: base, MaxAge: int((365 * 24 * time.Hour).Seconds()),
+		HttpOnly: true, Secure: !onLoopback(r), SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// ownPath gives a path to go on to if it is one of these pages, else the first:
+// a link must not lead elsewhere by way of the page to sign in.
+func ownPath(next string) string {
+	if !strings.HasPrefix(next, base) || strings.ContainsAny(next, "\\\r\n") {
+		return base
+	}
+	return next
+}
+
+// onLoopback tells whether the browser is on this machine, where a cookie
+// travels over plain HTTP without anyone listening.
+func onLoopback(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	address, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || (err == nil && address.IsLoopback())
+}
+
+// readForm reads a form that was posted.
+func readForm(r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return &fattorino.Error{Kind: fattorino.Malformed, Msg: "the form cannot be read", Err: err}
+	}
+	return nil
+}
+
+// clip gives at most n bytes of s.
+func clip(s string, n int) string { return s[:min(len(s), n)] }

@@ -1,0 +1,211 @@
+package ui
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// subscriptionView is the page of one subscription.
+type subscriptionView struct {
+	Sub      *fattorino.Subscription
+	Title    string // its name, else its sink
+	Sink     string // as it may be shown
+	App      string
+	Contract string
+
+	Facts       []fact
+	HeaderNames []string
+	PublicKey   string
+	CanRotate   bool
+	CanVerify   bool
+	Attempts    int       // how often the sink may still be asked
+	RetryAt     time.Time // when it may be asked again; zero = now
+
+	TestTypes []string
+	Pending   int  // deliveries on their way
+	Many      bool // and more than were counted
+	NextDue   time.Time
+	Recent    []deliveryRow
+}
+
+// A fact is one line of what a subscription has chosen.
+type fact struct {
+	Key   string // of the text that names it
+	Value string
+}
+
+// maxCounted bounds how many pending deliveries are counted for a page.
+const maxCounted = 100
+
+// subscription shows one.
+func (u *UI) subscription(w http.ResponseWriter, r *http.Request, v *visit) error {
+	sub, err := u.subscriptionOf(r, v)
+	if err != nil {
+		return err
+	}
+	view, err := u.describe(sub)
+	if err != nil {
+		return err
+	}
+	apps, err := u.allApps(r.Context())
+	if err != nil {
+		return err
+	}
+	view.App = appName(apps, sub.App)
+	pending := fattorino.Pending
+	waiting, err := u.Service.Deliveries(r.Context(), caller(0), v.Company, fattorino.DeliveryQuery{Subscriptions: []int64{sub.ID}, State: &pending, Limit: maxCounted})
+	if err != nil {
+		return err
+	}
+	view.Pending, view.Many, view.NextDue = len(waiting), len(waiting) == maxCounted, soonest(waiting)
+	recent, err := u.Service.Deliveries(r.Context(), caller(0), v.Company, fattorino.DeliveryQuery{Subscriptions: []int64{sub.ID}, Limit: 10})
+	if err != nil {
+		return err
+	}
+	view.Recent = deliveryRows(recent, []*fattorino.Subscription{sub})
+	return u.render(w, v, http.StatusOK, "subscription", view)
+}
+
+// subscriptionOf reads the subscription that the path names.
+func (u *UI) subscriptionOf(r *http.Request, v *visit) (*fattorino.Subscription, error) {
+	id, err := strconv.ParseInt(r.PathValue("subscription"), 10, 64)
+	if err != nil {
+		return nil, fattorino.Errorf(fattorino.NotFound, "there is no such subscription")
+	}
+	return u.Service.Subscription(r.Context(), caller(0), v.Company, "", id)
+}
+
+// describe gives what is known of a subscription from itself and its contract.
+func (u *UI) describe(sub *fattorino.Subscription) (*subscriptionView, error) {
+	view := &subscriptionView{
+		Sub: sub, Sink: shownSink(sub.Format, sub.Sink), Contract: sub.Contract,
+		Facts: factsOf(sub), TestTypes: u.testTypes(sub),
+	}
+	if view.Title = sub.Options.Name; view.Title == "" {
+		view.Title = view.Sink
+	}
+	if handshake := u.contract(sub.Contract).Handshake(sub); handshake != nil && sub.State == fattorino.Unverified {
+		view.Attempts = max(0, handshake.Limits().Attempts-sub.Handshake.Failed)
+		view.CanVerify = !sub.Handshake.Pending
+		if sub.Handshake.RetryAt.After(time.Now()) {
+			view.CanVerify, view.RetryAt = false, sub.Handshake.RetryAt
+		}
+	}
+	rules, ok := u.Contracts[sub.Contract]
+	if !ok {
+		return view, nil
+	}
+	view.CanRotate = len(sub.Secrets) > 0
+	headers, err := rules.OpenHeaders(sub.Options.Headers)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range headers {
+		view.HeaderNames = append(view.HeaderNames, h.Name)
+	}
+	if len(sub.Secrets) > 0 {
+		view.PublicKey, err = rules.PublicKey(sub.Secrets[0])
+	}
+	return view, err
+}
+
+// contract finds a contract by the name that a subscription has.
+func (u *UI) contract(name string) fattorino.Contract {
+	i := slices.IndexFunc(u.Service.Contracts, func(c fattorino.Contract) bool { return c.Name() == name })
+	return u.Service.Contracts[i]
+}
+
+// factsOf lists what was chosen, and leaves out what was left to the contract.
+func factsOf(sub *fattorino.Subscription) []fact {
+	o := sub.Options
+	facts := []fact{
+		{"field.format", string(sub.Format)},
+		{"field.signature", o.Signature},
+		{"field.handshake", o.Handshake},
+		{"field.ordering", string(o.Ordering)},
+		{"field.rate", number(o.Rate)},
+		{"field.concurrency", number(o.Concurrency)},
+		{"field.timeout", span(o.Timeout)},
+		{"field.schedule", spans(o.Schedule)},
+		{"field.batch_size", number(o.BatchSize)},
+		{"field.batch_linger", span(o.BatchLinger)},
+		{"field.template", o.Template},
+		{"field.filters", string(sub.Filters)},
+	}
+	if o.Thin {
+		facts = append(facts, fact{"field.thin", "✓"})
+	}
+	return slices.DeleteFunc(facts, func(f fact) bool { return f.Value == "" })
+}
+
+// number writes a number that was chosen; empty for 0, which was not.
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// span writes a time span that was chosen; empty for 0, which was not.
+func span(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
+}
+
+func spans(list []time.Duration) string {
+	var texts []string
+	for _, d := range list {
+		texts = append(texts, d.String())
+	}
+	return strings.Join(texts, ", ")
+}
+
+// testTypes gives the types that a test can be sent of: those it hears, and
+// where it hears a whole family, those of the catalog.
+func (u *UI) testTypes(sub *fattorino.Subscription) []string {
+	catalog := u.catalogOf(sub.Contract)
+	var types []string
+	for _, held := range sub.Types {
+		prefix, wild := strings.CutSuffix(held, "*")
+		if !wild {
+			types = append(types, held)
+			continue
+		}
+		for _, t := range catalog.Types {
+			if strings.HasPrefix(t.Name, prefix) {
+				types = append(types, t.Name)
+			}
+		}
+	}
+	slices.Sort(types)
+	return slices.Compact(types)
+}
+
+// catalogOf finds a contract's catalog as it now stands; nil where there is
+// none.
+func (u *UI) catalogOf(contract string) *fattorino.Catalog {
+	all := u.Service.Catalogs().All()
+	i := slices.IndexFunc(all, func(c *fattorino.Catalog) bool { return c.Contract == contract })
+	if i < 0 {
+		return nil
+	}
+	return all[i]
+}
+
+// soonest gives the first date that one of the deliveries is due; zero where
+// none has one.
+func soonest(list []*fattorino.Delivery) (at time.Time) {
+	for _, d := range list {
+		if !d.DueAt.IsZero() && (at.IsZero() || d.DueAt.Before(at)) {
+			at = d.DueAt
+		}
+	}
+	return at
+}

@@ -1,0 +1,165 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// pageSize is how many rows a list shows at a time.
+const pageSize = 50
+
+// subscriptionsView is the list of a company's subscriptions.
+type subscriptionsView struct {
+	Rows      []subscriptionRow
+	Any       bool // there are some, whatever the filter
+	Filter    subscriptionFilter
+	Filtered  bool
+	Apps      []*fattorino.App
+	Contracts []string
+	States    []fattorino.State
+	Next      string // path of the next page; empty = this is the last
+}
+
+// subscriptionRow is one of the list.
+type subscriptionRow struct {
+	ID       int64
+	Name     string
+	Sink     string
+	Contract string
+	App      string
+	Types    []string // the first few
+	More     int      // how many others
+	State    fattorino.State
+	Created  time.Time
+}
+
+// subscriptionFilter is what the list is narrowed to; empty = not.
+type subscriptionFilter struct {
+	Text, Contract, State string
+	App                   int64
+	After                 int64 // ids above
+}
+
+// subscriptions shows the list.
+func (u *UI) subscriptions(w http.ResponseWriter, r *http.Request, v *visit) error {
+	all, err := u.Service.Subscriptions(r.Context(), caller(0), v.Company, "")
+	if err != nil {
+		return err
+	}
+	apps, err := u.allApps(r.Context())
+	if err != nil {
+		return err
+	}
+	filter := readSubscriptionFilter(r.URL.Query())
+	view := subscriptionsView{
+		Any: len(all) > 0, Filter: filter, Filtered: filter != (subscriptionFilter{}), Apps: apps, Contracts: u.contractNames(),
+		States: []fattorino.State{fattorino.Active, fattorino.Unverified, fattorino.Disabled},
+	}
+	for _, sub := range all {
+		if !filter.passes(sub) {
+			continue
+		}
+		if len(view.Rows) == pageSize {
+			view.Next = nextPage(r.URL, "after", view.Rows[pageSize-1].ID)
+			break
+		}
+		view.Rows = append(view.Rows, rowOf(sub, apps))
+	}
+	return u.render(w, v, http.StatusOK, "subscriptions", view)
+}
+
+func readSubscriptionFilter(q url.Values) subscriptionFilter {
+	f := subscriptionFilter{Text: strings.TrimSpace(q.Get("q")), Contract: q.Get("contract"), State: q.Get("state")}
+	f.App, _ = strconv.ParseInt(q.Get("app"), 10, 64) // what is no number narrows nothing
+	f.After, _ = strconv.ParseInt(q.Get("after"), 10, 64)
+	return f
+}
+
+func (f *subscriptionFilter) passes(sub *fattorino.Subscription) bool {
+	return sub.ID > f.After &&
+		(f.Contract == "" || f.Contract == sub.Contract) &&
+		(f.State == "" || f.State == string(sub.State)) &&
+		(f.App == 0 || f.App == sub.App) &&
+		(f.Text == "" || holds(sub, f.Text))
+}
+
+// holds tells whether the text is in what the list shows of the subscription.
+func holds(sub *fattorino.Subscription, text string) bool {
+	text = strings.ToLower(text)
+	shown := slices.Concat([]string{sub.Options.Name, shownSink(sub.Format, sub.Sink), strconv.FormatInt(sub.ID, 10)}, sub.Types)
+	return slices.ContainsFunc(shown, func(s string) bool { return strings.Contains(strings.ToLower(s), text) })
+}
+
+const shownTypes = 2 // of a subscription in the list
+
+func rowOf(sub *fattorino.Subscription, apps []*fattorino.App) subscriptionRow {
+	few := sub.Types[:min(len(sub.Types), shownTypes)]
+	return subscriptionRow{
+		ID: sub.ID, Name: sub.Options.Name, Sink: shownSink(sub.Format, sub.Sink), Contract: sub.Contract, App: appName(apps, sub.App),
+		Types: few, More: len(sub.Types) - len(few), State: sub.State, Created: sub.CreatedAt,
+	}
+}
+
+// nextPage gives the path of a list from another place on.
+func nextPage(at *url.URL, parameter string, from int64) string {
+	q := at.Query()
+	q.Set(parameter, strconv.FormatInt(from, 10))
+	q.Del("done")
+	return at.Path + "?" + q.Encode()
+}
+
+// allApps gives every app; more than a few hundred are not expected.
+func (u *UI) allApps(ctx context.Context) ([]*fattorino.App, error) {
+	return u.Service.Apps(ctx, caller(0), 0, 1000)
+}
+
+// appName names an app; that of none is empty.
+func appName(apps []*fattorino.App, id int64) string {
+	if i := slices.IndexFunc(apps, func(a *fattorino.App) bool { return a.ID == id }); i >= 0 {
+		return apps[i].Name
+	}
+	if id == 0 {
+		return ""
+	}
+	return "#" + strconv.FormatInt(id, 10)
+}
+
+func (u *UI) contractNames() []string {
+	var names []string
+	for _, c := range u.Service.Catalogs().All() {
+		names = append(names, c.Contract)
+	}
+	return names
+}
+
+// shownSink gives a sink's URL without what can hold secrets: user, password,
+// query and fragment. Where a message to people goes, whoever knows the path
+// can write.
+func shownSink(f fattorino.Format, sink string) string {
+	at, err := url.Parse(sink)
+	if err != nil || at.Host == "" {
+		return "…"
+	}
+	shown := at.Scheme + "://" + at.Host
+	if slices.Contains([]fattorino.Format{"slack", "teams", "discord"}, f) {
+		return shown + "/…"
+	}
+	shown += at.EscapedPath()
+	if at.RawQuery != "" || at.Fragment != "" {
+		shown += "?…"
+	}
+	return shown
+}
+
+// subscriptionPath is where a subscription's page is.
+func subscriptionPath(company, id int64) string {
+	return fmt.Sprintf("%scompanies/%d/subscriptions/%d", base, company, id)
+}

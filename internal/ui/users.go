@@ -1,0 +1,86 @@
+package ui
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// usersView is the list of users.
+type usersView struct {
+	Rows   []*user
+	Roles  []role
+	Form   userForm
+	Faults formFaults
+}
+
+type userForm struct{ Name, Role string }
+
+func (u *UI) users(w http.ResponseWriter, r *http.Request, v *visit) error {
+	return u.showUsers(w, r, v, http.StatusOK, usersView{Form: userForm{Role: viewer.String()}})
+}
+
+func (u *UI) showUsers(w http.ResponseWriter, r *http.Request, v *visit, status int, view usersView) error {
+	var err error
+	if view.Rows, err = u.accounts.users(r.Context()); err != nil {
+		return err
+	}
+	view.Roles = roles()
+	return u.render(w, v, status, "users", view)
+}
+
+func (u *UI) addUser(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	form := userForm{Name: strings.TrimSpace(r.PostForm.Get("name")), Role: r.PostForm.Get("role")}
+	chosen, err := parseRole(form.Role)
+	if err != nil {
+		return err
+	}
+	u.throttle.hash(func() { err = u.accounts.addUser(r.Context(), form.Name, r.PostForm.Get("password"), chosen) })
+	return u.afterUser(w, r, v, form, err, "user")
+}
+
+// changeUser gives a user another role, and another password where one is
+// written.
+func (u *UI) changeUser(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	chosen, err := parseRole(r.PostForm.Get("role"))
+	if err != nil {
+		return err
+	}
+	u.throttle.hash(func() {
+		err = u.accounts.changeUser(r.Context(), r.PathValue("name"), r.PostForm.Get("password"), chosen)
+	})
+	return u.afterUser(w, r, v, userForm{Role: viewer.String()}, err, "user_changed")
+}
+
+func (u *UI) deleteUser(w http.ResponseWriter, r *http.Request, v *visit) error {
+	err := u.accounts.deleteUser(r.Context(), r.PathValue("name"))
+	return u.afterUser(w, r, v, userForm{}, err, "user_deleted")
+}
+
+// afterUser goes back to the list, or shows what is wrong in it.
+func (u *UI) afterUser(w http.ResponseWriter, r *http.Request, v *visit, form userForm, err error, what string) error {
+	if err == nil {
+		return done(w, r, base+"users", what)
+	}
+	e := fattorino.AsError(err)
+	if e.Kind != fattorino.Invalid && e.Kind != fattorino.Conflict {
+		return err
+	}
+	view := usersView{Form: form, Faults: formFaults{}}
+	view.Faults.take(e)
+	return u.showUsers(w, r, v, statusOf(e.Kind), view)
+}
+
+func parseRole(text string) (r role, err error) {
+	if err := r.UnmarshalText([]byte(text)); err != nil {
+		return 0, fattorino.InvalidField("role", "%q is no role", text)
+	}
+	return r, nil
+}
