@@ -1,12 +1,11 @@
 package crash_test
 
 import (
+	"errors"
 	"net/http"
 	"os"
-	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 func TestAFullDiskRefusesAndGoesOnByItselfWhenThereIsRoom(t *testing.T) {
@@ -14,33 +13,35 @@ func TestAFullDiskRefusesAndGoesOnByItselfWhenThereIsRoom(t *testing.T) {
 		t.Skip("a small file system can be mounted by root only")
 	}
 	// Given the program on a file system of 6 MiB, and a subscriber,
-	p := newProgram(t)
+	p := newProgram(t, binary, t.TempDir())
 	if err := syscall.Mount("tmpfs", p.dir, "tmpfs", 0, "size=6m,mode=0700"); err != nil {
 		t.Skipf("no file system can be mounted here: %v", err)
 	}
 	t.Cleanup(func() {
-		if p.cmd.ProcessState == nil {
-			_ = p.cmd.Process.Kill()
-			_ = p.cmd.Wait()
-		}
+		p.kill()
 		if err := syscall.Unmount(p.dir, 0); err != nil {
 			t.Error(err)
 		}
 	})
 	p.start(t)
-	invoices := newSink(t)
-	p.subscribe(t, invoices, heard)
+	heard := newSink(t, "all", func() int { return 0 })
+	subscribe(t, p, heard, 1, map[string]any{"types": []string{"*"}})
 
 	// when events are published until the disk is full,
 	pub := &publisher{program: p}
-	padding := strings.Repeat("x", 20_000)
+	large := func(number int) event { return event{number: number, company: 1, typ: customers, padding: 20_000} }
+	try := func(e *event) *http.Response {
+		answer, err := pub.post(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
 	var refusal *http.Response
 	for number := 2; refusal == nil && number < 1000; number++ {
-		e := acceptedEvent{number: number, typ: heard}
-		answer, seq := pub.try(t, e, padding)
-		switch answer.StatusCode {
+		e := large(number)
+		switch answer := try(&e); answer.StatusCode {
 		case http.StatusAccepted:
-			e.seq = seq
 			pub.done = append(pub.done, e)
 		case http.StatusServiceUnavailable:
 			refusal = answer
@@ -54,33 +55,24 @@ func TestAFullDiskRefusesAndGoesOnByItselfWhenThereIsRoom(t *testing.T) {
 		t.Fatalf("answer of a full disk: %+v, want 503 with Retry-After", refusal)
 	}
 	// reading goes on,
-	p.checkHistory(t, pub.accepted())
+	if err := p.checkHistory(1, pub.accepted()); err != nil {
+		t.Error(err)
+	}
 	// and when there is room again, so does everything else, without a restart.
 	if err := syscall.Mount("", p.dir, "", syscall.MS_REMOUNT, "size=64m"); err != nil {
 		t.Fatal(err)
 	}
-	again := acceptedEvent{number: 5000, typ: heard}
-	written := eventually(30*time.Second, func() bool {
-		answer, seq := pub.try(t, again, padding)
-		again.seq = seq
-		return answer.StatusCode == http.StatusAccepted
-	})
-	if !written {
+	again := large(5000)
+	if !eventually(func() bool { return try(&again).StatusCode == http.StatusAccepted }) {
 		t.Fatalf("nothing is accepted though there is room again:\n%s", p.log.String())
 	}
 	pub.done = append(pub.done, again)
-	arrived := eventually(30*time.Second, func() bool {
-		for _, e := range pub.accepted() {
-			if invoices.times(e.number) == 0 {
-				return false
-			}
-		}
-		return true
-	})
-	if !arrived {
-		t.Errorf("%d events accepted, %d delivered", len(pub.accepted()), invoices.total())
+	all := func(event) bool { return true }
+	if eventually(func() bool { return len(heard.missing(pub.accepted(), all)) == 0 }); len(heard.missing(pub.accepted(), all)) > 0 {
+		t.Errorf("%d events accepted, of which were not delivered: %v", len(pub.accepted()), heard.missing(pub.accepted(), all))
 	}
-	p.checkHistory(t, pub.accepted())
 	t.Logf("%d events accepted", len(pub.accepted()))
-	p.stop(t)
+	if err := errors.Join(p.checkHistory(1, pub.accepted()), p.stop()); err != nil {
+		t.Error(err)
+	}
 }
