@@ -62,12 +62,12 @@ func functions(l *language, a *assets) template.FuncMap {
 		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"text":  func(v any) string { return fmt.Sprint(v) },
 		"join":  strings.Join,
-		"with": func(pairs ...any) (map[string]any, error) {
+		"dict": func(pairs ...any) (map[string]any, error) {
 			m := map[string]any{}
 			for i := 0; i+1 < len(pairs); i += 2 {
 				key, ok := pairs[i].(string)
 				if !ok {
-					return nil, fmt.Errorf("with: %v is no name", pairs[i])
+					return nil, fmt.Errorf("dict: %v is no name", pairs[i])
 				}
 				m[key] = pairs[i+1]
 			}
