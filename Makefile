@@ -36,6 +36,10 @@ check: $(GOFUMPT) $(GOLANGCI_LINT) ## format, vet, lint, modules, generated code
 fmt: $(GOFUMPT) ## format the code
 	$(GOFUMPT) -w cmd internal test docs
 
+.PHONY: torture
+torture: setup ## kill it and take its power away, hundreds of times; ARGS are passed on
+	$(GO) test -count=1 -timeout 0 -v ./test/crash -rounds 300 -images 600 $(ARGS)
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20000x, or a time as 30s)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz.sh

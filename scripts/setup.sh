@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: a C compiler (for the
-# race detector), Node and the SDKs that Fattorino is tested with, and the two
-# Python modules of an example. As root on Debian or Ubuntu it installs the
-# packages; anywhere else it says which are missing.
+# race detector), Node and the SDKs that Fattorino is tested with, the two Python
+# modules of an example, and strace, with which losses of power are tried. As
+# root on Debian or Ubuntu it installs the packages; anywhere else it says which
+# are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,6 +25,7 @@ if lacks node; then needed+=(nodejs); fi
 if lacks npm; then needed+=(npm); fi
 wanted=()
 if lacks_python; then wanted+=(python3 python3-jwt python3-cryptography); fi
+if lacks strace && [ "$(uname)" = Linux ]; then wanted+=(strace); fi
 
 can_install() { [ "$(id -u)" = 0 ] && ! lacks apt-get; }
 
@@ -38,13 +40,13 @@ if [ ${#needed[@]} -gt 0 ] || [ ${#wanted[@]} -gt 0 ]; then
 	elif [ ${#needed[@]} -gt 0 ]; then
 		fail "these are missing: ${needed[*]}. On Debian or Ubuntu: sudo apt-get install ${needed[*]} ${wanted[*]}"
 	else
-		say "the example for Python will not be tested. On Debian or Ubuntu: sudo apt-get install ${wanted[*]}"
+		say "some tests will be skipped. On Debian or Ubuntu: sudo apt-get install ${wanted[*]}"
 	fi
 fi
 if can_install; then
 	if [ ${#needed[@]} -gt 0 ]; then install_packages "${needed[@]}"; fi
 	if [ ${#wanted[@]} -gt 0 ]; then
-		install_packages "${wanted[@]}" || say "the example for Python will not be tested"
+		install_packages "${wanted[@]}" || say "some tests will be skipped: these are missing: ${wanted[*]}"
 	fi
 fi
 

@@ -14,7 +14,7 @@ func (s *subscriber) check(t *testing.T, accepted []event, graceful []bool) {
 	for _, e := range accepted {
 		events[e.number] = e
 	}
-	first := map[int]notification{}
+	latest := map[int]notification{}
 	ids := map[string]int{}
 	again := map[int]int{}     // by life that was cut off
 	last := map[string]event{} // by what is in order among itself
@@ -26,10 +26,10 @@ func (s *subscriber) check(t *testing.T, accepted []event, graceful []bool) {
 		if !s.hears(e) {
 			t.Errorf("%s: received event %d, of %s", s.name, n.number, e.typ)
 		}
-		before, repeated := first[n.number]
+		before, repeated := latest[n.number]
+		latest[n.number] = n
 		switch {
 		case !repeated:
-			first[n.number] = n
 			if other := ids[n.id]; other != 0 || n.id == "" {
 				t.Errorf("%s: events %d and %d have the id %q", s.name, other, n.number, n.id)
 			}
