@@ -174,27 +174,29 @@ func TestUpdatesInOnePartSeeEachOther(t *testing.T) {
 	one, two := open(t, url), open(t, url)
 	t.Cleanup(func() { _, _ = one.Close(), two.Close() })
 
-	// Many make a subscription at once where there is room for five,
-	var all sync.WaitGroup
-	for i := range 20 {
-		all.Go(func() {
-			err := []*postgres.Store{one, two}[i%2].Update(ctx, func(tx fattorino.Tx) error {
-				own, err := tx.OwnSubscriptions(7, 1)
-				if err != nil || len(own) >= limit {
-					return err
+	for company := range int64(10) {
+		// Many make a subscription at once where there is room for five,
+		var all sync.WaitGroup
+		for i := range 10 {
+			all.Go(func() {
+				err := []*postgres.Store{one, two}[i%2].Update(ctx, func(tx fattorino.Tx) error {
+					own, err := tx.OwnSubscriptions(company, 1)
+					if err != nil || len(own) >= limit {
+						return err
+					}
+					return tx.PutSubscription(&fattorino.Subscription{Company: company, App: 1, State: fattorino.Active, CreatedAt: time.Now(), UpdatedAt: time.Now()})
+				})
+				if err != nil {
+					t.Errorf("update: %v", err)
 				}
-				return tx.PutSubscription(&fattorino.Subscription{Company: 7, App: 1, State: fattorino.Active, CreatedAt: time.Now(), UpdatedAt: time.Now()})
 			})
-			if err != nil {
-				t.Errorf("update: %v", err)
-			}
-		})
-	}
-	all.Wait()
-	// and no more than five are made, each with an id of its own.
-	ids, err := one.SubscriptionIDs(ctx, 7, 0)
-	if err != nil || len(slices.Compact(ids)) != limit {
-		t.Errorf("subscriptions %v, %v; want %d", ids, err, limit)
+		}
+		all.Wait()
+		// and no more than five are made, each with an id of its own.
+		ids, err := one.SubscriptionIDs(ctx, company, 0)
+		if err != nil || len(slices.Compact(ids)) != limit {
+			t.Errorf("subscriptions %v, %v; want %d", ids, err, limit)
+		}
 	}
 }
 
