@@ -153,7 +153,7 @@ func readAccepted(in *bufio.Reader) error {
 	if err != nil {
 		return err
 	}
-	var body io.Reader = io.LimitReader(in, int64(length))
+	body := io.LimitReader(in, int64(length))
 	if length < 0 {
 		body = httputil.NewChunkedReader(in)
 	}
