@@ -92,7 +92,7 @@ func serveIn(t *testing.T, dir string, env []string, flags ...string) *server {
 		once.Do(func() {
 			_ = program.Process.Signal(signal)
 			<-read
-			if err := program.Wait(); err != nil && signal != syscall.SIGKILL {
+			if err := program.Wait(); err != nil && signal != os.Kill {
 				t.Errorf("the program did not end well: %v\n%s", err, s.log.tail())
 			}
 		})
