@@ -62,7 +62,7 @@ setup: ## install what the tests need and this machine lacks
 
 .PHONY: clean
 clean: ## delete what was built
-	rm -rf dist $(TOOLS) test/interop/node_modules
+	rm -rf dist $(TOOLS) test/interop/node_modules test/browser/node_modules
 
 # A tool's file carries its version, so that a new version is a new file.
 $(TOOLS)/gofumpt-%:

@@ -23,6 +23,7 @@ needed=()
 if lacks gcc; then needed+=(gcc libc6-dev); fi
 if lacks node; then needed+=(nodejs); fi
 if lacks npm; then needed+=(npm); fi
+if lacks chromium; then needed+=(chromium); fi
 wanted=()
 if lacks_python; then wanted+=(python3 python3-jwt python3-cryptography); fi
 if lacks strace && [ "$(uname)" = Linux ]; then wanted+=(strace); fi
@@ -56,10 +57,15 @@ if [ "${major%%.*}" -lt 20 ]; then
 	fail "Node 20 or newer is needed, and this machine has $node: see https://nodejs.org/"
 fi
 
-# npm writes this file last, as a copy of the lock file that it followed.
-cd test/interop
-if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-	say "installing the SDKs of test/interop"
-	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-	touch node_modules/.package-lock.json
-fi
+# npm writes the file that is looked for last, as a copy of the lock file that it
+# followed.
+install_modules() {
+	( cd "$1"
+	if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+		say "installing the modules of $1"
+		npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+		touch node_modules/.package-lock.json
+	fi )
+}
+install_modules test/interop
+install_modules test/browser

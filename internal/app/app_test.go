@@ -33,6 +33,7 @@ func TestAnAppServesWhatIsOnItsListOfRoutes(t *testing.T) {
 		kind   string // content type
 	}{
 		{"/", http.StatusOK, "text/html; charset=utf-8"},
+		{"/ui/sign-in", http.StatusOK, "text/html; charset=utf-8"},
 		{"/healthz", http.StatusOK, "text/plain; charset=utf-8"},
 		{"/readyz", http.StatusOK, "text/plain; charset=utf-8"},
 		{"/metrics", http.StatusOK, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"},

@@ -1,15 +1,10 @@
 package egress
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net"
-	"net/http"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -60,48 +55,37 @@ func (o Options) withDefaults() Options {
 }
 
 // A Client makes HTTP exchanges with sinks. It is safe for concurrent use.
+//
+// It speaks HTTP/1.1 itself, in the goroutine that calls Send. Sinks that want
+// HTTP/2 are left to net/http.
 type Client struct {
-	policy  Policy
-	options Options
-	pooled  *http.Transport
-	fresh   *http.Transport // a connection for each exchange
-	buffers sync.Pool       // of *[]byte, Options.KeepBody long
+	policy    Policy
+	options   Options
+	dialer    *dialer
+	pool      *pool
+	exchanges sync.Pool // of *exchange
+	http2     *netHTTP
+	wantHTTP2 *detours
 }
 
 // NewClient makes a client that calls what p allows.
 func NewClient(p Policy, o Options) *Client {
 	o = o.withDefaults()
-	d := newDialer(p, o)
-	c := &Client{policy: p, options: o, pooled: newTransport(d, o), fresh: newTransport(d, o)}
-	c.fresh.DisableKeepAlives = true
-	c.buffers.New = func() any {
-		b := make([]byte, o.KeepBody)
-		return &b
-	}
-	return c
-}
-
-// newTransport makes a transport that speaks HTTP/1.1 only, through no proxy
-// whatever the environment says, and decompresses nothing.
-func newTransport(d *dialer, o Options) *http.Transport {
-	var http1 http.Protocols
-	http1.SetHTTP1(true)
-	return &http.Transport{
-		DialContext:            d.dialPlain,
-		DialTLSContext:         d.dialTLS,
-		Protocols:              &http1,
-		DisableCompression:     true,
-		MaxIdleConns:           o.MaxIdle,
-		MaxIdleConnsPerHost:    o.MaxIdlePerHost,
-		IdleConnTimeout:        idleTimeout,
-		MaxResponseHeaderBytes: maxHeader,
+	return &Client{
+		policy:    p,
+		options:   o,
+		dialer:    newDialer(p, o, "http/1.1"),
+		pool:      newPool(o.MaxIdlePerHost, o.MaxIdle),
+		exchanges: sync.Pool{New: func() any { return newExchange() }},
+		http2:     newNetHTTP(p, o),
+		wantHTTP2: &detours{},
 	}
 }
 
 // Close closes the connections that are not in use. Exchanges under way go on.
 func (c *Client) Close() {
-	c.pooled.CloseIdleConnections()
-	c.fresh.CloseIdleConnections()
+	c.pool.close()
+	c.http2.Close()
 }
 
 // Send makes one exchange: it sends r and gives what came back, or why nothing
@@ -110,186 +94,86 @@ func (c *Client) Close() {
 //
 // Header fields go out with the spelling and values of r, sorted by name. The
 // host, the length and what concerns the connection are Send's own and ignored
-// in r, but for "Connection: close". Accept-Encoding is identity where r has none, and no User-Agent is
-// added.
+// in r, but for "Connection: close". Accept-Encoding is identity where r has
+// none, and no User-Agent is added.
 //
 // The exchange ends with ctx, or, where ctx has no deadline, after
-// Options.TotalTimeout. Once a status line
-// and header have come, the answer stands, whatever becomes of its body.
+// Options.TotalTimeout. Once a status line and header have come, the answer
+// stands, whatever becomes of its body.
 func (c *Client) Send(ctx context.Context, r *fattorino.Request) *fattorino.Answer {
-	x := newExchange()
-	if _, bounded := ctx.Deadline(); !bounded {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.options.TotalTimeout)
-		defer cancel()
+	x, _ := c.exchanges.Get().(*exchange)
+	x.begin(ctx, r, c.options.TotalTimeout)
+	defer func() {
+		x.end()
+		c.exchanges.Put(x)
+	}()
+
+	h, err := c.exchange(ctx, x)
+	if errors.Is(err, errWantsHTTP2) {
+		return c.sendHTTP2(ctx, x)
 	}
 	a := &fattorino.Answer{}
-	resp, err := c.roundTrip(x.traced(ctx), x, r)
 	if err != nil {
-		failed := exchangeFailure(ctx, err, x.conn != nil, x.firstByte.Load() != 0)
-		a.Failure, a.Detail = failed.failure, failed.detail
-	} else {
-		c.take(a, resp)
+		fail(a, exchangeFailure(ctx, err, x.conn != nil, x.answering()))
+		x.breakOff()
+	} else if x.take(a, h, c.options.KeepBody) {
+		c.pool.put(x.conn)
 	}
 	a.Timing = x.timing()
 	return a
 }
 
-// roundTrip sends r and reads the answer's status line and header.
-//
-// net/http repeats a request of its own accord when a kept-alive connection
-// breaks, if the request has no body, or has one that can be read again and an
-// Idempotency-Key. Nothing here may be sent twice: bodies are given in a form
-// that can be read once, and requests without one get a fresh connection, on
-// which net/http never repeats.
-func (c *Client) roundTrip(ctx context.Context, x *exchange, r *fattorino.Request) (*http.Response, error) {
-	req, err := c.newRequest(ctx, r)
+// exchange sends the request of x and reads the head of its answer. It is
+// sent on a connection that was kept, if there is one; where that turns out to
+// be dead before a byte was written, it goes out on another as if nothing had
+// happened.
+func (c *Client) exchange(ctx context.Context, x *exchange) (head, error) {
+	to, err := c.policy.target(x.request.URL)
 	if err != nil {
-		return nil, err
+		return head{}, err
 	}
-	if len(r.Body) == 0 || wantsClose(r.Header) {
-		return c.fresh.RoundTrip(req)
+	if c.wantHTTP2.has(to.origin) {
+		return head{}, errWantsHTTP2
 	}
-	resp, err := c.pooled.RoundTrip(req)
-	if err == nil || ctx.Err() != nil || !x.unsent() {
-		return resp, err
+	if err := x.out.write(x.request, to); err != nil {
+		return head{}, err
 	}
-	// The sink closed the idle connection before a byte of the request was
-	// written, so that it can go out on another as if nothing had happened.
-	if req, err = c.newRequest(ctx, r); err != nil {
-		return nil, err
-	}
-	return c.fresh.RoundTrip(req)
-}
-
-func (c *Client) newRequest(ctx context.Context, r *fattorino.Request) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, nil)
-	if err != nil { // its text repeats the URL, so it is not passed on
-		return nil, &failedError{fattorino.FailedProtocol, "the request cannot be written as HTTP"}
-	}
-	if req.URL.Scheme != "https" && (req.URL.Scheme != "http" || !c.policy.Dev) {
-		return nil, &failedError{fattorino.FailedAddress, "the sink is not an https URL"}
-	}
-	if len(r.Body) > 0 {
-		// net/http sends header and body in one write only for readers that it
-		// knows, of which this is one.
-		req.Body = io.NopCloser(bytes.NewReader(r.Body))
-		req.ContentLength = int64(len(r.Body))
-	}
-	req.Header = wireHeader(r.Header)
-	return req, nil
-}
-
-// wireHeader gives the header in net/http's form, spelling kept.
-func wireHeader(fields []fattorino.Header) http.Header {
-	h := make(http.Header, len(fields)+2)
-	values := make([]string, len(fields)+1) // one array for all
-	encoding, agent := false, false
-	for i, f := range fields {
-		if ownField(f.Name) {
-			continue
+	for ctx.Err() == nil {
+		if err := c.connect(ctx, x, to); err != nil {
+			return head{}, err
 		}
-		encoding = encoding || strings.EqualFold(f.Name, "Accept-Encoding")
-		agent = agent || f.Name == "User-Agent"
-		if earlier, ok := h[f.Name]; ok {
-			h[f.Name] = append(earlier, f.Value)
-			continue
+		h, err := x.run(ctx)
+		if !errors.Is(err, errUnsent) {
+			return h, err
 		}
-		values[i] = f.Value
-		h[f.Name] = values[i : i+1 : i+1]
+		x.breakOff()
 	}
-	if !encoding {
-		values[len(fields)] = "identity"
-		h["Accept-Encoding"] = values[len(fields):]
-	}
-	if !agent {
-		h["User-Agent"] = nil // net/http adds its own where the key is absent
-	}
-	return h
+	return head{}, ctx.Err()
 }
 
-// wantsClose tells whether the request asks for a connection of its own, that
-// is closed after it (RFC 9112, section 9.6).
-func wantsClose(fields []fattorino.Header) bool {
-	return slices.ContainsFunc(fields, func(f fattorino.Header) bool {
-		return strings.EqualFold(f.Name, "Connection") && strings.EqualFold(f.Value, "close")
-	})
-}
-
-// ownField tells the fields that frame the message or concern the connection
-// (RFC 9110, sections 7.2, 7.6.1, 8.6 and 10.1.1), which only the client can
-// know.
-func ownField(name string) bool {
-	switch len(name) { // cheaper than to compare with each
-	case 2:
-		return strings.EqualFold(name, "TE")
-	case 4:
-		return strings.EqualFold(name, "Host")
-	case 6:
-		return strings.EqualFold(name, "Expect")
-	case 7:
-		return strings.EqualFold(name, "Trailer") || strings.EqualFold(name, "Upgrade")
-	case 10:
-		return strings.EqualFold(name, "Connection") || strings.EqualFold(name, "Keep-Alive")
-	case 14:
-		return strings.EqualFold(name, "Content-Length")
-	case 16:
-		return strings.EqualFold(name, "Proxy-Connection")
-	case 17:
-		return strings.EqualFold(name, "Transfer-Encoding")
-	}
-	return false
-}
-
-// take fills a from an answer and ends the exchange.
-func (c *Client) take(a *fattorino.Answer, resp *http.Response) {
-	defer func() { _ = resp.Body.Close() }() // says nothing that reading has not said
-	a.Status = resp.StatusCode
-	a.Header = takeHeader(resp.Header)
-	switch {
-	case resp.StatusCode == 0:
-		a.Failure, a.Detail = fattorino.FailedProtocol, "the sink answered with status 000"
-	case resp.StatusCode >= 100 && resp.StatusCode < 200:
-		// Nothing follows an interim answer but another protocol, and reading
-		// that would outlast every deadline (golang/go#44988).
-		a.Failure, a.Detail = fattorino.FailedProtocol, "the sink answered with an interim status only"
-	default:
-		a.Body, a.Truncated = c.takeBody(resp.Body)
-	}
-}
-
-// takeBody reads a body so far that its connection can be used again, within
-// bounds, and gives its beginning. truncated tells that there was more, or
-// that the rest did not come.
-func (c *Client) takeBody(body io.Reader) (kept []byte, truncated bool) {
-	if body == http.NoBody {
-		return nil, false
-	}
-	pooled, _ := c.buffers.Get().(*[]byte)
-	defer c.buffers.Put(pooled)
-	buffer := *pooled
-	n, err := fill(buffer, body)
-	if n > 0 {
-		kept = bytes.Clone(buffer[:n])
-	}
-	// One read goes past the limit, to find the end of a body just as long.
-	for read := n; err == nil && read <= maxBody; read += n {
-		n, err = fill(buffer, body)
-		truncated = truncated || n > 0
-	}
-	return kept, truncated || !errors.Is(err, io.EOF)
-}
-
-// fill reads until b is full or an error comes. Unlike [io.ReadFull] it leaves
-// the error as it is, so that an early end can be told from the end.
-func fill(b []byte, r io.Reader) (int, error) {
-	n := 0
-	for n < len(b) {
-		m, err := r.Read(b[n:])
-		n += m
-		if err != nil {
-			return n, err
+// connect gives x a connection: one that was kept, or a new one.
+func (c *Client) connect(ctx context.Context, x *exchange, to target) error {
+	if x.close = wantsClose(x.request.Header); !x.close {
+		if x.conn = c.pool.take(to.origin); x.conn != nil {
+			return nil
 		}
 	}
-	return n, nil
+	ctx, cancel := context.WithDeadline(ctx, x.deadline)
+	defer cancel()
+	conn, err := c.dialer.dial(ctx, to)
+	if refused, ok := errors.AsType[*failedError](err); ok && refused.alert {
+		c.wantHTTP2.add(to.origin)
+		return errWantsHTTP2
+	}
+	x.conn = conn
+	return err
+}
+
+// sendHTTP2 makes the exchange in the time that is left.
+func (c *Client) sendHTTP2(ctx context.Context, x *exchange) *fattorino.Answer {
+	ctx, cancel := context.WithDeadline(ctx, x.deadline)
+	defer cancel()
+	a := c.http2.Send(ctx, x.request)
+	a.Timing.Total = time.Since(x.start)
+	return a
 }

@@ -1,14 +1,9 @@
 package egress_test
 
 import (
-	"context"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"net/http/httptrace"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -21,10 +16,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A Client keeps every rule for programs that call strangers.
+// Both clients keep every rule for programs that call strangers.
 func TestClient(t *testing.T) {
 	egresstest.Run(t, func(p egress.Policy, o egress.Options) egresstest.Sender {
 		return egress.NewClient(p, o)
+	})
+}
+
+func TestNetHTTP(t *testing.T) {
+	egresstest.Run(t, func(p egress.Policy, o egress.Options) egresstest.Sender {
+		return egress.NewNetHTTP(p, o)
 	})
 }
 
@@ -40,7 +41,7 @@ func TestIdleConnectionClosedBeforeTheRequestIsWritten(t *testing.T) {
 			<-hangUp
 		}
 	})
-	client := egress.NewClient(egress.Policy{Dev: true}, egress.Options{})
+	client := egress.NewNetHTTP(egress.Policy{Dev: true}, egress.Options{})
 	t.Cleanup(client.Close)
 	request := &fattorino.Request{Method: "POST", URL: server.URL, Body: []byte("{}")}
 	if a := client.Send(t.Context(), request); a.Status != 200 {
@@ -72,86 +73,6 @@ func awaitClosed(t *testing.T, info httptrace.GotConnInfo) {
 		}
 		runtime.Gosched()
 	}
-}
-
-// BenchmarkSend is the hot path: many exchanges at once with one sink that
-// answers 200. BenchmarkNetHTTP makes the same exchanges with net/http alone.
-func BenchmarkSend(b *testing.B) {
-	server := httptest.NewServer(http.HandlerFunc(receive))
-	b.Cleanup(server.Close)
-	client := egress.NewClient(egress.Policy{Dev: true}, egress.Options{})
-	b.Cleanup(client.Close)
-	ctx, request := b.Context(), notification(server.URL)
-	b.ReportAllocs()
-	b.SetParallelism(16)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if a := client.Send(ctx, request); a.Status != http.StatusOK {
-				b.Errorf("status %d, %s", a.Status, a.Detail)
-			}
-		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "exchanges/s")
-}
-
-func BenchmarkNetHTTP(b *testing.B) {
-	server := httptest.NewServer(http.HandlerFunc(receive))
-	b.Cleanup(server.Close)
-	transport := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
-	b.Cleanup(transport.CloseIdleConnections)
-	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
-	ctx, request := b.Context(), notification(server.URL)
-	b.ReportAllocs()
-	b.SetParallelism(16)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if err := post(ctx, client, request); err != nil {
-				b.Error(err)
-			}
-		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "exchanges/s")
-}
-
-// receive is a sink that takes a notification as sinks do.
-func receive(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body) // a broken request shows at the client
-	_, _ = io.WriteString(w, "ok")
-}
-
-func notification(url string) *fattorino.Request {
-	return &fattorino.Request{
-		Method: http.MethodPost, URL: url + "/hook?key=1",
-		Header: []fattorino.Header{
-			{Name: "Content-Type", Value: "application/json"},
-			{Name: "Authorization", Value: "Bearer " + strings.Repeat("a", 400)},
-			{Name: "Ce-Id", Value: "1:3f1d2a52-6b7b-4b8e-9a66-0b7f3f9d1c11"},
-			{Name: "Ce-Type", Value: "it.fattureincloud.webhooks.issued_documents.invoices.create"},
-			{Name: "Ce-Source", Value: "https://api-v2.fattureincloud.it"},
-			{Name: "Ce-Time", Value: "2026-01-01T00:00:00Z"},
-			{Name: "Ce-Subject", Value: "company:12345"},
-			{Name: "Ce-Specversion", Value: "1.0"},
-		},
-		Body: []byte(`{"data":{"ids":[12345]}}`),
-	}
-}
-
-// post is what a plain user of net/http would write.
-func post(ctx context.Context, client *http.Client, r *fattorino.Request) error {
-	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, strings.NewReader(string(r.Body)))
-	if err != nil {
-		return err
-	}
-	for _, f := range r.Header {
-		req.Header.Set(f.Name, f.Value)
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	_, err = io.ReadAll(resp.Body)
-	return err
 }
 
 // A contract may ask for a connection of its own for each request.

@@ -5,26 +5,10 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http/httptrace"
-	"sync/atomic"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
-
-// A conn knows how long it took to make and how much was written to it.
-type conn struct {
-	net.Conn
-	written atomic.Int64
-
-	dns, connect, tls time.Duration
-}
-
-// Write writes b and counts what went out.
-func (c *conn) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	c.written.Add(int64(n))
-	return n, err
-}
 
 // A dialer makes connections to sinks. Name, connection and TLS together take
 // no longer than its timeout.
@@ -36,7 +20,9 @@ type dialer struct {
 	timeout time.Duration
 }
 
-func newDialer(p Policy, o Options) *dialer {
+// newDialer makes a dialer that offers the given protocols of HTTP, by their
+// names in TLS (RFC 7301, section 6).
+func newDialer(p Policy, o Options, protocols ...string) *dialer {
 	g := newGuard(p)
 	return &dialer{
 		guard:   g,
@@ -46,7 +32,7 @@ func newDialer(p Policy, o Options) *dialer {
 		tls: &tls.Config{
 			MinVersion: tls.VersionTLS12,
 			RootCAs:    o.RootCAs,
-			NextProtos: []string{"http/1.1"},
+			NextProtos: protocols,
 			// A sink that closed its idle connection is not made to prove
 			// itself by a full handshake again.
 			ClientSessionCache: tls.NewLRUClientSessionCache(sessionsKept),
@@ -57,56 +43,72 @@ func newDialer(p Policy, o Options) *dialer {
 // sessionsKept is how many sinks' TLS sessions are remembered.
 const sessionsKept = 512
 
-// dialPlain makes a connection without TLS; it has the form of
+// dial makes a connection for a target.
+func (d *dialer) dial(ctx context.Context, to target) (*conn, error) {
+	way := d.dialPlain
+	if to.origin.scheme == "https" {
+		way = d.dialTLS
+	}
+	stream, err := way(ctx, "tcp", to.address())
+	if err != nil {
+		return nil, err
+	}
+	c := connOf(stream)
+	c.stream, c.origin = stream, to.origin
+	return c, nil
+}
+
+// dialPlain makes a connection without TLS, a *conn; it has the form of
 // [http.Transport.DialContext].
 func (d *dialer) dialPlain(ctx context.Context, network, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	c, err := d.dial(ctx, &d.plain, network, addr)
+	c, err := d.connect(ctx, &d.plain, network, addr)
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-// dialTLS makes a connection and secures it; it has the form of
-// [http.Transport.DialTLSContext].
+// dialTLS makes a connection and secures it: it gives a [*tls.Conn] on a
+// *conn. It has the form of [http.Transport.DialTLSContext].
 func (d *dialer) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	c, err := d.dial(ctx, &d.secure, network, addr)
+	c, err := d.connect(ctx, &d.secure, network, addr)
 	if err != nil {
 		return nil, err
 	}
 	config := d.tls.Clone()
-	config.ServerName, _, _ = net.SplitHostPort(addr) // dial has split it before
+	config.ServerName, _, _ = net.SplitHostPort(addr) // connect has split it before
 	start := time.Now()
-	secured := tls.Client(c.Conn, config)
+	secured := tls.Client(c, config)
 	if err := secured.HandshakeContext(ctx); err != nil {
-		_ = c.Close() // nothing was sent that a clean end could save
+		c.cut() // nothing was sent that a clean end could save
 		return nil, tlsFailure(err)
 	}
-	c.Conn, c.tls = secured, time.Since(start)
-	return c, nil
+	c.tls = time.Since(start)
+	return secured, nil
 }
 
-func (d *dialer) dial(ctx context.Context, via *net.Dialer, network, addr string) (*conn, error) {
+func (d *dialer) connect(ctx context.Context, via *net.Dialer, network, addr string) (*conn, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, connectFailure(err)
 	}
 	if !d.guard.allowsHost(host) {
-		return nil, &failedError{fattorino.FailedAddress, "the sink is this service itself"}
+		return nil, &failedError{failure: fattorino.FailedAddress, detail: "the sink is this service itself"}
 	}
-	c := &conn{}
 	start := time.Now()
+	var dns time.Duration
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		DNSDone: func(httptrace.DNSDoneInfo) { c.dns = time.Since(start) },
+		DNSDone: func(httptrace.DNSDoneInfo) { dns = time.Since(start) },
 	})
-	c.Conn, err = via.DialContext(ctx, network, addr)
+	socket, err := via.DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, connectFailure(err)
 	}
-	c.connect = time.Since(start) - c.dns
+	c := newConn(socket)
+	c.dns, c.connect = dns, time.Since(start)-dns
 	return c, nil
 }

@@ -1,58 +1,208 @@
 package egress
 
 import (
+	"bufio"
 	"context"
-	"net/http"
-	"net/http/httptrace"
-	"slices"
-	"strings"
-	"sync/atomic"
+	"errors"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
-// An exchange follows one request through net/http. The trace's functions can
-// be called after the exchange has ended, so that its memory is never used
-// again for another.
+// errUnsent is an exchange that failed before a byte of the request was
+// written, on a connection that was kept too long.
+var errUnsent = errors.New("the connection was closed while it was idle")
+
+// longBody is from how many bytes on a request is written while its answer is
+// awaited. The system takes what is shorter without the sink reading any of
+// it; of a longer one the sink may read a part, answer, and wait for us to read
+// that.
+const longBody = 64 << 10
+
+// An exchange is one request and its answer, on one connection at a time. Its
+// memory is used again for others.
 type exchange struct {
-	trace httptrace.ClientTrace
-	start time.Time
+	request  *fattorino.Request
+	start    time.Time
+	deadline time.Time
+	close    bool // the request asks to close the connection
 
-	conn   *conn // the connection that the request went to; nil = none yet
-	reused bool  // an earlier exchange used it
-	before int64 // bytes that it had written by then
+	conn    *conn       // nil = none yet
+	reused  bool        // conn is one that was kept
+	unwatch func() bool // ends the watch for the context's end; nil = there is none
+	rest    chan sent   // tells when a long request is written; nil = it is a short one
 
-	wrote     atomic.Int64 // when the request was written, in ns since start; 0 = not
-	firstByte atomic.Int64 // when the answer began, likewise
+	wrote, first time.Time // when the request was written, when the answer began
+
+	out requestWriter
+	in  answerReader
+}
+
+// sent is the end of writing a request.
+type sent struct {
+	at  time.Time
+	err error
 }
 
 func newExchange() *exchange {
-	x := &exchange{start: time.Now()}
-	x.trace.GotConn = x.gotConn
-	x.trace.WroteRequest = func(httptrace.WroteRequestInfo) { x.wrote.Store(x.elapsed()) }
-	x.trace.GotFirstResponseByte = func() { x.firstByte.Store(x.elapsed()) }
-	return x
+	return &exchange{in: answerReader{from: bufio.NewReaderSize(nil, 4<<10)}}
 }
 
-// traced gives a context whose request x follows.
-func (x *exchange) traced(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &x.trace)
+// end makes x forget what it was for.
+func (x *exchange) end() {
+	x.request, x.conn = nil, nil
+	if cap(x.in.text)+cap(x.in.long) > keptHeader { // an uncommonly large header
+		x.in.text, x.in.long = nil, nil
+	}
 }
 
-func (x *exchange) elapsed() int64 { return max(1, int64(time.Since(x.start))) }
-
-// gotConn is called in Send's own goroutine.
-func (x *exchange) gotConn(info httptrace.GotConnInfo) {
-	x.conn, _ = info.Conn.(*conn) // the dialer makes no others
-	x.reused = info.Reused
-	x.before = x.conn.written.Load()
+// begin makes x ready for a request.
+func (x *exchange) begin(ctx context.Context, r *fattorino.Request, total time.Duration) {
+	x.request, x.start = r, time.Now()
+	x.wrote, x.first = time.Time{}, time.Time{}
+	x.conn, x.reused = nil, false
+	deadline, bounded := ctx.Deadline()
+	if !bounded {
+		deadline = x.start.Add(total)
+	}
+	x.deadline = deadline
 }
 
-// unsent tells whether the request failed on a connection that an earlier
-// exchange had used, and no byte of it went out.
-func (x *exchange) unsent() bool {
-	return x.conn != nil && x.reused && x.conn.written.Load() == x.before
+// run sends the request on the connection and reads the head of the answer.
+func (x *exchange) run(ctx context.Context) (head, error) {
+	c := x.conn
+	x.reused, c.used = c.used, true
+	if err := c.SetDeadline(x.deadline); err != nil {
+		return head{}, err
+	}
+	if x.reused && !c.quiet() {
+		return head{}, errUnsent
+	}
+	if ctx.Done() != nil {
+		x.unwatch = context.AfterFunc(ctx, c.giveUp)
+	}
+	before := c.written.Load()
+	if err := x.send(); err != nil {
+		if isTimeout(err) {
+			return head{}, err
+		}
+		if x.reused && c.written.Load() == before {
+			return head{}, errUnsent
+		}
+		// The sink closed the connection before it had read the request to its
+		// end; it may have answered first.
+	}
+	h, err := x.receive()
+	if err != nil && x.rest != nil {
+		c.cut()
+		x.await()
+		if x.reused && c.written.Load() == before && !isTimeout(err) {
+			return head{}, errUnsent
+		}
+	}
+	return h, err
+}
+
+// send writes the request, with a short body in one go. A long one is written
+// while the answer is awaited.
+func (x *exchange) send() error {
+	body := x.request.Body
+	if len(body) <= longBody {
+		err := x.out.send(x.conn.stream, body)
+		x.wrote = time.Now()
+		return err
+	}
+	x.rest = make(chan sent, 1)
+	go func() {
+		err := x.out.send(x.conn.stream, body)
+		x.rest <- sent{time.Now(), err}
+	}()
+	return nil
+}
+
+// await waits until nothing is written any more, and tells whether the request
+// was written to its end.
+func (x *exchange) await() bool {
+	if x.rest == nil {
+		return true
+	}
+	s := <-x.rest
+	x.rest, x.wrote = nil, s.at
+	return s.err == nil
+}
+
+// receive reads the head of the answer.
+func (x *exchange) receive() (head, error) {
+	x.in.from.Reset(x.conn.stream)
+	if _, err := x.in.from.Peek(1); err != nil {
+		return head{}, err
+	}
+	x.first = time.Now()
+	return x.in.head()
+}
+
+// answering tells whether something came from the sink.
+func (x *exchange) answering() bool { return !x.first.IsZero() }
+
+// take fills a from the answer and ends the exchange. It tells whether the
+// connection can be kept; otherwise it is closed.
+func (x *exchange) take(a *fattorino.Answer, h head, keep int) bool {
+	a.Status = h.status
+	a.Header = x.in.header()
+	ended := false
+	if failed := statusFailure(h.status); failed != nil {
+		fail(a, failed)
+	} else {
+		a.Body, a.Truncated, ended = x.in.body(h, x.request.Method, keep)
+	}
+	if !ended {
+		x.breakOff()
+		return false
+	}
+	return x.finish(h.keep && !x.close)
+}
+
+// finish ends an exchange whose answer was read to its end.
+func (x *exchange) finish(keep bool) bool {
+	// The last of a long request is on its way at best: its writer is not
+	// waited for any longer than the last words of TLS would be.
+	if x.rest != nil {
+		_ = x.conn.SetWriteDeadline(x.deadline)
+	}
+	sent := x.await()
+	undisturbed := x.unwatched()
+	more := x.in.from.Buffered() > 0
+	x.in.from.Reset(nil)
+	switch {
+	case !sent || !undisturbed:
+		x.conn.cut()
+	case !keep || more:
+		x.conn.close()
+	default:
+		return true
+	}
+	return false
+}
+
+// breakOff ends an exchange that did not come to its end.
+func (x *exchange) breakOff() {
+	if x.conn != nil {
+		x.conn.cut()
+		x.await()
+	}
+	x.unwatched()
+	x.in.from.Reset(nil)
+}
+
+// unwatched ends the watch for the context's end, and tells whether it did
+// nothing.
+func (x *exchange) unwatched() bool {
+	if x.unwatch == nil {
+		return true
+	}
+	undisturbed := x.unwatch()
+	x.unwatch = nil
+	return undisturbed
 }
 
 // timing gives how long each phase took, up to now.
@@ -61,29 +211,8 @@ func (x *exchange) timing() fattorino.Timing {
 	if x.conn != nil && !x.reused {
 		t.DNS, t.Connect, t.TLS = x.conn.dns, x.conn.connect, x.conn.tls
 	}
-	if wrote, first := x.wrote.Load(), x.firstByte.Load(); wrote > 0 && first > 0 {
-		t.FirstByte = time.Duration(max(0, first-wrote)) // an early answer took no time
+	if x.answering() {
+		t.FirstByte = max(0, x.first.Sub(x.wrote)) // an early answer took no time
 	}
 	return t
-}
-
-// takeHeader gives an answer's fields sorted by name, as far as they fit into
-// keptHeader bytes, in valid UTF-8.
-func takeHeader(h http.Header) []fattorino.Header {
-	names := make([]string, 0, len(h))
-	for name := range h {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	fields := make([]fattorino.Header, 0, len(h))
-	size := 0
-	for _, name := range names {
-		for _, value := range h[name] {
-			if size += len(name) + len(value); size > keptHeader {
-				return fields
-			}
-			fields = append(fields, fattorino.Header{Name: name, Value: strings.ToValidUTF8(value, "\uFFFD")})
-		}
-	}
-	return fields
 }

@@ -18,9 +18,31 @@ import (
 type failedError struct {
 	failure fattorino.Failure
 	detail  string
+	alert   bool // the sink refused the TLS handshake by an alert
 }
 
 func (e *failedError) Error() string { return string(e.failure) + ": " + e.detail }
+
+// fail gives an answer its failure.
+func fail(a *fattorino.Answer, e *failedError) { a.Failure, a.Detail = e.failure, e.detail }
+
+// unwritable is the error of a request that is no HTTP.
+func unwritable() error {
+	return &failedError{failure: fattorino.FailedProtocol, detail: "the request cannot be written as HTTP"}
+}
+
+// statusFailure tells why a final status is no answer; nil where it is one.
+func statusFailure(status int) *failedError {
+	switch {
+	case status == 0:
+		return &failedError{failure: fattorino.FailedProtocol, detail: "the sink answered with status 000"}
+	case status >= 100 && status < 200:
+		// Nothing follows an interim answer but another protocol, and reading
+		// that would outlast every deadline (golang/go#44988).
+		return &failedError{failure: fattorino.FailedProtocol, detail: "the sink answered with an interim status only"}
+	}
+	return nil
+}
 
 // connectFailure classifies why there is no connection.
 func connectFailure(err error) error {
@@ -35,18 +57,18 @@ func connectFailure(err error) error {
 		case dns.IsTimeout:
 			detail = "the sink's host name could not be looked up in time"
 		}
-		return &failedError{fattorino.FailedDNS, detail}
+		return &failedError{failure: fattorino.FailedDNS, detail: detail}
 	}
 	if isTimeout(err) {
-		return &failedError{fattorino.FailedTimeout, "the sink's host did not accept a connection in time"}
+		return &failedError{failure: fattorino.FailedTimeout, detail: "the sink's host did not accept a connection in time"}
 	}
-	return &failedError{fattorino.FailedConnect, "the sink's host did not accept a connection"}
+	return &failedError{failure: fattorino.FailedConnect, detail: "the sink's host did not accept a connection"}
 }
 
 // tlsFailure classifies why a connection could not be secured.
 func tlsFailure(err error) error {
 	if isTimeout(err) {
-		return &failedError{fattorino.FailedTimeout, "the sink did not complete the TLS handshake in time"}
+		return &failedError{failure: fattorino.FailedTimeout, detail: "the sink did not complete the TLS handshake in time"}
 	}
 	detail := "the sink's host and this service agree on no TLS version from 1.2 up"
 	if broken(err) {
@@ -58,7 +80,7 @@ func tlsFailure(err error) error {
 	} else if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		detail = certificateDetail(err)
 	}
-	return &failedError{fattorino.FailedTLS, detail}
+	return &failedError{failure: fattorino.FailedTLS, detail: detail, alert: isRefusal(err)}
 }
 
 func certificateDetail(err error) string {
@@ -80,22 +102,22 @@ func exchangeFailure(ctx context.Context, err error, connected, answering bool) 
 	known, ok := errors.AsType[*failedError](err)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		return &failedError{fattorino.FailedTimeout, "the exchange was stopped before an answer came"}
+		return &failedError{failure: fattorino.FailedTimeout, detail: "the exchange was stopped before an answer came"}
 	case ok:
 		return known
 	case ctx.Err() != nil || isTimeout(err):
 		if !connected {
-			return &failedError{fattorino.FailedTimeout, "no connection to the sink was made in time"}
+			return &failedError{failure: fattorino.FailedTimeout, detail: "no connection to the sink was made in time"}
 		}
-		return &failedError{fattorino.FailedTimeout, "the sink did not answer in time"}
-	case !connected:
-		return &failedError{fattorino.FailedProtocol, "the request cannot be written as HTTP"}
+		return &failedError{failure: fattorino.FailedTimeout, detail: "the sink did not answer in time"}
 	case isAlert(err):
-		return &failedError{fattorino.FailedTLS, "the sink's host ended the TLS connection, as when it wants a client certificate"}
+		return &failedError{failure: fattorino.FailedTLS, detail: "the sink's host ended the TLS connection, as when it wants a client certificate"}
+	case !connected && !broken(err):
+		return &failedError{failure: fattorino.FailedProtocol, detail: "the request cannot be written as HTTP"}
 	case answering && !broken(err):
-		return &failedError{fattorino.FailedProtocol, "what the sink sent is no HTTP answer, or has too large a header"}
+		return &failedError{failure: fattorino.FailedProtocol, detail: "what the sink sent is no HTTP answer, or has too large a header"}
 	}
-	return &failedError{fattorino.FailedReset, "the sink closed the connection before it answered"}
+	return &failedError{failure: fattorino.FailedReset, detail: "the sink closed the connection before it answered"}
 }
 
 // isTimeout tells whether err means that something took too long.
@@ -115,4 +137,10 @@ func broken(err error) bool {
 func isAlert(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && (op.Op == "remote error" || op.Op == "local error")
+}
+
+// isRefusal tells whether err is a TLS alert that came from the sink.
+func isRefusal(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error"
 }

@@ -111,11 +111,11 @@ func (g *guard) checkDial(_ context.Context, _, address string, _ syscall.RawCon
 	ap, err := netip.ParseAddrPort(address)
 	switch {
 	case err != nil || !g.allowsAddr(ap.Addr()):
-		return &failedError{fattorino.FailedAddress, "the sink's host has an address that may not be called"}
+		return &failedError{failure: fattorino.FailedAddress, detail: "the sink's host has an address that may not be called"}
 	case !g.allowsPort(ap.Port()):
-		return &failedError{fattorino.FailedAddress, "the sink's port may not be called"}
+		return &failedError{failure: fattorino.FailedAddress, detail: "the sink's port may not be called"}
 	case g.isSelf(ap):
-		return &failedError{fattorino.FailedAddress, "the sink is this service itself"}
+		return &failedError{failure: fattorino.FailedAddress, detail: "the sink is this service itself"}
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func (g *guard) checkDial(_ context.Context, _, address string, _ syscall.RawCon
 // the machine.
 func (g *guard) checkPlainDial(ctx context.Context, network, address string, c syscall.RawConn) error {
 	if ap, err := netip.ParseAddrPort(address); err != nil || !ap.Addr().IsLoopback() {
-		return &failedError{fattorino.FailedAddress, "the sink's host has an address that may be called with https only"}
+		return &failedError{failure: fattorino.FailedAddress, detail: "the sink's host has an address that may be called with https only"}
 	}
 	return g.checkDial(ctx, network, address, c)
 }

@@ -101,7 +101,7 @@ func (c *commit) try(ctx context.Context) error {
 	}
 	for _, s := range c.shares {
 		for day := range s.written {
-			if err := c.days.ensure(ctx, c.pool, day); err != nil {
+			if err := c.days.ensure(ctx, conn, day); err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -48,12 +49,19 @@ func (d *days) ahead(ctx context.Context, pool *pgxpool.Pool, now time.Time) err
 	return nil
 }
 
-// ensure makes the partitions of a day where they are not there.
-func (d *days) ensure(ctx context.Context, pool *pgxpool.Pool, day int) error {
+// execer is a pool, or a connection or transaction.
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// ensure makes the partitions of a day where they are not there. When the
+// transaction that it was done in fails, the day is not there after all, and
+// the statement that needs it will say so.
+func (d *days) ensure(ctx context.Context, q execer, day int) error {
 	if d.has(day) {
 		return nil
 	}
-	if _, err := pool.Exec(ctx, `SELECT make_day($1)`, day); err != nil {
+	if _, err := q.Exec(ctx, `SELECT make_day($1)`, day); err != nil {
 		return fmt.Errorf("make the partitions of a day: %w", err)
 	}
 	d.mu.Lock()

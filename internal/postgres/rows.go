@@ -208,7 +208,7 @@ func scanEvent(r row) (*fattorino.Event, error) {
 
 // deliveryRows are deliveries to be updated.
 type deliveryRows struct {
-	id                                 []int64
+	id, event, subscription            []int64
 	state, status                      []int16
 	attempts, tries                    []int32
 	due, firstError, settled, waitsFor []*int64
@@ -225,22 +225,30 @@ func (r *deliveryRows) add(d *fattorino.Delivery) {
 		text := string(d.Reason)
 		reason = &text
 	}
-	r.id, r.state = append(r.id, d.ID), append(r.state, int16(d.State))
+	r.id, r.event, r.subscription = append(r.id, d.ID), append(r.event, d.Event.Key), append(r.subscription, d.Subscription)
+	r.state, r.status = append(r.state, int16(d.State)), append(r.status, int16(d.Status))
 	r.attempts, r.tries = append(r.attempts, int32(d.Attempts)), append(r.tries, int32(d.Tries))
-	r.status, r.due = append(r.status, int16(d.Status)), append(r.due, optional(d.DueAt))
-	r.firstError, r.settled = append(r.firstError, optional(d.FirstErrorAt)), append(r.settled, optional(d.SettledAt))
-	r.waitsFor, r.reason = append(r.waitsFor, waitsFor), append(r.reason, reason)
+	r.due, r.firstError = append(r.due, optional(d.DueAt)), append(r.firstError, optional(d.FirstErrorAt))
+	r.settled, r.waitsFor = append(r.settled, optional(d.SettledAt)), append(r.waitsFor, waitsFor)
+	r.reason = append(r.reason, reason)
 }
 
-// update queues the statement. What was attempted since is not undone by what
-// comes late.
+// update queues the statement. It is an insert of what is there already, because
+// that has one plan alone: row by row through the primary key. For an UPDATE
+// from a list PostgreSQL chooses between that and looking through the list for
+// each row of the part, which it takes for the better while it has no statistics
+// of a day's young table. What was attempted since is not undone by what comes
+// late.
 func (r *deliveryRows) update(b *pgx.Batch, part int16, day int) {
-	b.Queue(fmt.Sprintf(`UPDATE deliveries_%d d SET state = u.state, attempts = u.attempts, tries = u.tries, status = u.status,
-			due_at = u.due_at, first_error_at = u.first_error_at, settled_at = u.settled_at, waits_for = u.waits_for, reason = u.reason
-		FROM unnest($2::bigint[], $3::smallint[], $4::int[], $5::int[], $6::smallint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
-			AS u(id, state, attempts, tries, status, due_at, first_error_at, settled_at, waits_for, reason)
-		WHERE d.part = $1 AND d.id = u.id AND d.attempts <= u.attempts`, day),
-		part, r.id, r.state, r.attempts, r.tries, r.status, r.due, r.firstError, r.settled, r.waitsFor, r.reason)
+	b.Queue(fmt.Sprintf(`INSERT INTO deliveries_%d AS d (part, id, event, subscription, state, status, attempts, tries, due_at, first_error_at, settled_at, waits_for, reason)
+		SELECT p.part, u.* FROM parts p, unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[], $6::smallint[], $7::int[], $8::int[],
+			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[]) AS u
+		WHERE p.part = $1
+		ON CONFLICT (part, id) DO UPDATE SET state = excluded.state, status = excluded.status, attempts = excluded.attempts, tries = excluded.tries,
+			due_at = excluded.due_at, first_error_at = excluded.first_error_at, settled_at = excluded.settled_at,
+			waits_for = excluded.waits_for, reason = excluded.reason
+		WHERE d.attempts <= excluded.attempts`, day),
+		part, r.id, r.event, r.subscription, r.state, r.status, r.attempts, r.tries, r.due, r.firstError, r.settled, r.waitsFor, r.reason)
 }
 
 const deliveryColumns = `coalesce(d.waits_for, 0), d.id, d.subscription, d.state, coalesce(d.reason, ''), d.attempts, d.tries, d.status,

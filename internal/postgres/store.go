@@ -46,6 +46,10 @@ const (
 	maxParts     = 1024
 )
 
+// minConns is how many connections there must be room for: that which holds the
+// lock while another migrates, and some to read with while one commits.
+const minConns = 4
+
 // A Store keeps everything in one database. It implements [fattorino.Store].
 type Store struct {
 	pool   *pgxpool.Pool
@@ -77,6 +81,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			Fix: "give it as postgres://user:password@host:5432/name?sslmode=verify-full",
 		} // without its cause, which can quote a password
 	}
+	config.MaxConns = max(config.MaxConns, minConns)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, translate(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -32,14 +31,20 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// database makes an empty database in the shared cluster and gives its URL.
-func database(t testing.TB) string {
+// newDatabase makes an empty database in the shared cluster.
+func newDatabase(t testing.TB) (name string) {
 	t.Helper()
-	name := strings.ToLower(fmt.Sprintf("t%d", time.Now().UnixNano()))
+	name = fmt.Sprintf("t%d", time.Now().UnixNano())
 	if err := shared.CreateDatabase(context.Background(), name); err != nil {
 		t.Fatal(err)
 	}
-	return shared.URL(name)
+	return name
+}
+
+// database makes an empty database in the shared cluster and gives its URL.
+func database(t testing.TB) string {
+	t.Helper()
+	return shared.URL(newDatabase(t))
 }
 
 func open(t testing.TB, url string) *postgres.Store {

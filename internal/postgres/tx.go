@@ -197,7 +197,7 @@ func (t *tx) PutPrivate(e *fattorino.Event, subscription int64) (*fattorino.Deli
 	}
 	st.accepted = t.accept(micros(e.Accepted), st.accepted)
 	key, day := st.next(t.layout, part, st.accepted, 2)
-	if err := t.days.ensure(t.ctx, t.pool, day); err != nil {
+	if err := t.days.ensure(t.ctx, t.tx, day); err != nil {
 		return nil, err
 	}
 	e.Key, e.Accepted = key, fromMicros(st.accepted)

@@ -12,8 +12,14 @@ import (
 
 // lock keeps a second process away from a data folder. It is the operating
 // system's lock on an open file, so it ends with the process, however that
-// ends.
-type lock struct{ file *os.File }
+// ends. The file tells who holds it, and which files were the folder's when it
+// was last in use: a copy of the folder has others.
+type lock struct {
+	file  *os.File
+	files string // as the file tells; empty = not known
+}
+
+const filesNote = "files "
 
 func lockDir(dir string) (*lock, error) {
 	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
@@ -21,19 +27,28 @@ func lockDir(dir string) (*lock, error) {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	text, _ := os.ReadFile(file.Name())
+	holder, files, _ := strings.Cut(string(text), "\n")
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		holder, _ := os.ReadFile(file.Name())
 		_ = file.Close()
-		return nil, fmt.Errorf("the data folder %s is in use by %s: stop it first, or choose another folder", dir, strings.TrimSpace(string(holder)))
+		return nil, fmt.Errorf("the data folder %s is in use by %s: stop it first, or choose another folder", dir, holder)
 	}
 	if err != nil {
 		_ = file.Close()
 		return nil, fmt.Errorf("lock data folder: %w", err)
 	}
-	note := fmt.Sprintf("process %d (since %s)\n", os.Getpid(), time.Now().Format(time.RFC3339))
-	_ = file.Truncate(0) // the note helps the next one to say who; a full disk must not keep us from starting
-	_, _ = file.WriteAt([]byte(note), 0)
-	return &lock{file}, nil
+	l := &lock{file: file, files: strings.TrimSpace(strings.TrimPrefix(files, filesNote))}
+	l.note(l.files)
+	return l, nil
+}
+
+// note writes who holds the lock, and the folder's files. It helps the next
+// one: a full disk must not keep us from starting.
+func (l *lock) note(files string) {
+	text := fmt.Sprintf("process %d (since %s)\n%s%s\n", os.Getpid(), time.Now().Format(time.RFC3339), filesNote, files)
+	_ = l.file.Truncate(0)
+	_, _ = l.file.WriteAt([]byte(text), 0)
+	_ = l.file.Sync()
 }
 
 func (l *lock) release() error { return l.file.Close() }

@@ -88,6 +88,9 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("open store: %w", err)
 	}
 	s.write.SetMaxOpenConns(1)
+	if err := s.checkCopy(ctx, path); err != nil {
+		return err
+	}
 	if err := migrate(ctx, s.write); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
@@ -20,6 +21,7 @@ type deliveryView struct {
 	Data      string
 	Attempts  []attemptView
 	Settled   bool
+	Refresh   int // seconds until there may be something new to see
 	CanResend bool
 }
 
@@ -51,6 +53,7 @@ func (u *UI) delivery(w http.ResponseWriter, r *http.Request, v *visit) error {
 		Settled: d.State == fattorino.Delivered || d.State == fattorino.Discarded,
 	}
 	view.CanResend = view.Settled && sub.State == fattorino.Active && d.Attempts < fattorino.MaxAttempts
+	view.Refresh = refreshAfter(d, time.Now())
 	for _, a := range slices.Backward(attempts) {
 		view.Attempts = append(view.Attempts, attemptView{
 			Attempt: a, Sent: showRequest(sub.Format, &a.Request), Header: showHeader(a.Answer.Header), Body: showBody(a.Answer.Body),
@@ -59,6 +62,22 @@ func (u *UI) delivery(w http.ResponseWriter, r *http.Request, v *visit) error {
 		})
 	}
 	return u.render(w, v, http.StatusOK, "delivery", view)
+}
+
+// The page of a delivery on its way is renewed when its next attempt is over,
+// but neither all the time nor never.
+const (
+	soonestRefresh = 2 * time.Second
+	latestRefresh  = time.Hour
+)
+
+// refreshAfter gives how many seconds that takes.
+func refreshAfter(d *fattorino.Delivery, now time.Time) int {
+	wait := soonestRefresh
+	if !d.DueAt.IsZero() {
+		wait = max(wait, d.DueAt.Sub(now)+time.Second)
+	}
+	return int(min(wait, latestRefresh).Seconds())
 }
 
 // resend sets a settled delivery on its way again.

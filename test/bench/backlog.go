@@ -26,6 +26,9 @@ const (
 	downPerCompany    = 100 // subscriptions
 )
 
+// othersFor is how long others publish, where they are held up.
+const othersFor = 20 * time.Second
+
 // firstDown is the first company whose sink is down; company 1 is well.
 const firstDown = 2
 
@@ -74,7 +77,7 @@ func backlog(ctx context.Context, b *bench, how failure) (figures, error) {
 		return nil, err
 	}
 	defer others.Close()
-	a := load{events: b.events, batch: 1, publishers: 32, prefix: "others-"}
+	a := load{events: b.events, batch: 1, publishers: 32, prefix: "others-", most: othersFor}
 	before, err := s.deliver(ctx, a, others.arrivals)
 	if err != nil {
 		return nil, err
@@ -171,7 +174,7 @@ func (d *downSinks) fill(ctx context.Context, s *server, events int) (float64, e
 		return 0, err
 	}
 	begun := time.Now()
-	err = s.publish(ctx, load{
+	_, err = s.publish(ctx, load{
 		events: events, batch: 100, publishers: 8, prefix: "down-",
 		company: func(event int) int { return firstDown + event%downCompanies },
 	}, d.sent)

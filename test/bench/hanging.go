@@ -76,7 +76,7 @@ func besideHanging(ctx context.Context, b *bench, hangs bool) (figures, error) {
 		events: events, batch: 1, publishers: 64, rate: hangingSinks * hangingRate,
 		company: func(event int) int { return event%hangingSinks + 1 },
 	}
-	if err := s.publish(ctx, l, came.sent); err != nil {
+	if _, err := s.publish(ctx, l, came.sent); err != nil {
 		return nil, err
 	}
 	expected := events / hangingSinks * (hangingSinks - 1)

@@ -14,6 +14,8 @@ const (
 	emptyRate = "A/s on an empty store"
 	fullRate  = "A/s on the full store"
 	rateKept  = "full ÷ empty"
+	emptyCost = "CPU µs/delivery, empty"
+	fullCost  = "CPU µs/delivery, full"
 	fillRate  = "fill, deliveries/s"
 )
 
@@ -47,7 +49,7 @@ func logCase() benchCase {
 	}
 	slices.SortFunc(c.shows, func(a, b shown) int { return strings.Compare(a.figure, b.figure) })
 	c.shows = append(c.shows, shown{"one delivery ms", "≤", 20}, shown{rateKept, "≥", 0.9},
-		shown{figure: emptyRate}, shown{figure: fullRate}, shown{figure: fillRate}, shown{figure: memory}, shown{lost, "≤", 0})
+		shown{figure: emptyRate}, shown{figure: fullRate}, shown{figure: emptyCost}, shown{figure: fullCost}, shown{figure: fillRate}, shown{figure: memory}, shown{lost, "≤", 0})
 	return c
 }
 
@@ -81,6 +83,7 @@ func longLog(ctx context.Context, b *bench) (figures, error) {
 	}
 	f[fillRate] = f[delivered]
 	f[emptyRate], f[fullRate], f[rateKept] = empty[delivered], full[delivered], full[delivered]/empty[delivered]
+	f[emptyCost], f[fullCost] = empty[cpuPerDelivery], full[cpuPerDelivery]
 	f[lost] += empty[lost] + full[lost]
 	f[memory] = s.peak()
 	return f, nil

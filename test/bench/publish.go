@@ -2,13 +2,15 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
+	"net/http/httputil"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -20,6 +22,7 @@ type load struct {
 	batch      int // events in a request
 	publishers int
 	rate       float64                // events/s; 0 = as fast as they are answered
+	most       time.Duration          // no more is begun after it; 0 = all events are published
 	prefix     string                 // of the events' ids, where a server gets several loads
 	company    func(event int) int    // nil = company 1
 	kind       func(event int) string // its type; nil = eventType
@@ -30,23 +33,23 @@ type load struct {
 const eventType = "invoice.created"
 
 // publish publishes the load on a kept-alive connection for each publisher,
-// and notes when each event was sent.
-func (s *server) publish(ctx context.Context, l load, sent []atomic.Int64) error {
-	var next atomic.Int64
+// and notes when each event was sent. It gives how many events were accepted.
+func (s *server) publish(ctx context.Context, l load, sent []atomic.Int64) (accepted int, err error) {
+	var next, done atomic.Int64
 	begun := time.Now()
 	errs := make(chan error, l.publishers)
 	for range l.publishers {
-		go func() { errs <- s.publisher(ctx, l, &next, begun, sent) }()
+		go func() { errs <- s.publisher(ctx, l, &next, &done, begun, sent) }()
 	}
 	var all []error
 	for range l.publishers {
 		all = append(all, <-errs)
 	}
-	return errors.Join(all...)
+	return int(done.Load()), errors.Join(all...)
 }
 
 // publisher publishes one request after the other until there are no more.
-func (s *server) publisher(ctx context.Context, l load, next *atomic.Int64, begun time.Time, sent []atomic.Int64) error {
+func (s *server) publisher(ctx context.Context, l load, next, done *atomic.Int64, begun time.Time, sent []atomic.Int64) error {
 	c, err := net.Dial("tcp", s.address)
 	if err != nil {
 		return err
@@ -56,7 +59,7 @@ func (s *server) publisher(ctx context.Context, l load, next *atomic.Int64, begu
 	var request, body []byte
 	for {
 		place := int(next.Add(int64(l.batch))) - l.batch
-		if place >= l.events || ctx.Err() != nil {
+		if place >= l.events || ctx.Err() != nil || (l.most > 0 && time.Since(begun) > l.most) {
 			return ctx.Err()
 		}
 		if l.rate > 0 {
@@ -75,6 +78,7 @@ func (s *server) publisher(ctx context.Context, l load, next *atomic.Int64, begu
 		if err := readAccepted(in); err != nil {
 			return err
 		}
+		done.Add(int64(last - first))
 	}
 }
 
@@ -138,17 +142,47 @@ func (s *server) appendRequest(b []byte, contentType string, body []byte) []byte
 	return append(append(b, "\r\n\r\n"...), body...)
 }
 
-// readAccepted reads an answer to its end, and fails unless it is 202.
+// readAccepted reads an answer to its end, and fails unless it is 202. It is
+// written by hand for the same reason: http.ReadResponse costs 5 µs.
 func readAccepted(in *bufio.Reader) error {
-	answer, err := http.ReadResponse(in, nil)
+	status, err := in.ReadString('\n')
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusAccepted {
-		text, _ := io.ReadAll(answer.Body)
-		return fmt.Errorf("events were not accepted: %s: %s", answer.Status, text)
+	length, err := readHeader(in)
+	if err != nil {
+		return err
 	}
-	_, err = io.Copy(io.Discard, answer.Body)
+	body := io.LimitReader(in, int64(length))
+	if length < 0 {
+		body = httputil.NewChunkedReader(in)
+	}
+	if !strings.HasPrefix(status, "HTTP/1.1 202 ") {
+		text, _ := io.ReadAll(body)
+		return fmt.Errorf("events were not accepted: %s%s", status, text)
+	}
+	if _, err := io.Copy(io.Discard, body); err != nil || length >= 0 {
+		return err
+	}
+	_, err = in.ReadString('\n') // the empty line after the last chunk
 	return err
+}
+
+// readHeader reads the fields of an answer, and gives the length of its body;
+// -1 where it comes in chunks.
+func readHeader(in *bufio.Reader) (length int, err error) {
+	for length = -1; ; {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			return 0, err
+		}
+		if len(line) <= len("\r\n") {
+			return length, nil
+		}
+		if name, value, _ := bytes.Cut(line, []byte(":")); string(name) == "Content-Length" {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return 0, err
+			}
+		}
+	}
 }

@@ -55,9 +55,8 @@ func (r *report) add(m measured, err error) error {
 		c.Repeated++
 	}
 	for name, value := range m.figures {
-		all := append(c.all[name], value)
-		slices.Sort(all)
-		c.all[name] = all
+		c.all[name] = append(c.all[name], value)
+		all := slices.Sorted(slices.Values(c.all[name]))
 		c.Figures[name] = spread{Median: all[len(all)/2], Low: all[0], High: all[len(all)-1]}
 	}
 	r.Load[1] = loadAverage()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -41,6 +42,7 @@ type server struct {
 	binary  string
 	args    []string
 	cmd     *exec.Cmd
+	exited  chan struct{} // closed when the process has ended
 	dir     string
 	http    *http.Client
 }
@@ -77,16 +79,24 @@ func (s *server) launch(ctx context.Context) error {
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
-	for begun := time.Now(); time.Since(begun) < 5*time.Minute && ctx.Err() == nil; {
+	s.exited = make(chan struct{})
+	go func() {
+		_ = s.cmd.Wait() // it says itself what is wrong
+		close(s.exited)
+	}()
+	for {
 		if r, err := s.http.Get("http://" + s.address + "/readyz"); err == nil {
 			_ = r.Body.Close()
 			if r.StatusCode == http.StatusOK {
 				return nil
 			}
 		}
-		time.Sleep(5 * time.Millisecond)
+		select {
+		case <-s.exited:
+			return errors.New("the server ended before it was ready")
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
-	return fmt.Errorf("the server did not get ready")
 }
 
 // restart ends the process, starts it again on the same folder, and tells how
@@ -101,13 +111,13 @@ func (s *server) restart(ctx context.Context) (time.Duration, error) {
 // end ends the process; its folder stays.
 func (s *server) end() {
 	s.http.CloseIdleConnections()
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	_ = s.cmd.Wait()
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+	<-s.exited
 }
 
 // stop ends the process and deletes its folder.
 func (s *server) stop() {
-	if s.cmd.Process != nil {
+	if s.exited != nil {
 		s.end()
 	}
 	_ = os.RemoveAll(s.dir)

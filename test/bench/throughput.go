@@ -106,11 +106,13 @@ const patience = 30 * time.Second
 // deliver publishes the load, waits until every lane has had every event, and
 // tells how fast that went and what it cost.
 func (s *server) deliver(ctx context.Context, l load, came *arrivals) (figures, error) {
-	all, before := l.events*len(came.came), int(came.count.Load())
+	before := int(came.count.Load())
 	cpu, own, begun := s.cpu(), used(syscall.RUSAGE_SELF), time.Now()
-	if err := s.publish(ctx, l, came.sent); err != nil {
+	accepted, err := s.publish(ctx, l, came.sent)
+	if err != nil {
 		return nil, err
 	}
+	all := accepted * len(came.came)
 	came.await(before+all, patience)
 	took := came.lastAt().Sub(begun)
 	cpu, own = s.cpu()-cpu, used(syscall.RUSAGE_SELF)-own

@@ -79,6 +79,17 @@ func (p *publisher) run(stopped <-chan struct{}) {
 	}
 }
 
+// more publishes so many events more, several at a time.
+func (p *publisher) more(events int64) {
+	p.next.Store(p.most)
+	p.most += events
+	var publishers sync.WaitGroup
+	for range 4 {
+		publishers.Go(func() { p.run(nil) })
+	}
+	publishers.Wait()
+}
+
 // event gives the next event to publish.
 func (p *publisher) event() event {
 	e := event{number: int(p.next.Add(1)), company: 1, typ: invoices}

@@ -218,3 +218,6 @@ func (c *Cluster) end(how syscall.Signal) error {
 func (c *Cluster) Close() error {
 	return errors.Join(c.end(syscall.SIGQUIT), os.RemoveAll(c.dir))
 }
+
+// PID is the process of the server, whose children serve the connections.
+func (c *Cluster) PID() int { return c.server.Process.Pid }

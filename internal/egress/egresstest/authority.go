@@ -7,8 +7,15 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
+	"io"
 	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -61,6 +68,34 @@ func (a *Authority) Serve(t testing.TB, change func(*tls.Config)) *Server {
 		change(config)
 	}
 	return ServeTLS(t, config, func(p *Peer) { answerAll(p, okAnswer) })
+}
+
+// HTTP2 starts a server for [Host] that speaks the given protocols of HTTP and
+// answers 200. It counts the requests.
+func HTTP2(t testing.TB, a *Authority, protocols ...string) (netip.AddrPort, *atomic.Int64) {
+	t.Helper()
+	requests := new(atomic.Int64)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // a broken request shows at the client
+		requests.Add(1)
+		_, _ = io.WriteString(w, r.Proto)
+	}))
+	server.EnableHTTP2 = true
+	config := &tls.Config{
+		Certificates: []tls.Certificate{a.Certificate(t, Host, time.Now().Add(time.Hour))},
+		NextProtos:   protocols,
+	}
+	server.TLS = config.Clone() // to which net/http adds protocols of its own
+	server.TLS.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		// Of itself crypto/tls lets HTTP/1.1 pass where HTTP/2 is asked for.
+		if !slices.ContainsFunc(protocols, func(p string) bool { return slices.Contains(hello.SupportedProtos, p) }) {
+			return nil, errors.New("no application protocol")
+		}
+		return config, nil
+	}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return netip.MustParseAddrPort(server.Listener.Addr().String()), requests
 }
 
 func leaf(host string, end time.Time) *x509.Certificate {

@@ -166,6 +166,29 @@ func Switches(t testing.TB) (*Server, <-chan struct{}) {
 	}), closed
 }
 
+// RefusesEarly starts a server that reads a piece of a request, answers 413 and
+// reads no more. It keeps the connection, or closes it by a TCP reset.
+func RefusesEarly(t testing.TB, reset bool) *Server {
+	t.Helper()
+	ended := make(chan struct{})
+	s := Serve(t, func(p *Peer) {
+		if c, ok := p.Conn.(*net.TCPConn); ok {
+			_ = c.SetReadBuffer(4096) // else the request must be larger to get stuck
+		}
+		if _, err := p.r.Peek(1); err != nil {
+			return
+		}
+		p.Print("HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+		if reset {
+			p.Reset()
+			return
+		}
+		<-ended
+	})
+	t.Cleanup(func() { close(ended) }) // before the server's own cleanup
+	return s
+}
+
 // ClosesEarly starts a server that reads a request and closes the connection;
 // by a TCP reset if asked.
 func ClosesEarly(t testing.TB, reset bool) *Server {

@@ -199,6 +199,25 @@ func (s suite) answers(t *testing.T) {
 			t.Errorf("%d bytes of header kept, want almost 16384", size)
 		}
 	})
+	for name, answer := range map[string]string{
+		"chunk extensions are passed over": chunked + "2;a=\"b\"\r\nok\r\n0;c\r\n\r\n",
+		"a trailer is passed over":         chunked + "2\r\nok\r\n0\r\nX-A: 1\r\nX-B: 2\r\n\r\n",
+		"many chunks":                      chunked + "1\r\no\r\n01\r\nk\r\n000\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := Answers(t, answer)
+			c := s.sender(t, egress.Options{})
+			for range 3 {
+				a := send(t, c, post(server.URL))
+				wantStatus(t, a, 200)
+				if string(a.Body) != "ok" || a.Truncated {
+					t.Errorf("body is %q, truncated %v; want all of %q", a.Body, a.Truncated, "ok")
+				}
+			}
+			wantCount(t, "connections", server.Conns(), 1)
+		})
+	}
 	t.Run("interim answers are passed over", func(t *testing.T) {
 		t.Parallel()
 		server := Answers(t, "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"+okAnswer)
@@ -211,6 +230,30 @@ func (s suite) answers(t *testing.T) {
 func (s suite) connections(t *testing.T) {
 	t.Run("kept alive", s.keptAlive)
 	t.Run("closed by Close", s.closes)
+	for name, row := range map[string]struct {
+		answer string
+		conns  int
+	}{
+		"HTTP/1.1":                       {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 1},
+		"HTTP/1.1 that closes":           {"HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n", 3},
+		"HTTP/1.0":                       {"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", 3},
+		"HTTP/1.0 that keeps":            {"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n", 1},
+		"204":                            {"HTTP/1.1 204 No Content\r\n\r\n", 1},
+		"304 with the length of another": {"HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n", 1},
+		"a body that is too long":        {fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", 70_000, strings.Repeat("a", 70_000)), 3},
+	} {
+		t.Run("kept after "+name, func(t *testing.T) {
+			t.Parallel()
+			server := Answers(t, row.answer)
+			c := s.sender(t, egress.Options{})
+			for range 3 {
+				if a := send(t, c, post(server.URL)); a.Failure != "" {
+					t.Errorf("failure is %q (%s)", a.Failure, a.Detail)
+				}
+			}
+			wantCount(t, "connections", server.Conns(), row.conns)
+		})
+	}
 	for name, change := range map[string]func(*fattorino.Request){
 		"POST":                      func(*fattorino.Request) {},
 		"POST with Idempotency-Key": func(r *fattorino.Request) { r.Header[0] = fattorino.Header{Name: "Idempotency-Key", Value: "1"} },

@@ -11,6 +11,11 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
+const (
+	interim = "HTTP/1.1 100 Continue\r\n\r\n"
+	chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
 // hostile is the table of section 4.6.
 func (s suite) hostile(t *testing.T) {
 	type row struct {
@@ -57,6 +62,35 @@ func (s suite) hostile(t *testing.T) {
 		{"resets early", func(t testing.TB) *Server { return ClosesEarly(t, true) }, false, failure(fattorino.FailedReset)},
 		{"closes mid-body", func(t testing.TB) *Server { return BreaksBody(t, false) }, false, cut},
 		{"resets mid-body", func(t testing.TB) *Server { return BreaksBody(t, true) }, false, cut},
+		{"slow status line", func(t testing.TB) *Server { return begins(t, "", "H", pace) }, true, failure(fattorino.FailedTimeout)},
+		{"slow interim answers", func(t testing.TB) *Server { return begins(t, "", interim, pace) }, true, failure(fattorino.FailedTimeout)},
+		{"slow trailer", func(t testing.TB) *Server { return begins(t, chunked+"2\r\nok\r\n0\r\n", "X-Slow: a\r\n", pace) }, true, cut},
+		{"endless trailer", func(t testing.TB) *Server { return begins(t, chunked+"2\r\nok\r\n0\r\n", "X-More: a\r\n", 0) }, false, cut},
+		{"endless chunk extension", func(t testing.TB) *Server { return begins(t, chunked+"2\r\nok\r\n2;a=", "a", 0) }, false, cut},
+		{"one field that is too long", text("HTTP/1.1 200 OK\r\nX-Long: " + strings.Repeat("a", 70_000) + "\r\nContent-Length: 0\r\n\r\n"), false, failure(fattorino.FailedProtocol)},
+		{"one long field", text("HTTP/1.1 200 OK\r\nX-Long: " + strings.Repeat("a", 60_000) + "\r\nContent-Length: 0\r\n\r\n"), false, status(200)},
+		{"a thousand interim answers", text(strings.Repeat(interim, 1000) + okAnswer), false, status(200)},
+		{"closes after an interim answer", text(interim), false, failure(fattorino.FailedReset)},
+		{"interim answer and no HTTP", text(interim + "hello\r\n"), false, failure(fattorino.FailedProtocol)},
+		{"chunk size beyond all bounds", text(chunked + "2\r\nok\r\nfffffffffffffffff\r\nok\r\n0\r\n\r\n"), false, cut},
+		{"negative chunk size", text(chunked + "2\r\nok\r\n-2\r\nok\r\n0\r\n\r\n"), false, cut},
+		{"chunk longer than it says", text(chunked + "2\r\nokok\r\n0\r\n\r\n"), false, cut},
+		{"chunks without end", text(chunked + "2\r\nok\r\n"), false, cut},
+		{"trailer without end", text(chunked + "2\r\nok\r\n0\r\nX-A: 1\r\n"), false, cut},
+		{"two lengths", text("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"), false, failure(fattorino.FailedProtocol)},
+		{"the same length twice", text("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"), false, status(200)},
+		{"a list of lengths", text("HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok"), false, failure(fattorino.FailedProtocol)},
+		{"negative length", text("HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok"), false, failure(fattorino.FailedProtocol)},
+		{"length beyond all bounds", text("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nok"), false, failure(fattorino.FailedProtocol)},
+		{"a coding that was not asked for", text("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), false, failure(fattorino.FailedProtocol)},
+		{"two transfer codings", text("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), false, failure(fattorino.FailedProtocol)},
+		{"NUL in a value", text("HTTP/1.1 200 OK\r\nX-A: a\x00b\r\nContent-Length: 0\r\n\r\n"), false, failure(fattorino.FailedProtocol)},
+		{"CR in a value", text("HTTP/1.1 200 OK\r\nX-A: a\rX-B: b\r\nContent-Length: 0\r\n\r\n"), false, failure(fattorino.FailedProtocol)},
+		{"no name", text("HTTP/1.1 200 OK\r\n: a\r\nContent-Length: 0\r\n\r\n"), false, failure(fattorino.FailedProtocol)},
+		{"header that begins folded", text("HTTP/1.1 200 OK\r\n X-A: a\r\nContent-Length: 0\r\n\r\n"), false, failure(fattorino.FailedProtocol)},
+		{"folded field", text("HTTP/1.1 200 OK\r\nX-A: a\r\n b\r\nContent-Length: 0\r\n\r\n"), false, status(200)},
+		{"lines that end in LF", text("HTTP/1.1 200 OK\nContent-Length: 2\n\nok"), false, status(200)},
+		{"status with four digits", text("HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n"), false, failure(fattorino.FailedProtocol)},
 		{"broken chunk", text("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n"), false, cut},
 	}
 	for _, r := range table {
@@ -76,6 +110,7 @@ func (s suite) hostile(t *testing.T) {
 		})
 	}
 	t.Run("large request never read", s.largeRequestStuck)
+	t.Run("large request answered before it is read", s.answeredEarly)
 	t.Run("101 switching protocols", s.switching)
 	t.Run("N5 redirects", s.redirects)
 	t.Run("gzip bomb stays packed", s.gzipBomb)
@@ -86,6 +121,19 @@ func (s suite) largeRequestStuck(t *testing.T) {
 	r := post(NeverReads(t).URL)
 	r.Body = make([]byte, 32<<20)
 	wantFailure(t, send(t, s.sender(t, egress.Options{TotalTimeout: short}), r), fattorino.FailedTimeout)
+}
+
+// A sink may answer before it has read a request, and read no more of it.
+func (s suite) answeredEarly(t *testing.T) {
+	t.Parallel()
+	server := RefusesEarly(t, false)
+	r := post(server.URL)
+	r.Body = make([]byte, 32<<20)
+	c := s.sender(t, egress.Options{})
+	for range 2 {
+		wantStatus(t, send(t, c, r), 413)
+	}
+	wantCount(t, "connections", server.Conns(), 2)
 }
 
 // The body of a 101 is another protocol, and reading it is bound by no

@@ -205,15 +205,6 @@ func (s suite) tls(t *testing.T) {
 		"N11 wants a client certificate": {func(c *tls.Config) {
 			c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, authority.Pool
 		}, fattorino.FailedTLS},
-		"N12 HTTP/2 offered": {func(c *tls.Config) {
-			c.NextProtos = []string{"h2", "http/1.1"}
-			c.VerifyConnection = func(state tls.ConnectionState) error {
-				if state.NegotiatedProtocol != "http/1.1" {
-					return fmt.Errorf("the client chose %q", state.NegotiatedProtocol)
-				}
-				return nil
-			}
-		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -229,6 +220,20 @@ func (s suite) tls(t *testing.T) {
 			if a.Timing.DNS <= 0 || a.Timing.Connect <= 0 || a.Timing.TLS <= 0 {
 				t.Errorf("timing is %+v, want DNS, Connect and TLS", a.Timing)
 			}
+		})
+	}
+	for name, protocols := range map[string][]string{
+		"N12 HTTP/2 offered": {"h2", "http/1.1"},
+		"N12 HTTP/2 alone":   {"h2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, requests := HTTP2(t, authority, protocols...)
+			c := s.with(t, onLoopback(), egress.Options{RootCAs: authority.Pool, Resolver: Names(t, Zone{Addrs("127.0.0.1")}, "")})
+			for range 3 {
+				wantStatus(t, send(t, c, post(fmt.Sprintf("https://%s:%d", Host, server.Port()))), 200)
+			}
+			wantCount(t, "requests", int(requests.Load()), 3)
 		})
 	}
 	t.Run("authorities are the system's by default", func(t *testing.T) {

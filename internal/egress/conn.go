@@ -1,0 +1,85 @@
+package egress
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// A conn is one connection to a sink. What is written to it goes to its
+// stream: the connection itself, or TLS on it.
+type conn struct {
+	net.Conn
+	origin  origin
+	stream  net.Conn
+	written atomic.Int64 // bytes that went out, those of TLS included
+
+	dns, connect, tls time.Duration // how long it took to make
+
+	// For the one exchange that has the connection, or for the pool.
+	used    bool // an exchange has used it
+	probing bool // Read does not wait
+	probe   prober
+	byte    [1]byte // what quiet reads into
+	giveUp  func()  // abort, made once
+
+	idle idle // the pool's
+}
+
+func newConn(socket net.Conn) *conn {
+	c := &conn{Conn: socket}
+	c.probe.watch(socket)
+	c.giveUp = c.abort
+	return c
+}
+
+// Read reads what has come, and waits for it but for when it is probing.
+func (c *conn) Read(b []byte) (int, error) {
+	if c.probing {
+		return c.probe.read(b)
+	}
+	return c.Conn.Read(b)
+}
+
+// Write writes b and counts what went out.
+func (c *conn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// farewell is how long the last words of TLS may take.
+const farewell = 100 * time.Millisecond
+
+// SetWriteDeadline sets a deadline for writing, of a short time at most:
+// crypto/tls calls it before its last words alone, and would wait seconds for
+// a sink that does not read them.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	if latest := time.Now().Add(farewell); t.After(latest) {
+		t = latest
+	}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// quiet tells whether a connection that was kept is as it was left: the sink
+// has not closed it, and has sent nothing that no request asked for, which
+// would be taken for the answer to the next one. It does not wait. The
+// connection's deadline must lie ahead.
+func (c *conn) quiet() bool {
+	c.probing = true
+	n, err := c.stream.Read(c.byte[:]) // TLS takes what is meant for it alone
+	c.probing = false
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// abort makes whoever reads or writes give up.
+func (c *conn) abort() { _ = c.SetDeadline(time.Unix(1, 0)) } // else it ends at its deadline
+
+// close ends a connection in an orderly way, on which an exchange came to its
+// end.
+func (c *conn) close() { _ = c.stream.Close() } // nobody waits for what it says
+
+// cut ends a connection at once, whatever is under way on it.
+func (c *conn) cut() { _ = c.Conn.Close() }

@@ -1,0 +1,182 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/postgres"
+	"github.com/fattorino-dev/fattorino/test/pgcluster"
+)
+
+var ctx = context.Background() //nolint:gochecknoglobals // it never changes
+
+// publish commits events of one request, each with a delivery to each target.
+func publish(s *postgres.Store, targets []int64, events ...*fattorino.Event) (*fattorino.Publish, error) {
+	p := &fattorino.Publish{Events: events}
+	for range events {
+		p.Targets = append(p.Targets, targets)
+	}
+	return p, s.Commit(ctx, &fattorino.Batch{Now: time.Now(), Publishes: []*fattorino.Publish{p}})
+}
+
+func subscribe(t testing.TB, s *postgres.Store, company int64) int64 {
+	t.Helper()
+	sub := &fattorino.Subscription{
+		Company: company, App: 1, Contract: "native", Sink: "https://sink.example/", Types: []string{"t"},
+		State: fattorino.Active, CreatedAt: time.Now(), UpdatedAt: time.Now(),
+	}
+	if err := s.Update(ctx, func(tx fattorino.Tx) error { return tx.PutSubscription(sub) }); err != nil {
+		t.Fatal(err)
+	}
+	return sub.ID
+}
+
+func TestWhateverByteAConnectionBreaksAtACommitIsWrittenOnce(t *testing.T) {
+	t.Parallel()
+	name := newDatabase(t)
+	way := newProxy(t, shared.Socket())
+	s := open(t, way.url(name))
+	defer s.Close() //nolint:errcheck // the test is over
+	subscription := subscribe(t, s, 7)
+
+	const warm = 8 // commits until every statement is prepared on the connection
+	written, cuts := 0, 0
+	var done []fattorino.Outcome
+	commit := func() {
+		t.Helper()
+		written++
+		b := &fattorino.Batch{Now: time.Now(), Outcomes: done, Publishes: []*fattorino.Publish{{
+			Events: []*fattorino.Event{event(7, fmt.Sprint(written), 50)}, Targets: [][]int64{{subscription, subscription}},
+		}}}
+		if err := s.Commit(ctx, b); err != nil {
+			t.Fatalf("commit %d: %v", written, err)
+		}
+		p := b.Publishes[0]
+		if p.Err != nil || p.Repeated[0] || p.Events[0].Seq != int64(written) {
+			t.Fatalf("commit %d: error %v, repeated %v, seq %d: want a new event, the next", written, p.Err, p.Repeated[0], p.Events[0].Seq)
+		}
+		done = delivered(b)
+	}
+	for range warm {
+		commit()
+	}
+	for _, to := range []direction{toServer, toClient} {
+		for n := 0; ; n += 41 {
+			way.arm(to, n)
+			commit()
+			if !way.disarm() {
+				break // the whole commit has fewer bytes
+			}
+			cuts++
+		}
+	}
+	if cuts < 20 {
+		t.Errorf("only %d connections were broken", cuts)
+	}
+	if err := s.Commit(ctx, &fattorino.Batch{Now: time.Now(), Outcomes: done}); err != nil {
+		t.Fatal(err)
+	}
+
+	// Every event is there once, with its two deliveries, each attempted once.
+	var events, last, deliveries, settled, attempts int
+	err := s.Pool().QueryRow(ctx, `SELECT (SELECT count(*) FROM events), (SELECT max(seq) FROM events), (SELECT count(*) FROM deliveries),
+		(SELECT count(*) FROM deliveries WHERE state = 1), (SELECT count(*) FROM attempts)`).Scan(&events, &last, &deliveries, &settled, &attempts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events != written || last != written || deliveries != 2*written || settled != 2*written || attempts != 2*written {
+		t.Errorf("%d events up to %d, %d deliveries, %d of them settled, %d attempts; want %d events and two of all else for each", events, last, deliveries, settled, attempts, written)
+	}
+}
+
+func TestWhateverByteAConnectionBreaksAtAnUpdateIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	name := newDatabase(t)
+	way := newProxy(t, shared.Socket())
+	s := open(t, way.url(name))
+	defer s.Close() //nolint:errcheck // the test is over
+
+	made, cuts := int64(0), 0
+	for _, to := range []direction{toServer, toClient} {
+		for n := 0; ; n += 23 {
+			way.arm(to, n)
+			made++
+			app := &fattorino.App{Name: "a", CreatedAt: time.Now()}
+			var count int64
+			err := s.Update(ctx, func(tx fattorino.Tx) (err error) {
+				if err = tx.PutApp(app); err == nil {
+					count, err = tx.Count("updates", time.Unix(0, 0))
+				}
+				return err
+			})
+			if err != nil || count != made {
+				t.Fatalf("update %d: count %d, %v", made, count, err)
+			}
+			if !way.disarm() {
+				break
+			}
+			cuts++
+		}
+	}
+	apps, err := s.Apps(ctx, 0, 10000)
+	if err != nil || int64(len(apps)) != made || cuts < 20 {
+		t.Errorf("%d apps, %v; want %d, one for each update; %d connections were broken", len(apps), err, made, cuts)
+	}
+}
+
+func TestWithoutItsDatabaseAStoreIsUnavailableAndThenGoesOn(t *testing.T) {
+	t.Parallel()
+	cluster, err := pgcluster.New(t.Context(), pgcluster.Options{Durable: true}) // for it is killed
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cluster.Close() })
+	s := open(t, cluster.URL("postgres"))
+	defer s.Close() //nolint:errcheck // the test is over
+	subscription := subscribe(t, s, 7)
+
+	for i, end := range []func() error{cluster.Stop, cluster.Kill} {
+		// Given a database with an event in it that went away,
+		before, err := publish(s, []int64{subscription}, event(7, fmt.Sprint("before", i), 10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		// when something is written or read, then the answer is when to try again.
+		_, err = publish(s, nil, event(7, fmt.Sprint("during", i), 10))
+		wantUnavailable(t, "publish", err)
+		wantUnavailable(t, "update", s.Update(ctx, func(tx fattorino.Tx) error { return tx.NameCompany(7, "x") }))
+		_, err = s.Events(ctx, fattorino.EventQuery{Company: 7, Limit: 1})
+		wantUnavailable(t, "read", err)
+
+		// When it is back, the same store goes on, and what was made meanwhile is
+		// recorded.
+		if err := cluster.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b := &fattorino.Batch{Now: time.Now(), Outcomes: delivered(&fattorino.Batch{Publishes: []*fattorino.Publish{before}})}
+		if err := s.Commit(ctx, b); err != nil {
+			t.Fatalf("outcomes: %v", err)
+		}
+		d, err := s.Delivery(ctx, before.First[0])
+		if err != nil || d.State != fattorino.Delivered {
+			t.Errorf("delivery = %+v, %v; want it delivered", d, err)
+		}
+		after, err := publish(s, nil, event(7, fmt.Sprint("after", i), 10))
+		if err != nil || after.Events[0].Seq != before.Events[0].Seq+1 {
+			t.Errorf("publish = seq %d, %v; want %d, without a gap", after.Events[0].Seq, err, before.Events[0].Seq+1)
+		}
+	}
+}
+
+func wantUnavailable(t *testing.T, what string, err error) {
+	t.Helper()
+	if e := fattorino.AsError(err); e.Kind != fattorino.Unavailable || e.RetryAfter <= 0 {
+		t.Errorf("%s: %v, want Unavailable with RetryAfter", what, err)
+	}
+}

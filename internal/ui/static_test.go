@@ -1,0 +1,39 @@
+package ui
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"path"
+	"testing"
+)
+
+// What others wrote is here as they published it; vendor/README.md says from
+// where.
+func TestVendoredFilesAreAsTheyWerePublished(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{
+		"htmx-2.0.11.min.js": "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
+	}
+	entries, err := fs.ReadDir(staticFiles, "static/vendor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if path.Ext(entry.Name()) != ".js" {
+			continue
+		}
+		body, err := staticFiles.ReadFile("static/vendor/" + entry.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(body)
+		if got := hex.EncodeToString(sum[:]); got != want[entry.Name()] {
+			t.Errorf("%s: got the SHA-256 %s, want %s", entry.Name(), got, want[entry.Name()])
+		}
+		delete(want, entry.Name())
+	}
+	for name := range want {
+		t.Errorf("%s is not there", name)
+	}
+}
