@@ -184,7 +184,7 @@ type Delivery struct {
 	// State `waiting`: an earlier delivery about the same entity is still pending, and the subscription is ordered.
 	State DeliveryState `json:"state"`
 
-	// Reason Why it was discarded: an answer that the contract does not retry; every attempt failed; the subscription ended; the contract cannot express the event.
+	// Reason Why it was discarded: an answer that the contract does not retry; every attempt failed; the subscription ended; the contract cannot express the event; something newer about the same entity came in while it waited.
 	Reason fattorino.Reason `json:"reason,omitempty,omitzero"`
 
 	// Attempts Attempts made so far.
@@ -372,7 +372,7 @@ type NewSubscription struct {
 	Metadata map[string]string `json:"metadata,omitempty,omitzero"`
 	Name     string            `json:"name,omitempty,omitzero"`
 
-	// Ordering Which deliveries wait for which: `none`; `entity`, those about one entity, as `invoice/42`, come in the order of `seq`, and one that fails holds up that entity alone; `strict`, all of them come one by one. It cannot be changed later. Left out = `none`.
+	// Ordering Which deliveries wait for which: `none`; `entity`, those about one entity, as `invoice/42`, come in the order of `seq`, and one that fails holds up that entity alone; `latest`, like `entity`, but what waits is skipped once there is something newer about the entity; `strict`, all of them come one by one. It cannot be changed later. Left out = `none`.
 	Ordering string `json:"ordering,omitempty,omitzero"`
 
 	// Rate Attempts in a minute at most.
@@ -604,7 +604,7 @@ type Subscription struct {
 	// Concurrency Attempts at the same time at most.
 	Concurrency int `json:"concurrency,omitempty,omitzero"`
 
-	// Ordering Which deliveries wait for which: `entity` or `strict`. Absent = none waits for another.
+	// Ordering Which deliveries wait for which: `entity`, `latest` or `strict`. Absent = none waits for another.
 	Ordering string `json:"ordering,omitempty,omitzero"`
 
 	// BatchSize How many events go into one notification at most, in the format `batch`.
@@ -715,7 +715,7 @@ type SubscriptionWithSecret struct {
 	// Concurrency Attempts at the same time at most.
 	Concurrency int `json:"concurrency,omitempty,omitzero"`
 
-	// Ordering Which deliveries wait for which: `entity` or `strict`. Absent = none waits for another.
+	// Ordering Which deliveries wait for which: `entity`, `latest` or `strict`. Absent = none waits for another.
 	Ordering string `json:"ordering,omitempty,omitzero"`
 
 	// BatchSize How many events go into one notification at most, in the format `batch`.

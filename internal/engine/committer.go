@@ -44,9 +44,9 @@ type outcome struct {
 	delivery *fattorino.Delivery
 	attempt  *fattorino.Attempt
 	answer   *fattorino.Answer // whole, where the attempt keeps what the log needs
-	sink     string           // that the attempt was made to
-	reason   fattorino.Reason // where there was no attempt; empty = put off
-	waitsFor int64            // the delivery waits for another about the entity with this hash
+	sink     string            // that the attempt was made to
+	reason   fattorino.Reason  // where there was no attempt; empty = put off
+	waitsFor int64             // the delivery waits for another about the entity with this hash
 	at       time.Time
 	shift    float64 // the jitter drawn
 }

@@ -249,8 +249,9 @@ func (d *dispatcher) next() (task, bool) {
 	defer d.mu.Unlock()
 	for !d.stopped {
 		if l := d.turn(); l != nil {
-			taken, wait := l.pop(time.Now())
-			d.setWaiting(l, wait)
+			taken, p := l.pop(time.Now())
+			d.setWaiting(l, p.wait)
+			d.supersede(l, p.superseded)
 			if len(taken) == 0 {
 				continue
 			}
@@ -277,6 +278,16 @@ func (d *dispatcher) setWaiting(l *lane, deliveries []*fattorino.Delivery) {
 	outcomes := make([]*outcome, len(deliveries))
 	for i, delivery := range deliveries {
 		outcomes[i] = &outcome{lane: l, delivery: delivery, waitsFor: l.order.key(delivery)}
+	}
+	d.committer.addOutcomes(outcomes)
+}
+
+// supersede skips deliveries that something newer about their entity has made
+// pointless.
+func (d *dispatcher) supersede(l *lane, deliveries []*fattorino.Delivery) {
+	outcomes := make([]*outcome, len(deliveries))
+	for i, delivery := range deliveries {
+		outcomes[i] = &outcome{lane: l, delivery: delivery, reason: fattorino.Superseded}
 	}
 	d.committer.addOutcomes(outcomes)
 }
@@ -357,12 +368,14 @@ func (d *dispatcher) recorded(outcomes []*outcome, written []fattorino.Outcome) 
 	defer d.mu.Unlock()
 	for i, o := range outcomes {
 		delivery := written[i].Delivery
+		if o.lane.fresh[delivery.ID] || o.lane.again[delivery.ID] {
+			d.bytes -= int64(delivery.Event.Size())
+		}
 		delete(o.lane.fresh, delivery.ID)
 		delete(o.lane.again, delivery.ID)
 		if o.lane.loading {
 			o.lane.outdated[delivery.ID] = true
 		}
-		d.bytes -= int64(delivery.Event.Size())
 		if !delivery.DueAt.IsZero() {
 			o.lane.dueAt(delivery.DueAt)
 		}

@@ -114,15 +114,13 @@ func (l *lane) startsAt() time.Time {
 const maxBatchBytes = 1 << 20
 
 // pop takes what goes out in the next attempt: one delivery, or a batch; in an
-// ordered lane the next in turn, or none, and those that have to wait in the
-// store. The window must not be empty.
-func (l *lane) pop(now time.Time) (taken, wait []*fattorino.Delivery) {
+// ordered lane what its order picks. The window must not be empty.
+func (l *lane) pop(now time.Time) (taken []*fattorino.Delivery, p picked) {
 	if l.order != nil && !l.sub.State.Gone() {
-		var next *fattorino.Delivery
-		if next, wait = l.order.next(&l.window); next != nil {
-			taken = append(taken, next)
+		if p = l.order.next(&l.window); p.send != nil {
+			taken = append(taken, p.send)
 		}
-		return taken, wait
+		return taken, p
 	}
 	taken = append(taken, l.window.pop())
 	for size := taken[0].Event.Size(); len(taken) < l.batch && l.window.len() > 0; {
@@ -132,7 +130,7 @@ func (l *lane) pop(now time.Time) (taken, wait []*fattorino.Delivery) {
 		taken = append(taken, l.window.pop())
 	}
 	l.since = now
-	return taken, nil
+	return taken, p
 }
 
 // spend counts one attempt against the lane's pace, and gives false when it is

@@ -49,7 +49,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}),
 	}
 	for _, outcome := range []string{
-		fattorino.Delivered.String(), string(fattorino.Refused), string(fattorino.Exhausted), string(fattorino.SinkGone), string(fattorino.Unfit),
+		fattorino.Delivered.String(), string(fattorino.Refused), string(fattorino.Exhausted), string(fattorino.SinkGone), string(fattorino.Unfit), string(fattorino.Superseded),
 	} {
 		m.deliveries.WithLabelValues(outcome)
 	}

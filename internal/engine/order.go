@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -13,16 +14,20 @@ import (
 // failed and is due again, the entity is held: later deliveries about it are
 // set waiting in the store, where they take no memory however many they are,
 // and come out one by one, oldest first, as the turn comes to them. A strict
-// subscription is one whose events are all about the same thing.
+// subscription is one whose events are all about the same thing. In one that
+// wants the latest alone, what waits is superseded by what comes after it, so
+// that one delivery of an entity waits at most.
 type order struct {
 	strict bool
+	latest bool
 
 	busy map[int64]bool  // entities with a delivery in flight, or whose outcome is not written yet
 	turn map[int64]int64 // held entities → the delivery whose turn it is; 0 = to be looked up
 
-	parking map[int64]int  // held entities → deliveries whose waiting is not written yet
-	looking map[int64]bool // look-ups under way → something began to wait meanwhile
-	ready   bool           // what the store holds back is known
+	newest  map[int64]*fattorino.Delivery // of latest: held entities → the delivery that waits
+	parking map[int64]int                 // held entities → deliveries whose waiting is not written yet
+	looking map[int64]bool                // look-ups under way → something began to wait meanwhile
+	ready   bool                          // what the store holds back is known
 }
 
 // maxHeld bounds the held entities of a lane. Above it nothing fresh is taken
@@ -31,12 +36,12 @@ const maxHeld = 10_000
 
 // newOrder gives the order of a subscription; nil where it has none.
 func newOrder(o fattorino.Ordering) *order {
-	if o != fattorino.ByEntity && o != fattorino.Strict {
+	if o == "" || o == fattorino.Unordered {
 		return nil
 	}
 	return &order{
-		strict: o == fattorino.Strict,
-		busy:   map[int64]bool{}, turn: map[int64]int64{}, parking: map[int64]int{}, looking: map[int64]bool{},
+		strict: o == fattorino.Strict, latest: o == fattorino.Latest, newest: map[int64]*fattorino.Delivery{},
+		busy: map[int64]bool{}, turn: map[int64]int64{}, parking: map[int64]int{}, looking: map[int64]bool{},
 	}
 }
 
@@ -81,10 +86,16 @@ func (o *order) mustStay(d *fattorino.Delivery) bool {
 	return key != 0 && (o.busy[key] || (o.strict && held && turn != d.ID))
 }
 
-// next takes the first delivery of the window that may be sent, and those
-// before it that have to wait in the store. None may be sent where it gives
-// nil.
-func (o *order) next(window *fifo[*fattorino.Delivery]) (send *fattorino.Delivery, wait []*fattorino.Delivery) {
+// picked is what next has taken out of the window.
+type picked struct {
+	send       *fattorino.Delivery // nil = none may be sent
+	wait       []*fattorino.Delivery
+	superseded []*fattorino.Delivery
+}
+
+// next takes the first delivery of the window that may be sent, and what is
+// before it and has to wait in the store or will not be sent at all.
+func (o *order) next(window *fifo[*fattorino.Delivery]) (p picked) {
 	for i := 0; i < window.len(); {
 		d := window.at(i)
 		key := o.key(d)
@@ -95,16 +106,53 @@ func (o *order) next(window *fifo[*fattorino.Delivery]) (send *fattorino.Deliver
 		case held && turn != d.ID:
 			window.remove(i)
 			o.parking[key]++
-			wait = append(wait, d)
+			p.wait = append(p.wait, d)
+			p.superseded = append(p.superseded, o.supersede(key, d)...)
+		case o.outdated(window, i, key):
+			window.remove(i)
+			o.busy[key] = true // until it is written that it is skipped
+			p.superseded = append(p.superseded, d)
 		default:
 			window.remove(i)
 			if key != 0 {
 				o.busy[key] = true
 			}
-			return d, wait
+			p.send = d
+			return p
 		}
 	}
-	return nil, wait
+	return p
+}
+
+// supersede takes note that a delivery waits for its entity, and gives the one
+// that waited before and need not any more.
+func (o *order) supersede(key int64, d *fattorino.Delivery) (before []*fattorino.Delivery) {
+	if !o.latest {
+		return nil
+	}
+	if waited := o.newest[key]; waited != nil {
+		before = append(before, waited)
+	}
+	o.newest[key] = d
+	return before
+}
+
+// outdated tells whether there is something newer about the entity of the
+// delivery at i than that one: it waits in the store, or later in the window.
+func (o *order) outdated(window *fifo[*fattorino.Delivery], i int, key int64) bool {
+	if !o.latest || key == 0 {
+		return false
+	}
+	if o.newest[key] != nil {
+		return true
+	}
+	entity := window.at(i).Event.Entity
+	for j := i + 1; j < window.len(); j++ {
+		if other := window.at(j).Event.Entity; other.Type == entity.Type && slices.Equal(other.IDs, entity.IDs) {
+			return true
+		}
+	}
+	return false
 }
 
 // recorded takes note of a delivery whose outcome is written, and gives the
@@ -114,11 +162,14 @@ func (o *order) recorded(d *fattorino.Delivery) (lookUp int64) {
 	if key == 0 {
 		return 0
 	}
-	if d.State == fattorino.Waiting {
+	switch {
+	case d.State == fattorino.Waiting:
 		if o.parking[key]--; o.parking[key] == 0 {
 			delete(o.parking, key)
 		}
-	} else {
+	case d.Reason == fattorino.Superseded && o.waited(key, d):
+		return 0 // it was not its turn
+	default:
 		delete(o.busy, key)
 		if d.State == fattorino.Pending {
 			o.turn[key] = d.ID
@@ -139,6 +190,12 @@ func (o *order) recorded(d *fattorino.Delivery) (lookUp int64) {
 	return key
 }
 
+// waited tells whether a superseded delivery had been set waiting before.
+func (o *order) waited(key int64, d *fattorino.Delivery) bool {
+	turn, held := o.turn[key]
+	return held && turn != d.ID
+}
+
 // lookUp finds whose turn it is among the deliveries that wait for an entity.
 // The dispatcher's mutex is held.
 func (d *dispatcher) lookUp(l *lane, key int64) {
@@ -146,10 +203,13 @@ func (d *dispatcher) lookUp(l *lane, key int64) {
 		return
 	}
 	l.order.looking[key] = false
-	id := l.sub.ID
+	id, limit := l.sub.ID, 1
+	if l.order.latest {
+		limit += d.limits.Window // of what was set waiting at once, a crash may have kept all
+	}
 	d.workers.Go(func() {
 		d.loads <- struct{}{}
-		found, err := d.store.Waiting(context.Background(), id, key, 1)
+		found, err := d.store.Waiting(context.Background(), id, key, limit)
 		<-d.loads
 		d.lookedUp(l, key, found, err)
 	})
@@ -172,7 +232,11 @@ func (d *dispatcher) lookedUp(l *lane, key int64, found []*fattorino.Delivery, e
 			d.lookUp(l, key)
 		})
 	case len(found) > 0:
-		next := *found[0]
+		d.supersede(l, found[:len(found)-1])
+		next := *found[len(found)-1]
+		if newest := o.newest[key]; newest != nil && newest.ID <= next.ID {
+			delete(o.newest, key)
+		}
 		next.State, next.WaitsFor = fattorino.Pending, 0
 		o.turn[key] = next.ID
 		if !l.again[next.ID] {
@@ -182,6 +246,7 @@ func (d *dispatcher) lookedUp(l *lane, key int64, found []*fattorino.Delivery, e
 		d.lookUp(l, key)
 	case o.parking[key] == 0:
 		delete(o.turn, key)
+		delete(o.newest, key)
 	}
 	d.refresh(l)
 	d.wakeOne()

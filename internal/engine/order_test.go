@@ -115,7 +115,7 @@ func checkOrder(t *testing.T, attempts []got, entity func(event string) string) 
 // Whatever fails, whenever the program restarts: order is kept, and everything
 // arrives or is given up.
 func TestOrderIsKeptThroughFailuresAndRestarts(t *testing.T) {
-	for _, ordering := range []fattorino.Ordering{fattorino.ByEntity, fattorino.Strict} {
+	for _, ordering := range []fattorino.Ordering{fattorino.ByEntity, fattorino.Latest, fattorino.Strict} {
 		for seed := range uint64(6) {
 			t.Run(fmt.Sprintf("%s, seed %d", ordering, seed), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { playOrder(t, ordering, seed) })
@@ -171,10 +171,67 @@ func playOrder(t *testing.T, ordering fattorino.Ordering, seed uint64) {
 	if len(log) != published {
 		t.Errorf("%d deliveries for %d events", len(log), published)
 	}
+	last := map[string]string{}
+	for _, d := range log {
+		last[invoiceOf(d.Event.ID)] = d.Event.ID
+	}
 	for _, d := range log {
 		if d.State != fattorino.Delivered && d.State != fattorino.Discarded {
 			t.Errorf("%s is %s after a day, %d attempts, due %v", d.Event.ID, d.State, d.Attempts, d.DueAt)
 		}
+		if d.Reason == fattorino.Superseded && (ordering != fattorino.Latest || last[invoiceOf(d.Event.ID)] == d.Event.ID) {
+			t.Errorf("%s is superseded, and there is nothing newer that may take its place", d.Event.ID)
+		}
+	}
+}
+
+func TestOfWhatWaitsTheLatestAloneIsSent(t *testing.T) {
+	for name, restart := range map[string]bool{"in one go": false, "through a restart": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				// Given a subscription to the latest state, whose sink refuses invoice 1
+				// for a while,
+				begun := time.Now()
+				receiver := &sink{answer: func(_ int, _, event string) *fattorino.Answer {
+					if invoiceOf(event) == "1" && time.Since(begun) < 20*time.Second {
+						return &fattorino.Answer{Status: 503}
+					}
+					return &fattorino.Answer{Status: 200}
+				}}
+				dir := t.TempDir()
+				f := start(t, dir, receiver)
+				f.ordered(t, fattorino.Latest)
+				// when its state changes five times meanwhile, and that of another once,
+				for n := range 3 {
+					f.publish(t, about(1, n))
+					synctest.Wait()
+				}
+				if restart {
+					f.stop(t)
+					f = start(t, dir, receiver)
+				}
+				f.publish(t, about(2, 3))
+				f.publish(t, about(1, 4))
+				f.publish(t, about(1, 5))
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				defer f.stop(t)
+
+				// then the last state is sent, the other at once, and the log says which
+				// were skipped.
+				var states []string
+				for _, d := range f.log(t, 1) {
+					states = append(states, strings.TrimSpace(fmt.Sprintf("%s %s %s", d.Event.ID, d.State, d.Reason)))
+				}
+				want := []string{
+					"1#0 discarded superseded", "1#1 discarded superseded", "1#2 discarded superseded",
+					"2#3 delivered", "1#4 discarded superseded", "1#5 delivered",
+				}
+				if !slices.Equal(states, want) {
+					t.Errorf("the log says %q, want %q", states, want)
+				}
+			})
+		})
 	}
 }
 

@@ -64,6 +64,9 @@ const (
 	Exhausted Reason = "exhausted" // every attempt that the contract allows has failed
 	SinkGone  Reason = "gone"      // the subscription ended before it was delivered
 	Unfit     Reason = "unfit"     // the contract cannot express the event
+	// Superseded: while it waited, something newer about the same entity came in
+	// (ordering [Latest]).
+	Superseded Reason = "superseded"
 )
 
 // An Attempt is one HTTP exchange of a delivery; it never changes once

@@ -29,8 +29,8 @@ func (o *Options) Check(maxTimeout time.Duration, now time.Time) []Fault {
 	var f optionFaults
 	f.checkText(o)
 	f.checkPace(o, maxTimeout)
-	if !slices.Contains([]Ordering{"", Unordered, ByEntity, Strict}, o.Ordering) {
-		f.add("ordering", "the ordering %q is not one of none, entity, strict", o.Ordering)
+	if !slices.Contains([]Ordering{"", Unordered, ByEntity, Latest, Strict}, o.Ordering) {
+		f.add("ordering", "the ordering %q is not one of none, entity, latest, strict", o.Ordering)
 	}
 	if !o.EndsAt.IsZero() && !o.EndsAt.After(now) {
 		f.add("ends_at", "the subscription would have ended already")

@@ -85,6 +85,7 @@ type Ordering string
 const (
 	Unordered Ordering = "none"
 	ByEntity  Ordering = "entity" // those about one entity, as invoice/42, in the order of seq
+	Latest    Ordering = "latest" // as ByEntity, but what waits is skipped once there is something newer about the entity
 	Strict    Ordering = "strict" // all of them, one at a time
 )
 

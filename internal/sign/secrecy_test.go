@@ -115,7 +115,7 @@ func TestPrintingShowsNoSecret(t *testing.T) {
 	inClosed := closed{vault, *key, ring.All(), *secret, *signer, both}
 	for name, v := range map[string]any{
 		"vault": vault,
-		"key": key, "copy of key": *key,
+		"key":   key, "copy of key": *key,
 		"ring": ring, "keys": ring.All(),
 		"secret": secret, "copy of secret": *secret,
 		"signer": signer, "copy of signer": *signer, "public key": signer.Public(),
