@@ -23,7 +23,7 @@ type settingFlags struct {
 
 // secretFlags says which settings are no flags: other users of a machine can
 // read the arguments of a process.
-func secretFlags() kong.Option { return kong.IgnoreFields(`.*\.AdminToken`, `.*\.MasterKeys`) }
+func secretFlags() kong.Option { return kong.IgnoreFields(`.*\.AdminToken`, `.*\.DatabasePassword`, `.*\.MasterKeys`) }
 
 // settings are all settings and where each comes from.
 type settings struct {

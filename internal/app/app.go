@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/fic"
 	"github.com/fattorino-dev/fattorino/internal/native"
+	"github.com/fattorino-dev/fattorino/internal/postgres"
 	"github.com/fattorino-dev/fattorino/internal/schema"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 	"github.com/fattorino-dev/fattorino/internal/sqlite"
@@ -143,7 +145,7 @@ func (a *App) Start(ctx context.Context) error {
 }
 
 func (a *App) start(ctx context.Context) error {
-	store, err := sqlite.Open(ctx, sqlite.Options{Dir: a.config.Data})
+	store, err := a.openStore(ctx)
 	if err != nil {
 		return err
 	}
@@ -188,6 +190,24 @@ func (a *App) start(ctx context.Context) error {
 	a.onStop("requests", 10*time.Second, a.finishRequests)
 	a.warn()
 	return nil
+}
+
+// A closingStore is a store that was opened.
+type closingStore interface {
+	fattorino.Store
+	Close() error
+}
+
+// openStore opens the database where one is set, and else the file in the data
+// folder, which is made: it keeps the master keys in any case.
+func (a *App) openStore(ctx context.Context) (closingStore, error) {
+	if a.config.Database == "" {
+		return sqlite.Open(ctx, sqlite.Options{Dir: a.config.Data})
+	}
+	if err := os.MkdirAll(a.config.Data, 0o700); err != nil {
+		return nil, &fattorino.Error{Kind: fattorino.Invalid, Msg: fmt.Sprintf("cannot make the data folder: %v", err), Fix: "set data to a folder that can be written to", Err: err}
+	}
+	return postgres.Open(ctx, postgres.Options{URL: a.config.Database, Password: a.config.DatabasePassword})
 }
 
 // startEngine makes the way out and what uses it.

@@ -12,6 +12,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/engine"
 	"github.com/fattorino-dev/fattorino/internal/fic"
 	"github.com/fattorino-dev/fattorino/internal/native"
+	"github.com/fattorino-dev/fattorino/internal/postgres"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 )
 
@@ -21,14 +22,16 @@ import (
 // A field's tags say its name in a file and in messages (key), what it is for
 // (help), where it belongs (group) and that it is never shown (secret).
 type Config struct {
-	Data        string `key:"data" group:"server" help:"Folder that keeps everything: the database and the master keys. Made where it is not there."`
-	Listen      string `key:"listen" group:"server" help:"Address to serve on, as host:port. Port 0 takes any that is free."`
-	Dev         bool   `key:"dev" group:"server" help:"For work on one machine: allow sinks on this machine, and plain http to them. Not for production."`
-	AdminToken  string `key:"admin_token" group:"server" secret:"true" help:"The operator's token. Not set: one is made at the first start and shown once."`
-	MasterKeys  string `key:"master_keys" group:"server" secret:"true" help:"Keys that encrypt secrets at rest, as id:base64 of 32 bytes, the current one first. Not set: the file master.keys in the data folder, made at the first start."`
-	LogLevel    string `key:"log_level" group:"server" help:"What to log: debug, info, warn or error."`
-	LogFormat   string `key:"log_format" group:"server" help:"How to log: text, json, or auto for text on a terminal and JSON elsewhere."`
-	LogAttempts bool   `key:"log_attempts" group:"server" help:"Log one line for every attempt to deliver."`
+	Data             string `key:"data" group:"server" help:"Folder that keeps everything: the database and the master keys. Made where it is not there."`
+	Database         string `key:"database" group:"server" help:"PostgreSQL database to keep everything in but the master keys, as postgres://user@host:5432/name?sslmode=verify-full; one process at a time. Not set: a file in the data folder."`
+	DatabasePassword string `key:"database_password" group:"server" secret:"true" help:"Password for the database. Not set: as PostgreSQL's own clients find it (PGPASSWORD, a password file)."`
+	Listen           string `key:"listen" group:"server" help:"Address to serve on, as host:port. Port 0 takes any that is free."`
+	Dev              bool   `key:"dev" group:"server" help:"For work on one machine: allow sinks on this machine, and plain http to them. Not for production."`
+	AdminToken       string `key:"admin_token" group:"server" secret:"true" help:"The operator's token. Not set: one is made at the first start and shown once."`
+	MasterKeys       string `key:"master_keys" group:"server" secret:"true" help:"Keys that encrypt secrets at rest, as id:base64 of 32 bytes, the current one first. Not set: the file master.keys in the data folder, made at the first start."`
+	LogLevel         string `key:"log_level" group:"server" help:"What to log: debug, info, warn or error."`
+	LogFormat        string `key:"log_format" group:"server" help:"How to log: text, json, or auto for text on a terminal and JSON elsewhere."`
+	LogAttempts      bool   `key:"log_attempts" group:"server" help:"Log one line for every attempt to deliver."`
 
 	Sandbox   bool   `key:"sandbox" group:"server" help:"Serve invoices to try the Defacto contract with, at /invoices: a sandbox, not for production."`
 	PublicURL string `key:"public_url" group:"server" help:"URL under which this service is reached from outside, as https://hooks.example.com. It stands in thin notifications, callbacks and tokens."`
@@ -147,6 +150,9 @@ func (c *Config) Validate() error {
 func (c *Config) checkServer(f *faults) {
 	if c.Data == "" {
 		f.add("data", "it is empty: give a folder")
+	}
+	if c.Database != "" {
+		f.addError("database", postgres.CheckURL(c.Database))
 	}
 	_, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {

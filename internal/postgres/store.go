@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"sync"
 	"time"
 
@@ -32,12 +33,32 @@ var migrations embed.FS
 
 // Options say where the store is.
 type Options struct {
-	// URL is where the database is reached: postgres://user:password@host/name,
-	// with parameters as PostgreSQL documents them (34.1.2), sslmode among them.
+	// URL is where the database is reached, as [CheckURL] takes it.
 	URL string
+	// Password is the user's; empty = that of the environment or of the password
+	// file, as PostgreSQL's own clients find it.
+	Password string
 	// Parts is how many parts a new database has, at most 1024; 0 = 64. A
 	// database that is there keeps the number it was made with.
 	Parts int
+}
+
+// CheckURL tells what is wrong with the URL of a database: it is of the form
+// postgres://user@host:5432/name, with parameters as PostgreSQL documents them
+// (section 34.1.2), sslmode among them, and pool_max_conns. It has no password,
+// because it is shown and logged.
+func CheckURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return errors.New("it is not of the form postgres://user@host:5432/name?sslmode=verify-full") // without the cause, which quotes it
+	}
+	if _, inside := u.User.Password(); inside || u.Query().Has("password") {
+		return errors.New("it has a password in it, and is shown in places where that must not be: give the password as database_password")
+	}
+	if _, err := pgxpool.ParseConfig(text); err != nil {
+		return fmt.Errorf("it cannot be used: %w", err)
+	}
+	return nil
 }
 
 // defaultParts is how many parts a new database has.
@@ -74,12 +95,15 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Parts < 1 || o.Parts > maxParts {
 		return nil, fmt.Errorf("%d parts: there must be at least 1 and at most %d", o.Parts, maxParts)
 	}
+	if err := CheckURL(o.URL); err != nil {
+		return nil, err
+	}
 	config, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
-		return nil, &fattorino.Error{
-			Kind: fattorino.Invalid, Msg: "the URL of the database cannot be understood",
-			Fix: "give it as postgres://user:password@host:5432/name?sslmode=verify-full",
-		} // without its cause, which can quote a password
+		return nil, err
+	}
+	if o.Password != "" {
+		config.ConnConfig.Password = o.Password
 	}
 	config.MaxConns = max(config.MaxConns, minConns)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
