@@ -250,12 +250,17 @@ const hiddenKeychain = "Keychain(hidden)"
 // cacheSize is how many values a generation of a cache holds.
 const cacheSize = 4096
 
+// cacheAge is how long a generation of a cache lasts at most.
+const cacheAge = 10 * time.Minute
+
 // A cache holds what was opened lately, by its sealed form: up to two
-// generations of cacheSize. When the younger is full the elder is dropped, with
-// all that was not asked for since the younger began.
+// generations of cacheSize. When the younger is full or old the elder is
+// dropped, with all that was not asked for since the younger began: nothing
+// stays open that is not used.
 type cache[T any] struct {
 	mu           sync.RWMutex
 	young, elder map[string]T
+	aging        bool // age is going to be called
 }
 
 func (c *cache[T]) get(sealed []byte) (T, bool) {
@@ -275,8 +280,32 @@ func (c *cache[T]) get(sealed []byte) (T, bool) {
 func (c *cache[T]) put(sealed []byte, v T) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.young == nil || len(c.young) >= cacheSize {
-		c.young, c.elder = make(map[string]T), c.young
+	if len(c.young) >= cacheSize {
+		c.young, c.elder = nil, c.young
+	}
+	if c.young == nil {
+		c.young = make(map[string]T)
 	}
 	c.young[string(sealed)] = v
+	c.ageLater()
+}
+
+// ageLater has the cache age when its time has come. Nothing runs for one that
+// is empty.
+func (c *cache[T]) ageLater() {
+	if !c.aging {
+		c.aging = true
+		time.AfterFunc(cacheAge, c.age)
+	}
+}
+
+// age begins a new generation.
+func (c *cache[T]) age() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.young, c.elder = nil, c.young
+	c.aging = false
+	if len(c.elder) > 0 {
+		c.ageLater()
+	}
 }
