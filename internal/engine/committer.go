@@ -107,10 +107,7 @@ func (c *committer) add(put func(*queue)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return &fattorino.Error{
-			Kind: fattorino.Unavailable, Msg: "Fattorino is stopping",
-			Fix: "try again when it is up", RetryAfter: 2 * time.Second,
-		}
+		return errStopping()
 	}
 	put(&c.waiting)
 	c.signal()
@@ -137,6 +134,7 @@ func (c *committer) run() {
 		}
 		if c.finished() {
 			c.saveSettled()
+			c.refuseRest()
 			return
 		}
 	}
@@ -162,6 +160,24 @@ func (c *committer) stop() {
 	c.mu.Unlock()
 	c.retrying.Stop()
 	c.signal()
+}
+
+// refuseRest answers those whom a store that fails has kept waiting to the end.
+func (c *committer) refuseRest() {
+	q := c.take()
+	for _, p := range q.publishes {
+		p.done <- errStopping()
+	}
+	for _, u := range q.updates {
+		u.done <- errStopping()
+	}
+}
+
+func errStopping() error {
+	return &fattorino.Error{
+		Kind: fattorino.Unavailable, Msg: "Fattorino is stopping",
+		Fix: "try again when it is up", RetryAfter: 2 * time.Second,
+	}
 }
 
 func (c *committer) lastError() error {
@@ -234,8 +250,10 @@ func (c *committer) tryCommit(publishes []*publish, outcomes []*outcome) error {
 	for _, s := range changed {
 		c.apply(s)
 	}
-	c.dispatcher.recorded(outcomes, b.Outcomes)
+	// Lanes hear of what is new before they hear of what is done: one whose
+	// subscription has just ended must have something left to discard.
 	c.hand(publishes)
+	c.dispatcher.recorded(outcomes, b.Outcomes)
 	c.metrics.outcomes(b.Outcomes)
 	return nil
 }
@@ -264,7 +282,7 @@ func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino
 		switch {
 		case o.attempt != nil:
 		case o.waitsFor != 0:
-			d.State, d.WaitsFor = fattorino.Waiting, o.waitsFor
+			d.State, d.WaitsFor, d.DueAt = fattorino.Waiting, o.waitsFor, time.Time{}
 			continue
 		case o.reason == "":
 			d.DueAt = o.at.Add(putOff)

@@ -21,6 +21,7 @@ type dispatcher struct {
 	companies map[int64]*company
 	hosts     map[string]*host
 	ring      fifo[*company] // companies with a lane to serve
+	strangers gate           // for lanes whose sink has not answered, or was too slow
 	due       dueHeap
 	bytes     int64 // of the events in memory
 	paused    bool  // the store cannot write
@@ -45,6 +46,8 @@ func newDispatcher(e *Engine, limits Limits) *dispatcher {
 		lanes: map[int64]*lane{}, companies: map[int64]*company{}, hosts: map[string]*host{},
 		dueChanged: make(chan struct{}, 1), loads: make(chan struct{}, concurrentLoads),
 	}
+	// However many sinks hang, a quarter of the node is left to those that answer.
+	d.strangers.limit = max(1, limits.Node*3/4)
 	d.wanted = sync.NewCond(&d.mu)
 	return d
 }
@@ -92,7 +95,7 @@ func (d *dispatcher) place(l *lane) {
 	}
 	name := hostOf(l.sub.Sink)
 	if l.host = d.hosts[name]; l.host == nil {
-		l.host = &host{name: name}
+		l.host = &host{name: name, gate: gate{limit: d.limits.Host}}
 		d.hosts[name] = l.host
 	}
 	l.host.lanes++
@@ -225,6 +228,7 @@ type task struct {
 	lane       *lane
 	sub        *fattorino.Subscription
 	deliveries []*fattorino.Delivery
+	stranger   bool // it holds a place among the strangers
 	batch      bool // the contract is to tell of them together, even of one alone
 }
 
@@ -237,7 +241,7 @@ func (d *dispatcher) serve() {
 			return
 		}
 		outcomes := d.attempt(t)
-		d.finish(t.lane, outcomes)
+		d.finish(t, outcomes)
 		d.committer.addOutcomes(outcomes)
 	}
 }
@@ -255,9 +259,12 @@ func (d *dispatcher) next() (task, bool) {
 			if len(taken) == 0 {
 				continue
 			}
-			t := task{lane: l, sub: l.sub, deliveries: taken, batch: l.batch > 1}
+			t := task{lane: l, sub: l.sub, deliveries: taken, stranger: !l.answers, batch: l.batch > 1}
 			l.inFlight++
 			l.host.inFlight++
+			if t.stranger {
+				d.strangers.inFlight++
+			}
 			d.refresh(l)
 			d.wakeOne()
 			return t, true
@@ -304,9 +311,7 @@ func (d *dispatcher) turn() *lane {
 		now := time.Now()
 		switch {
 		case !l.sendable(now):
-		case l.host.inFlight >= d.limits.Host:
-			l.parked = true
-			l.host.parked.push(l)
+		case l.host.park(l), !l.answers && d.strangers.park(l):
 		case !l.spend(now):
 			d.schedule(l, now)
 		default:
@@ -317,24 +322,29 @@ func (d *dispatcher) turn() *lane {
 }
 
 // finish gives back what an attempt held.
-func (d *dispatcher) finish(l *lane, outcomes []*outcome) {
+func (d *dispatcher) finish(t task, outcomes []*outcome) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	l := t.lane
 	l.inFlight--
 	l.host.inFlight--
 	if len(outcomes) > 0 && outcomes[0].attempt != nil {
 		d.adapt(l, &outcomes[0].attempt.Answer)
 	}
-	d.unpark(l.host)
+	d.unpark(&l.host.gate)
+	if t.stranger {
+		d.strangers.inFlight--
+		d.unpark(&d.strangers)
+	}
 	d.refresh(l)
 	d.wakeOne()
 }
 
-// unpark puts a lane that waited for the host back into the ring, now that a
+// unpark puts a lane that waited at the gate back into the ring, now that a
 // place is free.
-func (d *dispatcher) unpark(h *host) {
-	for h.parked.len() > 0 {
-		l := h.parked.pop()
+func (d *dispatcher) unpark(g *gate) {
+	for g.parked.len() > 0 {
+		l := g.parked.pop()
 		l.parked = false
 		d.refresh(l)
 		if l.ready {
@@ -343,15 +353,15 @@ func (d *dispatcher) unpark(h *host) {
 	}
 }
 
-// adapt gives a sink that is too slow one attempt at a time, and more again as
-// it answers: a thousand hanging sinks hold a thousand workers, not eight
-// thousand.
+// adapt gives a sink that is too slow one attempt at a time, as every sink has
+// at first, and one more for each answer: a thousand hanging sinks hold a
+// thousand workers, not eight thousand.
 func (d *dispatcher) adapt(l *lane, a *fattorino.Answer) {
 	switch {
 	case a.Failure == fattorino.FailedTimeout:
-		l.limit = 1
-	case a.Status != 0 && l.limit < l.most:
-		l.limit++
+		l.limit, l.answers = 1, false
+	case a.Status != 0:
+		l.limit, l.answers = min(l.limit+1, l.most), true
 	}
 	now := time.Now()
 	if wait := d.contract(l.sub).Wait(a, now); wait > 0 {

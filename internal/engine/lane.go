@@ -16,7 +16,8 @@ type lane struct {
 	company  *company
 	host     *host
 	most     int           // attempts it may have in flight
-	limit    int           // as many as it may have now: falls to 1 when its sink is too slow
+	limit    int           // as many as it may have now: 1 at first and when its sink is too slow
+	answers  bool          // its sink answered in time when it was last called
 	batch    int           // deliveries in one attempt at most
 	linger   time.Duration // how long the first of a batch waits for others
 	since    time.Time     // when the first in the window began to wait
@@ -37,7 +38,7 @@ type lane struct {
 	saved   int64     // what was last told the store as settled
 
 	ready    bool           // it is in its company's ring
-	parked   bool           // it waits for its host
+	parked   bool           // it waits at a gate
 	loading  bool           // it is being read from the store
 	outdated map[int64]bool // what was recorded since that began: the reading may show it as it was before
 	wakeAt   time.Time      // its key in the heap of lanes to wake
@@ -63,9 +64,8 @@ func (l *lane) follow(sub *fattorino.Subscription, rules fattorino.Contract, mos
 	if chosen := sub.Options.Concurrency; chosen > 0 {
 		most = min(most, chosen)
 	}
-	if l.most != most {
-		l.most, l.limit = most, most
-	}
+	l.most = most
+	l.limit = max(1, min(l.limit, most))
 	perMinute := pace(sub)
 	if before != nil && pace(before) == perMinute {
 		return
@@ -217,8 +217,24 @@ type company struct {
 
 // host counts what is in flight to one host, whatever the subscription.
 type host struct {
-	name     string
+	gate
+	name  string
+	lanes int // lanes that have it as their host
+}
+
+// A gate lets so many attempts through at a time.
+type gate struct {
+	limit    int
 	inFlight int
-	lanes    int         // lanes that have it as their host
-	parked   fifo[*lane] // lanes that could be served but for the host's limit
+	parked   fifo[*lane] // lanes that could be served but for the limit
+}
+
+// park has the lane wait where the gate lets no more through.
+func (g *gate) park(l *lane) bool {
+	if g.inFlight < g.limit {
+		return false
+	}
+	l.parked = true
+	g.parked.push(l)
+	return true
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"hash/fnv"
 	"slices"
@@ -274,12 +275,7 @@ func (d *dispatcher) learn(l *lane) {
 		return
 	}
 	o := l.order
-	for _, delivery := range due {
-		key := o.key(delivery)
-		if turn, held := o.turn[key]; key != 0 && (!held || delivery.ID < turn) {
-			o.turn[key] = delivery.ID
-		}
-	}
+	d.setWaiting(l, o.takeTurns(due))
 	o.ready = true
 	for _, key := range waited {
 		if _, held := o.turn[key]; !held {
@@ -289,6 +285,24 @@ func (d *dispatcher) learn(l *lane) {
 	}
 	d.refresh(l)
 	d.wakeOne()
+}
+
+// takeTurns gives each entity to the oldest of its deliveries that are due. It
+// gives the others, of which there are some after a resend: they have to wait.
+func (o *order) takeTurns(due []*fattorino.Delivery) (wait []*fattorino.Delivery) {
+	byID := func(a, b *fattorino.Delivery) int { return cmp.Compare(a.ID, b.ID) }
+	for _, delivery := range slices.SortedFunc(slices.Values(due), byID) {
+		key := o.key(delivery)
+		switch _, held := o.turn[key]; {
+		case key == 0:
+		case held:
+			o.parking[key]++
+			wait = append(wait, delivery)
+		default:
+			o.turn[key] = delivery.ID
+		}
+	}
+	return wait
 }
 
 func (d *dispatcher) startLearning(l *lane) {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -32,7 +31,7 @@ import (
 func (c *Contract) Notification(s *fattorino.Subscription, e *fattorino.Event, now time.Time) (*fattorino.Request, error) {
 	typ, told := c.catalog.TypeOf(e)
 	if !told {
-		return nil, fmt.Errorf("the type %q has no name under this contract", e.Type)
+		return nil, fattorino.Errorf(fattorino.Invalid, "the type %q has no name under this contract", e.Type)
 	}
 	keys, err := c.keychain.Signers(s.Secrets, now)
 	if err != nil {
