@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: a C compiler (for the
 # race detector), Node and the SDKs that Fattorino is tested with, the two Python
-# modules of an example, and strace, with which losses of power are tried. As
-# root on Debian or Ubuntu it installs the packages; anywhere else it says which
-# are missing.
+# modules of an example, PostgreSQL, and strace, with which losses of power are
+# tried. As root on Debian or Ubuntu it installs the packages; anywhere else it
+# says which are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,11 +19,14 @@ lacks_python() {
 	done
 }
 
+lacks_postgresql() { lacks initdb && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+
 needed=()
 if lacks gcc; then needed+=(gcc libc6-dev); fi
 if lacks node; then needed+=(nodejs); fi
 if lacks npm; then needed+=(npm); fi
 if lacks chromium; then needed+=(chromium); fi
+if lacks_postgresql; then needed+=(postgresql); fi
 wanted=()
 if lacks_python; then wanted+=(python3 python3-jwt python3-cryptography); fi
 if lacks strace && [ "$(uname)" = Linux ]; then wanted+=(strace); fi
@@ -33,6 +36,18 @@ can_install() { [ "$(id -u)" = 0 ] && ! lacks apt-get; }
 install_packages() {
 	say "installing $*"
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null
+}
+
+# The tests run servers of their own: the package is kept from making and
+# starting one.
+without_cluster() {
+	install_packages postgresql-common
+	local settings=/etc/postgresql-common/createcluster.conf failed=0
+	cp -p "$settings" "$settings.setup"
+	echo 'create_main_cluster = false' >>"$settings"
+	"$@" || failed=$?
+	mv "$settings.setup" "$settings"
+	return "$failed"
 }
 
 if [ ${#needed[@]} -gt 0 ] || [ ${#wanted[@]} -gt 0 ]; then
@@ -45,7 +60,11 @@ if [ ${#needed[@]} -gt 0 ] || [ ${#wanted[@]} -gt 0 ]; then
 	fi
 fi
 if can_install; then
-	if [ ${#needed[@]} -gt 0 ]; then install_packages "${needed[@]}"; fi
+	if lacks_postgresql; then
+		without_cluster install_packages "${needed[@]}"
+	elif [ ${#needed[@]} -gt 0 ]; then
+		install_packages "${needed[@]}"
+	fi
 	if [ ${#wanted[@]} -gt 0 ]; then
 		install_packages "${wanted[@]}" || say "some tests will be skipped: these are missing: ${wanted[*]}"
 	fi

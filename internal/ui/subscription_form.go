@@ -68,7 +68,11 @@ func (u *UI) createSubscription(w http.ResponseWriter, r *http.Request, v *visit
 		return err
 	}
 	view := &formView{Form: readSubscriptionForm(r.PostForm), Faults: formFaults{}}
-	if view.Form.App == 0 {
+	apps, err := u.allApps(r.Context())
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(apps, func(a *fattorino.App) bool { return a.ID == view.Form.App }) {
 		view.Faults.add("app", "choose the app whose subscription it is")
 	}
 	wish, shown, err := u.accept(&view.Form, fattorino.Options{}, v.Company, nil, view.Faults)
@@ -141,6 +145,9 @@ func (u *UI) accept(form *subscriptionForm, before fattorino.Options, company in
 		if len(catalog.Explode(name)) == 0 {
 			faults.add("types", "%q is no type of the contract %s", name, form.Contract)
 		}
+	}
+	if secrets == nil && form.Signature != "" && !slices.Contains(u.offerOf(form.Contract).Signatures, form.Signature) {
+		faults.add("signature", "the contract %s has no signature %q", form.Contract, form.Signature)
 	}
 	rules, choosing := u.Contracts[form.Contract]
 	if len(faults) > 0 || !choosing {

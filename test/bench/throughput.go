@@ -60,11 +60,11 @@ func throughputCase(name string, t throughput, insisted ...shown) benchCase {
 func (t throughput) run(ctx context.Context, b *bench) (figures, error) {
 	events := int(float64(b.events) * t.share)
 	came := newArrivals(events, t.subscriptions)
-	to := newSink(came)
+	listen := newSink
 	if t.tls {
-		to.Close()
-		to = newSecureSink(came)
+		listen = newSecureSink
 	}
+	to := listen(came)
 	defer to.Close()
 	before := raw(to, t.contract.notification())
 	s, err := b.startFor(ctx, to)

@@ -43,13 +43,9 @@ func TestNothingAcceptedIsLostWhenTheProgramIsKilled(t *testing.T) {
 		t.Fatalf("only %d events accepted: no load", len(accepted))
 	}
 	for _, s := range c.subscribers {
-		var missing []int
-		eventually(func() bool {
-			missing = s.missing(accepted, s.hears)
-			return len(missing) == 0
-		})
-		if len(missing) > 0 {
-			t.Errorf("%s: %d accepted events were never delivered: %v", s.name, len(missing), missing)
+		if !dwindles(func() int { return len(s.missing(accepted, s.hears)) }) {
+			missing := s.missing(accepted, s.hears)
+			t.Errorf("%s: %d accepted events were never delivered: %v", s.name, len(missing), missing[:min(len(missing), 100)])
 		}
 		// and nobody else, again only where it was in flight, and in order.
 		s.check(t, accepted, c.lives.graceful())
@@ -114,7 +110,9 @@ func (c *crashTest) subscribeAll() {
 	subscribe(c.T, c.program, add("native", of(1, everything...), nil), 1, map[string]any{"types": []string{"*"}})
 	subscribe(c.T, c.program, add("native of the other company", of(2, everything...), nil), 2, map[string]any{"types": []string{"*"}, "format": "structured"})
 	subscribe(c.T, c.program, add("native by entity", of(1, invoices), byEntity), 1, map[string]any{"types": []string{invoices}, "ordering": "entity"})
-	subscribe(c.T, c.program, add("native strict", of(1, customers), strict), 1, map[string]any{"types": []string{customers}, "ordering": "strict"})
+	one := add("native strict", of(1, customers), strict)
+	one.slow = true // each failure would hold up all others
+	subscribe(c.T, c.program, one, 1, map[string]any{"types": []string{customers}, "ordering": "strict"})
 	subscribe(c.T, c.program, add("facturascripts", of(1, customers), byEntity), 1, map[string]any{"types": []string{customers}, "contract": "facturascripts", "ordering": "entity"})
 	subscribe(c.T, c.program, add("native that matches nothing", of(1), nil), 1, map[string]any{"types": []string{"receipt.paid"}})
 

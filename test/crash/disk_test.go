@@ -296,8 +296,8 @@ func (d *disk) settle() error {
 			if n != c.node {
 				continue
 			}
-			real, _ := os.ReadFile(path)
-			if c.done = bytes.Equal(real, n.view()); !c.done {
+			found, _ := os.ReadFile(path)
+			if c.done = bytes.Equal(found, n.view()); !c.done {
 				c.drop()
 			}
 		}
@@ -307,9 +307,9 @@ func (d *disk) settle() error {
 	clear(d.covers)
 	var faults []error
 	for path, n := range d.now {
-		real, err := os.ReadFile(path)
-		if !n.folder && (err != nil || !bytes.Equal(real, n.view())) {
-			faults = append(faults, fmt.Errorf("%s is not what was followed: %d bytes, want %d, %w", path, len(real), len(n.view()), err))
+		found, err := os.ReadFile(path)
+		if !n.folder && (err != nil || !bytes.Equal(found, n.view())) {
+			faults = append(faults, fmt.Errorf("%s is not what was followed: %d bytes, want %d, %w", path, len(found), len(n.view()), err))
 		}
 	}
 	err := filepath.WalkDir(d.root, func(path string, _ fs.DirEntry, err error) error {

@@ -117,3 +117,16 @@ func eventually(yes func() bool) bool {
 		}
 	}
 }
+
+// dwindles asks how much is left until nothing is, or until it has not become
+// less for as long as patience lasts.
+func dwindles(left func() int) bool {
+	for before := left(); before > 0; {
+		now := before
+		if !eventually(func() bool { now = left(); return now < before }) {
+			return false
+		}
+		before = now
+	}
+	return true
+}

@@ -223,7 +223,7 @@ func (p *powerTest) losePower() error {
 		l = loss{sector: 512}
 	}
 	dir := p.TempDir()
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // it is below a temporary folder
 	if err := p.disk.write(dir, l, p.random); err != nil {
 		p.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func checkFile(path string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // it is below a temporary folder
 	if err := os.CopyFS(filepath.Join(dir, "copy"), os.DirFS(filepath.Dir(path))); err != nil {
 		return err
 	}

@@ -1,0 +1,111 @@
+package ui
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// publish publishes events of the type to company 7.
+func (f *fixture) publish(typ string, from, to int) {
+	f.t.Helper()
+	var events []*fattorino.Event
+	for i := from; i <= to; i++ {
+		events = append(events, &fattorino.Event{
+			ID: fmt.Sprint("event-", i), Source: "/shop", Type: typ, Subject: fmt.Sprint("invoice/", i), Extensions: map[string]any{"companyid": "7"},
+		})
+	}
+	if _, err := f.service.Publish(f.t.Context(), caller(0), events); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func seqs(list []*fattorino.Event) (all []int64) {
+	for _, e := range list {
+		all = append(all, e.Seq)
+	}
+	return all
+}
+
+func TestEventsAreListedNewestFirstPageByPage(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	f.publish("invoice.created", 1, 1200)
+	f.publish("invoice.paid", 1201, 1201)
+
+	// The newest first,
+	list, reached, err := f.ui.newestEvents(t.Context(), 7, 1202, "")
+	if err != nil || list[0].Seq != 1201 || list[1].Seq != 1200 || reached > 1201-pageSize {
+		t.Errorf("the first page begins with %v and reaches back to %d, %v", seqs(list[:2]), reached, err)
+	}
+	// the next page from where the first ended,
+	if list, _, err = f.ui.newestEvents(t.Context(), 7, 100, ""); err != nil || list[0].Seq != 99 || list[len(list)-1].Seq != 1 {
+		t.Errorf("before 100: from %d to %d, %v", list[0].Seq, list[len(list)-1].Seq, err)
+	}
+	// of one type those alone, however far back,
+	f.publish("product.created", 1202, 2400)
+	if list, reached, err = f.ui.newestEvents(t.Context(), 7, 2401, "invoice.paid"); err != nil || len(list) != 1 || list[0].Seq != 1201 || reached != 1 {
+		t.Errorf("of a type: %v, back to %d, %v", seqs(list), reached, err)
+	}
+	// and nothing where there is nothing.
+	if list, reached, err = f.ui.newestEvents(t.Context(), 7, 1, ""); err != nil || len(list) != 0 || reached != 1 {
+		t.Errorf("before the first: %v, back to %d, %v", seqs(list), reached, err)
+	}
+	got := f.signedIn(viewer).get("/ui/companies/7/events")
+	if got.status != http.StatusOK || strings.Count(got.body, `class="row"`) != pageSize || !strings.Contains(got.body, "?before=2351") {
+		t.Errorf("the page: %d, %d rows; want %d and the next from 2351", got.status, strings.Count(got.body, `class="row"`), pageSize)
+	}
+}
+
+func TestOfEventsThatArePrunedTheRestIsListed(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	f.publish("invoice.created", 1, 600)
+	if err := f.store.Update(t.Context(), func(tx fattorino.Tx) error {
+		_, _, err := tx.Prune(time.Now().Add(time.Hour), 0, 300)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	list, reached, err := f.ui.newestEvents(t.Context(), 7, 400, "")
+	if err != nil || len(list) != 99 || list[0].Seq != 399 || list[98].Seq != 301 || reached != 1 {
+		t.Errorf("got %d events, back to %d, %v; want 399 to 301", len(list), reached, err)
+	}
+	if got := f.signedIn(viewer).get("/ui/companies/7/events/5"); got.status != http.StatusGone && got.status != http.StatusNotFound {
+		t.Errorf("the page of a pruned event: got %d, want 404 or 410", got.status)
+	}
+}
+
+func TestAnEventKnowsItsOwnDeliveriesAlone(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	app, err := f.service.CreateApp(t.Context(), caller(0), "Warehouse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, _, err := f.service.Subscribe(t.Context(), caller(app.ID), fattorino.NewSubscription{
+			Company: 7, Contract: "defacto", Sink: f.sink(), Types: []string{"Invoice.SUBMITTED"},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.publish("Invoice.SUBMITTED", 1, 100) // in one commit
+	list, err := f.ui.eventsBetween(t.Context(), 7, 42, 43, "")
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d events, %v", len(list), err)
+	}
+	own, err := f.ui.deliveriesOf(t.Context(), list[0])
+	if err != nil || len(own) != 3 {
+		t.Fatalf("%d deliveries, %v; want 3", len(own), err)
+	}
+	for _, d := range own {
+		if d.Event.Seq != 42 {
+			t.Errorf("a delivery of event %d is among those of 42", d.Event.Seq)
+		}
+	}
+}
