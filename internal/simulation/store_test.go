@@ -55,7 +55,7 @@ func (s *store) next(what string) step {
 func (s *store) Commit(ctx context.Context, b *fattorino.Batch) error {
 	step := s.next("commit")
 	if step == slow {
-		time.Sleep(s.chance.between(time.Millisecond, 3*time.Second, "slow", s.life.number, s.life.writes.Load()))
+		pass(s.chance.between(time.Millisecond, 3*time.Second, "slow", s.life.number, s.life.writes.Load()))
 	}
 	s.life.writing.Lock()
 	defer s.life.writing.Unlock()
@@ -143,7 +143,7 @@ func noteOf(b *fattorino.Batch, untold bool) *committed {
 func (s *store) Update(ctx context.Context, f func(fattorino.Tx) error) error {
 	step := s.next("update")
 	if step == slow {
-		time.Sleep(s.chance.between(time.Millisecond, 3*time.Second, "slow", s.life.number, s.life.writes.Load()))
+		pass(s.chance.between(time.Millisecond, 3*time.Second, "slow", s.life.number, s.life.writes.Load()))
 	}
 	s.life.writing.Lock()
 	defer s.life.writing.Unlock()
@@ -220,7 +220,7 @@ func read[T any](s *store, what string, get func() (T, error)) (T, error) {
 	found, err := get()
 	s.life.waitForWrite() // what was read has been noted as written
 	if s.faults() && s.chance.oneIn(10, "slow reading", s.life.number, what, n) {
-		time.Sleep(s.chance.between(0, 4*time.Second, "reading", s.life.number, what, n))
+		pass(s.chance.between(0, 4*time.Second, "reading", s.life.number, what, n))
 	}
 	return found, err
 }

@@ -37,14 +37,14 @@ func (w *world) play() {
 func (w *world) pause(who string, of ...any) {
 	switch w.chance.draw(20, "pause "+who, of...) {
 	case 0:
-		time.Sleep(w.chance.between(time.Minute, 3*time.Hour, "long pause "+who, of...))
+		pass(w.chance.between(time.Minute, 3*time.Hour, "long pause "+who, of...))
 	case 1:
 		if w.chance.oneIn(12, "days", 0) { // in some seeds
-			time.Sleep(w.chance.between(2*24*time.Hour, 6*24*time.Hour, "days "+who, of...))
+			pass(w.chance.between(2*24*time.Hour, 6*24*time.Hour, "days "+who, of...))
 		}
 	case 2, 3, 4, 5:
 	default:
-		time.Sleep(w.chance.between(0, longestPause, "pause time "+who, of...))
+		pass(w.chance.between(0, longestPause, "pause time "+who, of...))
 	}
 }
 
@@ -95,7 +95,7 @@ func (w *world) publishOne(p, i int) {
 		if w.publish(request()) {
 			return
 		}
-		time.Sleep(w.chance.between(0, 8*time.Second, "again", p, i, try))
+		pass(w.chance.between(0, 8*time.Second, "again", p, i, try))
 	}
 }
 
@@ -156,7 +156,7 @@ func (w *world) subscribe(i, k int) *fattorino.Subscription {
 		if s != nil {
 			return s
 		}
-		time.Sleep(w.chance.between(time.Second, 20*time.Second, "subscribe again", i, k))
+		pass(w.chance.between(time.Second, 20*time.Second, "subscribe again", i, k))
 	}
 	return nil
 }
@@ -271,7 +271,7 @@ func (w *world) verify(s *fattorino.Subscription, i, k int) {
 		if over {
 			return
 		}
-		time.Sleep(w.chance.between(time.Second, 11*time.Minute, "verify again", i, k, try))
+		pass(w.chance.between(time.Second, 11*time.Minute, "verify again", i, k, try))
 	}
 }
 
@@ -317,5 +317,5 @@ func (w *world) settle(l *life) {
 			}
 		}
 	}
-	time.Sleep(12 * time.Hour) // longer than any wait between two attempts
+	pass(12 * time.Hour) // longer than any wait between two attempts
 }

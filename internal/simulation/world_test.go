@@ -326,7 +326,7 @@ func (w *world) supervise(done <-chan struct{}) *life {
 		case <-l.crashed:
 			dir = l.bury()
 		case <-l.doomedC:
-			time.Sleep(w.chance.between(0, 20*time.Second, "doomed", l.number))
+			pass(w.chance.between(0, 20*time.Second, "doomed", l.number))
 			l.crash("after a failed COMMIT that was written")
 			dir = l.bury()
 		case <-crash:
@@ -335,7 +335,7 @@ func (w *world) supervise(done <-chan struct{}) *life {
 		case <-stop:
 			dir = l.stop()
 		}
-		time.Sleep(w.chance.between(time.Millisecond, time.Minute, "downtime", l.number))
+		pass(w.chance.between(time.Millisecond, time.Minute, "downtime", l.number))
 		l = w.start(l.number+1, dir)
 	}
 }
