@@ -2,6 +2,7 @@
 
 GO            ?= go
 FUZZTIME      ?= 20000x
+SEEDS         ?= 2000
 BENCH         ?= ./test/bench
 
 # What the checks are made with, built here and nowhere else.
@@ -43,6 +44,10 @@ torture: setup ## kill it and take its power away, hundreds of times; ARGS are p
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20000x, or a time as 30s)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+.PHONY: simulate
+simulate: ## play SEEDS seeds (2000) in which everything fails; ARGS are passed on
+	SIM_SEEDS=$(SEEDS) $(GO) test ./internal/simulation -run TestSimulation -count=1 -timeout 4h $(ARGS)
 
 .PHONY: bench
 bench: ## measure; ARGS are passed on

@@ -47,7 +47,8 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 	mux.Handle("/docs", native)
 	mux.Handle("GET /readyz", http.HandlerFunc(a.ready))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))
-	pages.Routes(mux) // /ui/…
+	mux.Handle("/ui/", pages)
+	mux.Handle("GET /ui/companies/{company}/events/live", a.untilStop(pages)) // as long as someone looks
 	mux.Handle("GET /{$}", http.RedirectHandler("/ui/", http.StatusSeeOther))
 	mux.Handle("/", native) // which says that there is no such thing
 	return noRedirects(mux), nil

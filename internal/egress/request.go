@@ -15,7 +15,8 @@ import (
 // again.
 type requestWriter struct {
 	text   []byte
-	fields []fattorino.Header
+	fields []*fattorino.Header // of one request, sorted
+	plain  fattorino.Header    // the field that asks for a body as it is
 }
 
 // write puts a request's line and header into w.text, with the blank line that
@@ -73,7 +74,8 @@ func (w *requestWriter) send(to io.Writer, body []byte) error {
 func (w *requestWriter) writeFields(b []byte, header []fattorino.Header) ([]byte, error) {
 	w.fields = w.fields[:0]
 	encoding := false
-	for _, f := range header {
+	for i := range header {
+		f := &header[i]
 		if ownField(f.Name) {
 			continue
 		}
@@ -84,9 +86,10 @@ func (w *requestWriter) writeFields(b []byte, header []fattorino.Header) ([]byte
 		w.fields = append(w.fields, f)
 	}
 	if !encoding {
-		w.fields = append(w.fields, fattorino.Header{Name: "Accept-Encoding", Value: "identity"})
+		w.plain = fattorino.Header{Name: "Accept-Encoding", Value: "identity"}
+		w.fields = append(w.fields, &w.plain)
 	}
-	slices.SortStableFunc(w.fields, func(a, b fattorino.Header) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(w.fields, func(a, b *fattorino.Header) int { return strings.Compare(a.Name, b.Name) })
 	for _, f := range w.fields {
 		b = append(append(b, f.Name...), ": "...)
 		b = append(append(b, strings.Trim(f.Value, " \t")...), "\r\n"...)

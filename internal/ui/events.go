@@ -20,11 +20,13 @@ type eventsView struct {
 	LastSeq int64
 	Next    string // path of the next page; empty = this is the last
 	Short   bool   // the search has ended before the oldest event, and can go on
+	Live    bool   // new events are added as they come
 	Faults  formFaults
 }
 
 // eventRow is one of the list.
 type eventRow struct {
+	Company      int64
 	Seq          int64
 	Type, Common string
 	Entity       string
@@ -65,6 +67,7 @@ func (u *UI) events(w http.ResponseWriter, r *http.Request, v *visit) error {
 	for _, e := range list {
 		view.Rows = append(view.Rows, eventRowOf(e))
 	}
+	view.Live = view.Before == 0 && view.Type == ""
 	if reached > 1 {
 		view.Next, view.Short = nextPage(r.URL, "before", reached), len(list) < pageSize
 	}
@@ -72,7 +75,7 @@ func (u *UI) events(w http.ResponseWriter, r *http.Request, v *visit) error {
 }
 
 func eventRowOf(e *fattorino.Event) eventRow {
-	row := eventRow{Seq: e.Seq, Type: e.Type, Entity: e.Entity.String(), ID: e.ID, Source: e.Source, Accepted: e.Accepted}
+	row := eventRow{Company: e.Company, Seq: e.Seq, Type: e.Type, Entity: e.Entity.String(), ID: e.ID, Source: e.Source, Accepted: e.Accepted}
 	if e.Common != e.Type {
 		row.Common = e.Common
 	}

@@ -65,6 +65,7 @@ type typeFamily struct {
 // A typeChoice is a type, or a group of them, that can be ticked.
 type typeChoice struct {
 	Name        string
+	Short       string   // without what all names of the catalog begin with
 	Common      string   // what it is called in common, where that is another name
 	Members     []string // of a group
 	Description string   // of the operator's
@@ -77,12 +78,13 @@ type typeChoice struct {
 // that are held; and those held that the catalog does not have.
 func treeOf(c *fattorino.Catalog, held []string) (groups []typeChoice, families []typeFamily, others []string) {
 	for _, g := range c.Groups {
-		groups = append(groups, typeChoice{Name: g.Name, Members: g.Types, Checked: slices.Contains(held, g.Name)})
+		groups = append(groups, typeChoice{Name: g.Name, Short: strings.TrimPrefix(g.Name, commonPrefix(c)), Members: without(commonPrefix(c), g.Types), Checked: slices.Contains(held, g.Name)})
 	}
+	prefix := commonPrefix(c)
 	for _, t := range c.Types {
-		choice := choiceOf(t)
+		choice := choiceOf(t, prefix)
 		choice.Checked = slices.Contains(held, t.Name)
-		name := familyOf(t.Name)
+		name := familyOf(choice.Short)
 		i := slices.IndexFunc(families, func(f typeFamily) bool { return f.Name == name })
 		if i < 0 {
 			families, i = append(families, typeFamily{Name: name}), len(families)
@@ -101,8 +103,31 @@ func treeOf(c *fattorino.Catalog, held []string) (groups []typeChoice, families 
 	return groups, families, others
 }
 
-func choiceOf(t fattorino.EventType) typeChoice {
-	choice := typeChoice{Name: t.Name, Scopes: t.Scopes}
+// commonPrefix gives what all names of a catalog begin with, as far as a dot.
+func commonPrefix(c *fattorino.Catalog) string {
+	if len(c.Types) == 0 {
+		return ""
+	}
+	prefix := c.Types[0].Name
+	for _, t := range c.Types {
+		for !strings.HasPrefix(t.Name, prefix) {
+			prefix = prefix[:len(prefix)-1]
+		}
+	}
+	return prefix[:strings.LastIndexByte(prefix, '.')+1]
+}
+
+// without takes a prefix away from each of the names.
+func without(prefix string, names []string) []string {
+	var short []string
+	for _, name := range names {
+		short = append(short, strings.TrimPrefix(name, prefix))
+	}
+	return short
+}
+
+func choiceOf(t fattorino.EventType, prefix string) typeChoice {
+	choice := typeChoice{Name: t.Name, Short: strings.TrimPrefix(t.Name, prefix), Scopes: t.Scopes}
 	if len(t.Common) > 0 && t.Common[0] != t.Name {
 		choice.Common = t.Common[0]
 	}

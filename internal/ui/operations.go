@@ -130,7 +130,7 @@ type catalogsView struct {
 	Groups   []typeChoice
 	Tree     []typeFamily
 	Open     bool
-	Count    int
+	Prefix   string // that all names begin with, and are shown without
 }
 
 // catalogs shows one contract's catalog, the first where none is named.
@@ -141,7 +141,7 @@ func (u *UI) catalogs(w http.ResponseWriter, r *http.Request, v *visit) error {
 	}
 	catalog := u.catalogOf(view.Contract)
 	view.Groups, view.Tree, _ = treeOf(catalog, nil)
-	view.Open, view.Count = catalog.Open, len(catalog.Types)
+	view.Open, view.Prefix = catalog.Open, commonPrefix(catalog)
 	return u.render(w, v, http.StatusOK, "catalogs", view)
 }
 

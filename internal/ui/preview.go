@@ -56,18 +56,24 @@ func (u *UI) preview(w http.ResponseWriter, r *http.Request, v *visit) error {
 	return u.renderPart(w, v, http.StatusOK, "subscription_form", "preview", view)
 }
 
-// exampleType gives the first type that is asked for and is no wildcard; empty
-// where there is none.
+// exampleType gives a type that is asked for: a new invoice where that is among
+// them, else the first. It is empty where there is none.
 func (u *UI) exampleType(form *subscriptionForm) string {
 	catalog := u.catalogOf(form.Contract)
 	if catalog == nil {
 		return ""
 	}
+	var types []string
 	for _, name := range form.names() {
-		types := u.testTypes(&fattorino.Subscription{Contract: form.Contract, Types: catalog.Explode(name)})
-		if len(types) > 0 {
-			return types[0]
+		types = append(types, u.testTypes(&fattorino.Subscription{Contract: form.Contract, Types: catalog.Explode(name)})...)
+	}
+	for _, typ := range types {
+		if common, _ := u.Service.Catalogs().Common(typ); common == "invoice.created" {
+			return typ
 		}
+	}
+	if len(types) > 0 {
+		return types[0]
 	}
 	return ""
 }

@@ -29,6 +29,8 @@ func (u *UI) routes() []route {
 		{"POST " + base + "sign-out", nobody, u.signOut},
 		{"POST " + base + "preferences", nobody, u.preferences},
 		{"GET " + base + "{$}", viewer, u.landing},
+		{"GET " + base + "password", viewer, u.passwordPage},
+		{"POST " + base + "password", viewer, u.changePassword},
 
 		{"GET " + company + "subscriptions", viewer, u.subscriptions},
 		{"GET " + company + "subscriptions/new", operator, u.newSubscription},
@@ -49,6 +51,7 @@ func (u *UI) routes() []route {
 		{"GET " + company + "deliveries/{delivery}", viewer, u.delivery},
 		{"POST " + company + "deliveries/{delivery}/resend", operator, u.resend},
 		{"GET " + company + "events", viewer, u.events},
+		{"GET " + company + "events/live", viewer, u.liveEvents},
 		{"GET " + company + "events/{seq}", viewer, u.event},
 
 		{"GET " + base + "companies", viewer, u.companies},
@@ -121,9 +124,25 @@ func (u *UI) guard(rt route) http.Handler {
 				}
 			}
 			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-			return rt.handle(w, r, v)
+			if err := rt.handle(w, r, v); err != nil {
+				return err
+			}
+			u.note(r, v, rt)
+			return nil
 		}).ServeHTTP(w, r)
 	})
+}
+
+// note writes into the log who did what.
+func (u *UI) note(r *http.Request, v *visit, rt route) {
+	if r.Method != http.MethodPost || rt.role == nobody {
+		return
+	}
+	who := v.Who
+	if who == "" {
+		who = "admin token"
+	}
+	u.Log.InfoContext(r.Context(), "done in the management UI", "who", who, "role", v.Role.String(), "path", r.URL.Path)
 }
 
 // maxForm bounds a form: filters may have 64 KiB.

@@ -85,9 +85,7 @@ func start(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	pages.Routes(mux)
-	server := httptest.NewServer(mux)
+	server := httptest.NewServer(pages)
 	t.Cleanup(func() {
 		server.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

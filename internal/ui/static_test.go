@@ -13,7 +13,8 @@ import (
 func TestVendoredFilesAreAsTheyWerePublished(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
-		"htmx-2.0.11.min.js": "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
+		"htmx-ext-sse-2.2.4.min.js": "98a46496de0c3605fbffdce9167ba427bdd9553184f83f149c261891a92c0136",
+		"htmx-2.0.11.min.js":        "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
 	}
 	entries, err := fs.ReadDir(staticFiles, "static/vendor")
 	if err != nil {

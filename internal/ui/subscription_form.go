@@ -22,6 +22,7 @@ type formView struct {
 	Apps    []*fattorino.App
 	Groups  []typeChoice
 	Tree    []typeFamily
+	Prefix  string   // that all names of the catalog begin with, and are shown without
 	Headers []string // names of the header fields that there are
 	Faults  formFaults
 	Problem string
@@ -39,6 +40,9 @@ func (u *UI) newSubscription(w http.ResponseWriter, r *http.Request, v *visit) e
 		return u.render(w, v, http.StatusOK, "subscription_contract", formView{Names: u.contractNames(), Apps: apps})
 	}
 	form := subscriptionForm{Contract: contract}
+	if len(apps) == 1 {
+		form.App = apps[0].ID
+	}
 	if formats := u.offerOf(contract).Formats; len(formats) > 0 {
 		form.Format = formats[0]
 	}
@@ -58,7 +62,7 @@ func (u *UI) showForm(w http.ResponseWriter, r *http.Request, v *visit, status i
 	var others []string
 	view.Groups, view.Tree, others = treeOf(catalog, view.Form.names())
 	view.Form.Others = strings.Join(others, "\n")
-	view.Open, view.Shared, view.Offer = catalog.Open, catalog.Shared, u.offerOf(view.Form.Contract)
+	view.Open, view.Shared, view.Prefix, view.Offer = catalog.Open, catalog.Shared, commonPrefix(catalog), u.offerOf(view.Form.Contract)
 	return u.render(w, v, status, "subscription_form", view)
 }
 

@@ -61,6 +61,7 @@ type UI struct {
 	languages []*language
 	assets    *assets
 	pages     map[string]*pages // by language
+	handler   http.Handler
 }
 
 // New makes the management interface. It fails on a template or a file of texts
@@ -79,20 +80,19 @@ func New(c Config) (*UI, error) {
 			return nil, err
 		}
 	}
+	mux := http.NewServeMux()
+	for _, rt := range u.routes() {
+		mux.Handle(rt.pattern, u.guard(rt))
+	}
+	mux.Handle("/", u.guard(route{role: viewer, handle: nowhere}))
+	foreign := http.NewCrossOriginProtection()
+	foreign.SetDenyHandler(u.guard(route{handle: fromElsewhere}))
+	u.handler = foreign.Handler(mux)
 	return u, nil
 }
 
-// Routes puts the pages into mux, all below /ui/.
-func (u *UI) Routes(mux *http.ServeMux) {
-	inner := http.NewServeMux()
-	for _, rt := range u.routes() {
-		inner.Handle(rt.pattern, u.guard(rt))
-	}
-	inner.Handle("/", u.guard(route{role: viewer, handle: nowhere}))
-	foreign := http.NewCrossOriginProtection()
-	foreign.SetDenyHandler(u.guard(route{handle: fromElsewhere}))
-	mux.Handle(base, foreign.Handler(inner))
-}
+// ServeHTTP serves the pages, all of which are below /ui/.
+func (u *UI) ServeHTTP(w http.ResponseWriter, r *http.Request) { u.handler.ServeHTTP(w, r) }
 
 func nowhere(http.ResponseWriter, *http.Request, *visit) error {
 	return fattorino.Errorf(fattorino.NotFound, "there is no such page")

@@ -3,6 +3,7 @@ package ui
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
@@ -83,4 +84,53 @@ func parseRole(text string) (r role, err error) {
 		return 0, fattorino.InvalidField("role", "%q is no role", text)
 	}
 	return r, nil
+}
+
+// passwordView is the page on which a user changes the own password.
+type passwordView struct{ Faults formFaults }
+
+func (u *UI) passwordPage(w http.ResponseWriter, _ *http.Request, v *visit) error {
+	if v.Who == "" {
+		return fattorino.Errorf(fattorino.NotFound, "who signs in with a token has no password")
+	}
+	return u.render(w, v, http.StatusOK, "password", passwordView{})
+}
+
+// changePassword gives who is signed in another password, which ends all the
+// user's sessions, this one included.
+func (u *UI) changePassword(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	if v.Who == "" {
+		return fattorino.Errorf(fattorino.NotFound, "who signs in with a token has no password")
+	}
+	account, err := u.accounts.user(r.Context(), v.Who)
+	if err != nil {
+		return err
+	}
+	faults, fits := formFaults{}, false
+	if !u.throttle.allow(time.Now(), "name "+strings.ToLower(v.Who)) {
+		faults.add("current", "%s", v.Language.T("signin.throttled"))
+		return u.render(w, v, http.StatusTooManyRequests, "password", passwordView{faults})
+	}
+	u.throttle.hash(func() { fits = passwordFits(account.Password, r.PostForm.Get("current")) })
+	if !fits {
+		faults.add("current", "%s", v.Language.T("signin.wrong"))
+		return u.render(w, v, http.StatusUnprocessableEntity, "password", passwordView{faults})
+	}
+	if r.PostForm.Get("password") == "" {
+		faults.add("password", "%s", v.Language.T("users.password.help"))
+		return u.render(w, v, http.StatusUnprocessableEntity, "password", passwordView{faults})
+	}
+	u.throttle.hash(func() { err = u.accounts.changeUser(r.Context(), v.Who, r.PostForm.Get("password"), account.Role) })
+	if fattorino.KindOf(err) == fattorino.Invalid {
+		faults.take(fattorino.AsError(err))
+		return u.render(w, v, http.StatusUnprocessableEntity, "password", passwordView{faults})
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, base+"sign-in", http.StatusSeeOther)
+	return nil
 }

@@ -21,6 +21,15 @@ async function press(name, within = main) {
   await within.getByRole("button", { name, exact: true }).first().click();
 }
 
+async function publish(id) {
+  const answer = await fetch(`${url}/v1/events`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${adminToken}`, "Content-Type": "application/cloudevents+json" },
+    body: JSON.stringify({ specversion: "1.0", id, source: "/browser", type: "invoice.created", companyid: "12345", data: {} }),
+  });
+  check(answer.status === 202, `an event is answered with ${answer.status}`);
+}
+
 // 1. Nobody sees anything; a wrong token opens nothing; the right one leads on
 // to the page that was asked for.
 await page.goto(`${url}/ui/settings`);
@@ -132,7 +141,19 @@ await main.locator('input[name="q"]').fill("something else");
 await press("Filter");
 await shows("Nothing found", "a search for nothing");
 
-// 7. Tokens: shown once, revoked.
+// 7. The list of events renews itself.
+await page.goto(`${url}/ui/companies/12345/events`);
+await shows("No events yet", "the events of a new company");
+await publish("first");
+await page.reload();
+await shows("/browser", "the first event");
+await publish("second");
+if (!scripted) {
+  await page.reload();
+}
+await shows("second", "a new event");
+
+// 8. Tokens: shown once, revoked.
 await page.goto(`${url}/ui/tokens`);
 await main.getByLabel("publish").check();
 await press("Make a token");
@@ -143,7 +164,7 @@ check(!(await page.content()).includes(token), "the list shows the token");
 await main.getByRole("button", { name: /^Revoke/ }).click();
 await shows("The token is out of force.", "a revoked token");
 
-// 8. Users: a viewer sees, and does not touch.
+// 9. Users: a viewer sees, and does not touch.
 await page.goto(`${url}/ui/users`);
 await main.locator('form[action$="/users"] input[name="name"]').fill("anna");
 await main.locator('form[action$="/users"] input[name="password"]').fill("correct horse battery");
@@ -169,7 +190,7 @@ await shows("The user was deleted", "a deleted user");
 await other.goto(subscription);
 check(other.url().includes("/ui/sign-in"), "a deleted user is still signed in");
 
-// 9. Delete, language, theme, sign out.
+// 10. Delete, language, theme, sign out.
 await page.goto(subscription);
 await main.getByRole("link", { name: "Delete" }).click();
 await press("Delete for good");

@@ -1,5 +1,5 @@
 // Visits every page in light, in dark and on a phone, and in every language.
-import { audit, check, launch, open, report, screenshots, signIn, url } from "./browser.mjs";
+import { audit, check, contrast, launch, open, report, screenshots, signIn, url } from "./browser.mjs";
 
 const company = `${url}/ui/companies/12345`;
 const browser = await launch();
@@ -43,8 +43,11 @@ async function pages(page) {
 }
 
 async function look(page, name, address, look) {
-  await page.goto(address, { waitUntil: "networkidle" });
-  await audit(page, `${name} (${look})`);
+  await page.goto(address);
+  if ((await page.locator("#preview").count()) > 0) {
+    await page.locator("#preview:not(.htmx-request):not(:has-text('JavaScript'))").waitFor();
+  }
+  await audit(page, `${name} (${look})`, look === "dark" ? contrast : undefined); // the rest is as in light
   await page.screenshot({ path: `${screenshots}/${name}-${look}.png`, fullPage: true });
 }
 

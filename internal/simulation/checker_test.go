@@ -1,0 +1,333 @@
+package simulation_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// A checker reads a history from its beginning and holds each thing that
+// happened to what the rules allow by then.
+type checker struct {
+	history *history
+	entry   entry // that is being read
+	index   int
+
+	subscriptions map[int64]*subscription
+	bySink        map[string]*subscription
+	deliveries    map[int64]*delivery
+	events        map[string]*storedEvent // by id, of which each is of one company
+	seqs          map[int64]int64         // last of each company
+	requests      map[string][]string     // first event of a request → all its new events
+	open          map[*exchange]bool      // of this life, and not recorded
+	life          *started
+	doomed        bool // this life was told that something failed which is written
+
+	violations []violation
+}
+
+// A violation is a rule that was broken, and what it concerns.
+type violation struct {
+	index    int
+	text     string
+	concerns []string // texts that tell the lines of the history that belong to it
+}
+
+// A subscription as the store has it, and what its sinks have seen.
+type subscription struct {
+	*fattorino.Subscription
+	activeTo   time.Time            // when it was last active
+	left       map[string]time.Time // when it left a sink
+	proved     map[string]bool      // sinks that have answered a challenge well
+	failed     map[string]int       // challenges that a sink has not
+	restTo     time.Time            // before which its sink has asked not to be called
+	restFrom   time.Time            // when it did
+	inFlight   int
+	deliveries []*delivery // in the order of their ids
+}
+
+// A delivery as the store has it, and its attempts.
+type delivery struct {
+	fattorino.Delivery
+	sub      *subscription
+	attempts []*exchange
+	resent   bool
+	rejected int // the life in which the store refused an outcome; 0 = never
+}
+
+// An exchange is an attempt as the sink saw it.
+type exchange struct {
+	*arrived
+	of       *delivery
+	at       time.Time
+	life     int
+	answered *answered // nil = in flight
+	ended    time.Time
+	recorded bool
+}
+
+func newChecker(h *history) *checker {
+	return &checker{
+		history: h, subscriptions: map[int64]*subscription{}, bySink: map[string]*subscription{},
+		deliveries: map[int64]*delivery{}, events: map[string]*storedEvent{}, seqs: map[int64]int64{},
+		requests: map[string][]string{}, open: map[*exchange]bool{},
+	}
+}
+
+func (c *checker) violate(concerns []string, format string, args ...any) {
+	c.violations = append(c.violations, violation{c.index, fmt.Sprintf(format, args...), concerns})
+}
+
+// about gives what tells the lines of the history about a delivery.
+func (d *delivery) about() []string {
+	return []string{fmt.Sprintf("delivery %d ", d.ID), " " + short(d.Event.ID) + " ", fmt.Sprintf("subscription %d of", d.Subscription)}
+}
+
+func (s *subscription) about() []string {
+	all := []string{fmt.Sprintf("subscription %d ", s.ID), s.Sink + " "}
+	for url := range s.left {
+		all = append(all, url+" ")
+	}
+	return all
+}
+
+// check reads the whole history.
+func (c *checker) check() {
+	for c.index, c.entry = range c.history.all() {
+		switch x := c.entry.what.(type) {
+		case *started:
+			c.start(x)
+		case *crashed:
+			c.open, c.doomed = map[*exchange]bool{}, false
+		case *stopped:
+			c.stop(x)
+		case *committed:
+			c.commit(x)
+		case *updated:
+			c.update(x)
+		case *rejected:
+			c.reject(x)
+		case *arrived:
+			c.arrive(x)
+		case *answered:
+			c.answer(x)
+		case *receipt:
+			c.receipt(x)
+		case *acked:
+			c.ack(x)
+		case *drained:
+			c.drained(x)
+		}
+	}
+}
+
+func (c *checker) start(s *started) {
+	c.life, c.doomed = s, false
+	c.open = map[*exchange]bool{}
+	for _, s := range c.subscriptions {
+		s.inFlight, s.restTo = 0, time.Time{}
+	}
+}
+
+// stop holds that a program which stopped well has written every answer.
+func (c *checker) stop(s *stopped) {
+	for x := range c.open {
+		unanswered := x.answered == nil || x.answered.answer.Failure != "" // what is cut off counts for nothing
+		if s.err == nil && !unanswered && x.of.rejected != c.entry.life {
+			c.violate(x.of.about(), "the program stopped without having written the answer to delivery %d", x.of.ID)
+		}
+	}
+}
+
+func (c *checker) reject(r *rejected) {
+	d := c.deliveries[r.delivery]
+	d.rejected = c.entry.life
+	for x := range c.open {
+		if x.of == d {
+			delete(c.open, x)
+		}
+	}
+}
+
+// commit holds a batch to the rules and takes it over.
+func (c *checker) commit(b *committed) {
+	heard := make([][]int64, len(b.events))
+	for i, e := range b.events {
+		for id, s := range c.subscriptions {
+			if hears(s.Subscription, e.Event, b.now) {
+				heard[i] = append(heard[i], id)
+			}
+		}
+		slices.Sort(heard[i])
+	}
+	for i, e := range b.events {
+		c.takeEvent(e, heard[i])
+	}
+	c.takeOutcomes(b)
+	c.doomed = c.doomed || b.untold
+}
+
+func (c *checker) takeEvent(e *storedEvent, heard []int64) {
+	about := []string{" " + short(e.ID) + " "}
+	if c.seqs[e.Company]++; e.Seq != c.seqs[e.Company] {
+		c.violate(about, "event %s has seq %d, the company's next is %d", short(e.ID), e.Seq, c.seqs[e.Company])
+	}
+	if c.events[e.ID] != nil {
+		c.violate(about, "event %s was stored twice", short(e.ID))
+	}
+	c.events[e.ID] = e
+	targets := slices.Sorted(slices.Values(e.targets))
+	if !slices.Equal(targets, heard) {
+		c.violate(about, "event %s went to the subscriptions %v; those that hear it are %v", short(e.ID), targets, heard)
+	}
+	for i, id := range e.targets {
+		if s := c.subscriptions[id]; s != nil {
+			c.take(&delivery{Delivery: fattorino.Delivery{ID: e.first + int64(i), Subscription: id, Event: e.Event}, sub: s})
+		}
+	}
+}
+
+func (c *checker) take(d *delivery) {
+	if c.deliveries[d.ID] != nil {
+		c.violate(d.about(), "there are two deliveries %d", d.ID)
+	}
+	c.deliveries[d.ID] = d
+	d.sub.deliveries = append(d.sub.deliveries, d)
+}
+
+// update takes over the change of a use case.
+func (c *checker) update(u *updated) {
+	for _, s := range u.changed {
+		c.changed(s)
+	}
+	for _, d := range u.privates {
+		c.take(&delivery{Delivery: *d, sub: c.subscriptions[d.Subscription]})
+	}
+	for _, set := range u.deliveries {
+		d := c.deliveries[set.ID]
+		if d.State == fattorino.Pending || d.State == fattorino.Waiting || d.sub.State != fattorino.Active {
+			c.violate(d.about(), "delivery %d was sent again while it is %s and its subscription %s", d.ID, d.State, d.sub.State)
+		}
+		d.Delivery, d.resent = *set, true
+	}
+	c.doomed = c.doomed || u.untold
+}
+
+// changed holds a change by a use case or by a handshake to what has happened.
+func (c *checker) changed(s *fattorino.Subscription) {
+	old := c.subscriptions[s.ID]
+	if old == nil {
+		old = &subscription{left: map[string]time.Time{}, proved: map[string]bool{}, failed: map[string]int{}, Subscription: s}
+		c.subscriptions[s.ID] = old
+		if s.State != fattorino.Unverified && proofs(s) > 0 {
+			c.violate(old.about(), "subscription %d began as %s without a proof", s.ID, s.State)
+		}
+	}
+	switch {
+	case s.State == old.State && s.Sink == old.Sink:
+	case old.State.Gone():
+		c.violate(old.about(), "subscription %d was %s and is %s", s.ID, old.State, s.State)
+	case s.State == fattorino.Active && old.State == fattorino.Unverified && proofs(s) > 0 && !old.proved[s.Sink]:
+		c.violate(old.about(), "subscription %d is active, and its sink has proved nothing", s.ID)
+	case s.State == fattorino.VerificationLost && old.failed[s.Sink] < proofs(s):
+		c.violate(old.about(), "subscription %d is lost after %d failed challenges of %d", s.ID, old.failed[s.Sink], proofs(s))
+	case s.State == fattorino.Expired && (s.Options.EndsAt.IsZero() || c.entry.at.Before(s.Options.EndsAt)):
+		c.violate(old.about(), "subscription %d has expired before its end", s.ID)
+	case s.State == fattorino.GoneByAnswer:
+		c.violate(old.about(), "subscription %d is gone without an answer that says so", s.ID)
+	}
+	c.replace(old, s)
+}
+
+// replace puts the new form of a subscription in force.
+func (c *checker) replace(old *subscription, s *fattorino.Subscription) {
+	if old.State == fattorino.Active {
+		old.activeTo = c.entry.at
+	}
+	if old.Sink != s.Sink {
+		old.left[old.Sink] = c.entry.at
+		delete(old.proved, s.Sink) // to be proved anew
+		old.restTo = time.Time{}
+	}
+	old.Subscription = s
+	c.bySink[s.Sink] = old
+}
+
+// receipt holds what a publisher was told to what the store has.
+func (c *checker) receipt(r *receipt) {
+	conflict := fattorino.KindOf(r.err) == fattorino.Conflict
+	contradicted := false
+	group := r.events[0].ID[:len(r.events[0].ID)-2] // the request
+	for i, e := range r.events {
+		if e.ID[:len(e.ID)-2] == group && !slices.Contains(c.requests[group], e.ID) {
+			c.requests[group] = append(c.requests[group], e.ID)
+		}
+		stored := c.events[e.ID]
+		same := stored != nil && bytes.Equal(stored.Data, e.Data)
+		contradicted = contradicted || (stored != nil && !same)
+		switch {
+		case r.err != nil:
+		case stored == nil:
+			c.violate([]string{" " + short(e.ID) + " "}, "event %s was accepted and is not in the store", short(e.ID))
+		case !same:
+			c.violate([]string{" " + short(e.ID) + " "}, "event %s was accepted, and the store has another under its id", short(e.ID))
+		case stored.Seq != r.seqs[i]:
+			c.violate([]string{" " + short(e.ID) + " "}, "event %s was accepted with seq %d and has %d", short(e.ID), r.seqs[i], stored.Seq)
+		}
+	}
+	if conflict && !contradicted {
+		c.violate([]string{" " + short(r.events[0].ID) + " "}, "a publish was refused for an id that was not used before")
+	}
+}
+
+// ack holds that a change which a user was told of has been in the store.
+func (c *checker) ack(a *acked) {
+	for _, e := range c.history.all()[:c.index] {
+		var changed []*fattorino.Subscription
+		switch x := e.what.(type) {
+		case *committed:
+			changed = x.changed
+		case *updated:
+			changed = x.changed
+		}
+		if slices.ContainsFunc(changed, func(s *fattorino.Subscription) bool { return s.ID == a.subscription && a.holds(s) }) {
+			return
+		}
+	}
+	c.violate([]string{fmt.Sprintf("subscription %d ", a.subscription)}, "subscription %d never was %s in the store", a.subscription, a.what)
+}
+
+// drained holds that nothing is left undone after all have had time.
+func (c *checker) drained(x *drained) {
+	for _, id := range slices.Sorted(mapKeys(c.deliveries)) {
+		d := c.deliveries[id]
+		if d.State != fattorino.Pending && d.State != fattorino.Waiting {
+			continue
+		}
+		s := d.sub
+		refused := !x.all && slices.ContainsFunc(s.deliveries, func(o *delivery) bool { return o.rejected == c.entry.life })
+		if (s.State == fattorino.Active || s.State.Gone()) && !refused {
+			c.violate(d.about(), "delivery %d of event %s is still %s, and subscription %d is %s", d.ID, short(d.Event.ID), d.State, s.ID, s.State)
+		}
+	}
+	c.wholeRequests()
+}
+
+// wholeRequests holds that of a request all events are stored, or none. Its
+// first may have come again in another.
+func (c *checker) wholeRequests() {
+	for group, ids := range c.requests {
+		there := 0
+		for _, id := range ids[1:] {
+			if c.events[id] != nil {
+				there++
+			}
+		}
+		if there != 0 && (there != len(ids)-1 || c.events[ids[0]] == nil) {
+			c.violate([]string{" " + short(group)}, "of the %d events of one request some are stored and others not", len(ids))
+		}
+	}
+}

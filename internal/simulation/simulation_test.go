@@ -1,0 +1,142 @@
+package simulation_test
+
+import (
+	"encoding/base64"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/defacto"
+	"github.com/fattorino-dev/fattorino/internal/facturascripts"
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/fic"
+	"github.com/fattorino-dev/fattorino/internal/native"
+	"github.com/fattorino-dev/fattorino/internal/sign"
+	"github.com/fattorino-dev/fattorino/internal/sqlite"
+)
+
+// More seeds than `seeds` are run by SIM_SEEDS in the environment.
+var (
+	oneSeed = flag.Uint64("seed", 0, "run this seed alone, and print its history")
+	known   = flag.Bool("known", false, "do also what is known to fail")
+	first   = flag.Uint64("first", 1, "the first of the seeds to run")
+)
+
+func TestSimulation(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	if *oneSeed != 0 {
+		simulate(t, *oneSeed, k)
+		return
+	}
+	n := uint64(seeds)
+	if text := os.Getenv("SIM_SEEDS"); text != "" {
+		var err error
+		if n, err = strconv.ParseUint(text, 10, 32); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for seed := *first; seed < *first+n; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			simulate(t, seed, k)
+		})
+	}
+}
+
+// simulate plays one seed and holds what happened to the rules.
+func simulate(t *testing.T, seed uint64, k *kit) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, seed, k)
+		done := make(chan struct{})
+		go func() { w.play(); close(done) }()
+		l := w.supervise(done)
+		w.settle(l)
+		w.history.add(l, &drained{})
+		dir := l.stop()
+		l = w.start(l.number+1, dir) // what the store refused is taken up again
+		time.Sleep(12 * time.Hour)
+		w.history.add(l, &drained{all: true})
+		c := newChecker(w.history)
+		c.check()
+		c.compare(l.store)
+		l.stop()
+		if *oneSeed != 0 || len(c.violations) > 0 {
+			c.report(t, seed, *oneSeed != 0)
+		}
+	})
+}
+
+// A kit is what all seeds share: the contracts with their keys, and an empty
+// store to copy.
+type kit struct {
+	contracts []fattorino.Contract
+	secrets   []fattorino.Secret
+	admin     *fattorino.Token
+	template  []byte
+}
+
+func newKit(t *testing.T) *kit {
+	t.Helper()
+	must := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatal(err)
+		}
+	}
+	vault, err := sign.OpenVault("", "k1:"+base64.StdEncoding.EncodeToString(make([]byte, 32)))
+	must(err)
+	keychain := sign.NewKeychain(vault)
+	secret, _, err := keychain.NewSecret(sign.SchemeV1)
+	must(err)
+	key, err := sign.NewES256Key()
+	must(err)
+	k := &kit{
+		secrets: []fattorino.Secret{secret},
+		admin:   &fattorino.Token{Kind: fattorino.AdminToken, Scopes: []string{"*"}},
+	}
+	ofFIC, err := fic.New(fic.Options{Signer: ficSigner{key}})
+	must(err)
+	ofFS, err := facturascripts.New(facturascripts.Options{Keychain: keychain})
+	must(err)
+	ofDefacto, err := defacto.New(defacto.Options{})
+	must(err)
+	ofNative, err := native.New(native.Options{Keychain: keychain, AllowNoHandshake: true})
+	must(err)
+	k.contracts = []fattorino.Contract{ofFIC, ofFS, ofDefacto, ofNative}
+
+	dir := t.TempDir()
+	store, err := sqlite.Open(t.Context(), sqlite.Options{Dir: dir})
+	must(err)
+	must(store.Close())
+	k.template, err = os.ReadFile(filepath.Join(dir, "fattorino.db"))
+	must(err)
+	return k
+}
+
+// ficSigner joins the contract of Fatture in Cloud to a key, as the program
+// does.
+type ficSigner struct{ key *sign.ES256Key }
+
+func (s ficSigner) AppendJWT(dst []byte, c fic.Claims) ([]byte, error) {
+	return s.key.AppendJWT(dst, sign.Claims{
+		ID: c.ID, Issuer: c.Issuer, Subject: c.Subject, Audience: []string{c.Audience},
+		IssuedAt: c.IssuedAt, ExpiresAt: c.ExpiresAt, AppID: c.AppID,
+	})
+}
+
+// folder gives a data folder with an empty store, which is copied rather than
+// migrated anew.
+func (k *kit) folder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "fattorino.db"), k.template, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
