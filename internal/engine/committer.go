@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -21,6 +22,8 @@ type committer struct {
 	failing  error // why the last commit failed; nil = all is well
 	wake     chan struct{}
 	retrying *time.Timer // wakes the committer to try again to write outcomes
+
+	unwritten atomic.Int64 // outcomes that wait to be written, or are being
 
 	scratch fattorino.Subscription // where an answer is settled; the committer's goroutine alone uses it
 }
@@ -97,11 +100,18 @@ func (c *committer) addOutcomes(outcomes []*outcome) {
 	for _, o := range outcomes {
 		o.at, o.shift = now, shift
 	}
+	c.unwritten.Add(int64(len(outcomes)))
 	c.mu.Lock()
 	c.waiting.outcomes = append(c.waiting.outcomes, outcomes...)
 	c.mu.Unlock()
 	c.signal()
 }
+
+// maxUnwritten bounds the outcomes that wait to be written. Above it no attempt
+// begins: sinks must not answer faster than the store can take down.
+const maxUnwritten = 2048
+
+func (c *committer) full() bool { return c.unwritten.Load() >= maxUnwritten }
 
 func (c *committer) add(put func(*queue)) error {
 	c.mu.Lock()
@@ -253,6 +263,7 @@ func (c *committer) tryCommit(publishes []*publish, outcomes []*outcome) error {
 	// Lanes hear of what is new before they hear of what is done: one whose
 	// subscription has just ended must have something left to discard.
 	c.hand(publishes)
+	c.unwritten.Add(-int64(len(outcomes)))
 	c.dispatcher.recorded(outcomes, b.Outcomes)
 	c.metrics.outcomes(b.Outcomes)
 	return nil
@@ -266,6 +277,7 @@ func (c *committer) reject(err error, publishes []*publish, outcomes []*outcome)
 	for _, p := range publishes {
 		p.done <- err
 	}
+	c.unwritten.Add(-int64(len(outcomes)))
 	for _, o := range outcomes {
 		c.log.Error("the outcome of a delivery was refused by the store: it stays pending until the next start", "delivery", o.delivery.ID, "error", err)
 	}

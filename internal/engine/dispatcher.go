@@ -212,7 +212,7 @@ func (d *dispatcher) kick() {
 // worker that finds more than it can take wakes the next.
 func (d *dispatcher) wakeOne() {
 	switch {
-	case d.paused || d.stopped || d.ring.len() == 0:
+	case d.paused || d.stopped || d.ring.len() == 0 || d.committer.full():
 	case d.idle > 0:
 		d.wanted.Signal()
 	case d.working < d.limits.Node:
@@ -301,7 +301,7 @@ func (d *dispatcher) supersede(l *lane, deliveries []*fattorino.Delivery) {
 
 // turn gives the lane whose turn it is, taken out of the ring.
 func (d *dispatcher) turn() *lane {
-	for !d.paused && d.ring.len() > 0 {
+	for !d.paused && d.ring.len() > 0 && !d.committer.full() {
 		c := d.ring.pop()
 		l := c.lanes.pop()
 		if c.ready = c.lanes.len() > 0; c.ready {
@@ -396,6 +396,7 @@ func (d *dispatcher) recorded(outcomes []*outcome, written []fattorino.Outcome) 
 		}
 		d.refresh(o.lane)
 	}
+	d.wakeOne()
 }
 
 // wakeUp takes note of a delivery that a use case made or set due.

@@ -38,7 +38,7 @@ type Limits struct {
 
 // DefaultLimits suit a machine of two cores.
 func DefaultLimits() Limits {
-	return Limits{Lane: 8, Host: 64, Node: 2048, Window: 1024, WindowBytes: 64 << 20}
+	return Limits{Lane: 8, Host: 64, Node: 2048, Window: 4096, WindowBytes: 32 << 20}
 }
 
 // Config is what an Engine is made of.
@@ -181,6 +181,9 @@ func (e *Engine) Stop(ctx context.Context) error {
 
 // Publish implements [fattorino.Engine].
 func (e *Engine) Publish(_ context.Context, events []*fattorino.Event) ([]fattorino.Receipt, error) {
+	for _, e := range events {
+		e.Hashes() // here, where publishers work side by side, and not in the committer
+	}
 	p := &publish{Publish: fattorino.Publish{Events: events}, done: make(chan error, 1)}
 	if err := e.committer.addPublish(p); err != nil {
 		return nil, err
