@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -43,6 +44,9 @@ type head struct {
 	length  int64 // Content-Length; -1 = none
 	chunked bool
 	keep    bool // the connection can be used again
+	// patience is for how long the sink says that it keeps the connection
+	// without a request; 0 = it does not say.
+	patience time.Duration
 }
 
 // final tells whether the answer to the request has come. What comes before it
@@ -209,6 +213,8 @@ func (a *answerReader) framing(h *head) error {
 		case "Connection":
 			closes = closes || hasToken(value, "close")
 			h.keep = h.keep || hasToken(value, "keep-alive")
+		case "Keep-Alive":
+			h.patience = parsePatience(value)
 		}
 	}
 	h.chunked = coded && h.version == 1 // HTTP/1.0 knows no such field
@@ -234,6 +240,18 @@ func parseLength(value []byte) (int64, bool) {
 		n = n*10 + int64(c-'0')
 	}
 	return n, true
+}
+
+// parsePatience reads the seconds in "timeout=5, max=100" (RFC 2068, section
+// 19.7.1.1), as Node.js and Apache send it.
+func parsePatience(value []byte) time.Duration {
+	for item := range bytes.SplitSeq(value, []byte{','}) {
+		name, text, _ := bytes.Cut(bytes.Trim(item, " \t"), []byte{'='})
+		if n, ok := parseLength(text); ok && bytes.EqualFold(name, []byte("timeout")) {
+			return time.Duration(min(n, 3600)) * time.Second
+		}
+	}
+	return 0
 }
 
 // hasToken tells whether a list of tokens has the given one.

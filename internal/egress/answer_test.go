@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,21 +30,23 @@ func TestHead(t *testing.T) {
 		text string
 		want head
 	}{
-		"no field":                          {ok, head{200, 1, -1, false, true}},
-		"a length":                          {ok + "Content-Length: 5\r\n", head{200, 1, 5, false, true}},
-		"space before the colon":            {ok + "Content-Length : 5\r\n", head{200, 1, 5, false, true}},
-		"the same length written otherwise": {ok + "content-length: 5\r\nContent-Length: 05\r\n", head{200, 1, 5, false, true}},
-		"chunks":                            {ok + "Transfer-Encoding: Chunked\r\n", head{200, 1, -1, true, true}},
-		"chunks and a length":               {ok + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", head{200, 1, -1, true, false}},
-		"closing":                           {ok + "Connection: keep-alive, close\r\n", head{200, 1, -1, false, false}},
-		"closing, said apart":               {ok + "Connection: keep-alive\r\nConnection:\tCLOSE \r\n", head{200, 1, -1, false, false}},
-		"closer is not close":               {ok + "Connection: closer\r\n", head{200, 1, -1, false, true}},
-		"HTTP/1.0":                          {"HTTP/1.0 200 OK\r\n", head{200, 0, -1, false, false}},
-		"HTTP/1.0 that keeps":               {"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n", head{200, 0, -1, false, true}},
-		"HTTP/1.0 knows no chunks":          {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n", head{200, 0, 5, false, false}},
-		"HTTP/1.7":                          {"HTTP/1.7 200 OK\r\n", head{200, 1, -1, false, true}},
-		"no reason":                         {"HTTP/1.1 200\r\n", head{200, 1, -1, false, true}},
-		"after an interim that closes":      {"HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\n" + ok, head{200, 1, -1, false, true}},
+		"no field":                          {ok, head{200, 1, -1, false, true, 0}},
+		"a length":                          {ok + "Content-Length: 5\r\n", head{200, 1, 5, false, true, 0}},
+		"space before the colon":            {ok + "Content-Length : 5\r\n", head{200, 1, 5, false, true, 0}},
+		"the same length written otherwise": {ok + "content-length: 5\r\nContent-Length: 05\r\n", head{200, 1, 5, false, true, 0}},
+		"chunks":                            {ok + "Transfer-Encoding: Chunked\r\n", head{200, 1, -1, true, true, 0}},
+		"chunks and a length":               {ok + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", head{200, 1, -1, true, false, 0}},
+		"closing":                           {ok + "Connection: keep-alive, close\r\n", head{200, 1, -1, false, false, 0}},
+		"closing, said apart":               {ok + "Connection: keep-alive\r\nConnection:\tCLOSE \r\n", head{200, 1, -1, false, false, 0}},
+		"closer is not close":               {ok + "Connection: closer\r\n", head{200, 1, -1, false, true, 0}},
+		"HTTP/1.0":                          {"HTTP/1.0 200 OK\r\n", head{200, 0, -1, false, false, 0}},
+		"HTTP/1.0 that keeps":               {"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n", head{200, 0, -1, false, true, 0}},
+		"HTTP/1.0 knows no chunks":          {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n", head{200, 0, 5, false, false, 0}},
+		"HTTP/1.7":                          {"HTTP/1.7 200 OK\r\n", head{200, 1, -1, false, true, 0}},
+		"how long it is kept":               {ok + "Keep-Alive: max=100, Timeout=5\r\n", head{200, 1, -1, false, true, 5 * time.Second}},
+		"how long it is kept, not said":     {ok + "Keep-Alive: timeout, timeout=-1\r\n", head{200, 1, -1, false, true, 0}},
+		"no reason":                         {"HTTP/1.1 200\r\n", head{200, 1, -1, false, true, 0}},
+		"after an interim that closes":      {"HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\n" + ok, head{200, 1, -1, false, true, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -19,8 +19,9 @@ type conn struct {
 	dns, connect, tls time.Duration // how long it took to make
 
 	// For the one exchange that has the connection, or for the pool.
-	used    bool // an exchange has used it
-	probing bool // Read does not wait
+	used    bool      // an exchange has used it
+	until   time.Time // when the sink is about to close it; zero = not known
+	probing bool      // Read does not wait
 	probe   prober
 	byte    [1]byte // what quiet reads into
 	giveUp  func()  // abort, made once
@@ -62,6 +63,22 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 	}
 	return c.Conn.SetWriteDeadline(t)
 }
+
+// haste is how long before a sink would close an idle connection it is not
+// used any more, so that no request crosses with the end.
+const haste = time.Second
+
+// keepFor notes how long the sink keeps the connection from now on; 0 = not
+// known.
+func (c *conn) keepFor(patience time.Duration) {
+	c.until = time.Time{}
+	if patience > 0 {
+		c.until = time.Now().Add(patience - haste)
+	}
+}
+
+// expired tells whether the sink is about to close the connection.
+func (c *conn) expired() bool { return !c.until.IsZero() && !time.Now().Before(c.until) }
 
 // quiet tells whether a connection that was kept is as it was left: the sink
 // has not closed it, and has sent nothing that no request asked for, which

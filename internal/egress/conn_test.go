@@ -140,11 +140,11 @@ func TestRequestsGoOutOnQuietConnectionsOnly(t *testing.T) {
 }
 
 // Given a sink that has answered and gone before the request could be written,
-// then its answer counts.
+// then its answer counts, and the connection is not kept.
 func TestAnswerOfASinkThatHasGone(t *testing.T) {
 	t.Parallel()
 	ours, theirs := pair(t)
-	if _, err := theirs.Write([]byte("HTTP/1.1 503 Busy\r\nConnection: close\r\n\r\n")); err != nil {
+	if _, err := theirs.Write([]byte("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
 	_ = theirs.(*net.TCPConn).SetLinger(0)
@@ -157,8 +157,9 @@ func TestAnswerOfASinkThatHasGone(t *testing.T) {
 	x.conn = ours
 	if h, err := x.run(t.Context()); err != nil || h.status != 503 {
 		t.Errorf("status is %d, error %v; want 503", h.status, err)
+	} else if x.take(&fattorino.Answer{}, h, maxBody) {
+		t.Error("the connection is kept")
 	}
-	x.breakOff()
 }
 
 // tickets counts the sessions that TLS keeps.

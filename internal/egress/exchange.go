@@ -32,6 +32,8 @@ type exchange struct {
 	unwatch func() bool // ends the watch for the context's end; nil = there is none
 	rest    chan sent   // tells when a long request is written; nil = it is a short one
 
+	partly bool // not all of the request was written
+
 	wrote, first time.Time // when the request was written, when the answer began
 
 	out requestWriter
@@ -75,14 +77,15 @@ func (x *exchange) run(ctx context.Context) (head, error) {
 	if err := c.SetDeadline(x.deadline); err != nil {
 		return head{}, err
 	}
-	if x.reused && !c.quiet() {
+	if x.reused && (c.expired() || !c.quiet()) {
 		return head{}, errUnsent
 	}
 	if ctx.Done() != nil {
 		x.unwatch = context.AfterFunc(ctx, c.giveUp)
 	}
 	before := c.written.Load()
-	if err := x.send(); err != nil {
+	err := x.send()
+	if x.partly = err != nil; x.partly {
 		if isTimeout(err) {
 			return head{}, err
 		}
@@ -159,6 +162,7 @@ func (x *exchange) take(a *fattorino.Answer, h head, keep int) bool {
 		x.breakOff()
 		return false
 	}
+	x.conn.keepFor(h.patience)
 	return x.finish(h.keep && !x.close)
 }
 
@@ -169,7 +173,7 @@ func (x *exchange) finish(keep bool) bool {
 	if x.rest != nil {
 		_ = x.conn.SetWriteDeadline(x.deadline)
 	}
-	sent := x.await()
+	sent := x.await() && !x.partly
 	undisturbed := x.unwatched()
 	more := x.in.from.Buffered() > 0
 	x.in.from.Reset(nil)

@@ -78,6 +78,24 @@ func TestEarlyAnswerSurvivesAReset(t *testing.T) {
 	}
 }
 
+// Given a sink that says how long it keeps a connection, then none is used when
+// that time is almost over.
+func TestConnectionIsNotUsedWhenTheSinkIsAboutToCloseIt(t *testing.T) {
+	t.Parallel()
+	for patience, want := range map[int]int{1: 3, 600: 1} {
+		server := egresstest.Answers(t, fmt.Sprintf("HTTP/1.1 204 No Content\r\nKeep-Alive: timeout=%d\r\n\r\n", patience))
+		client := newClient(t, egress.Options{})
+		for range 3 {
+			if a := client.Send(t.Context(), notify(server.URL)); a.Status != 204 {
+				t.Fatalf("status is %d (%s)", a.Status, a.Detail)
+			}
+		}
+		if server.Conns() != want {
+			t.Errorf("%d connections for 3 requests to a sink that keeps them for %d s, want %d", server.Conns(), patience, want)
+		}
+	}
+}
+
 // Given a long request that the sink reads before it answers, then the
 // connection is kept.
 func TestConnectionIsKeptAfterALongRequest(t *testing.T) {
