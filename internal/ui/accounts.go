@@ -153,7 +153,7 @@ func (a *accounts) deleteUser(ctx context.Context, name string) error {
 }
 
 func putUser(tx fattorino.Tx, u *user) error {
-	body, err := json.Marshal(u)
+	body, err := json.Marshal(u) //nolint:gosec // of the password there is a hash
 	if err != nil {
 		return err
 	}

@@ -209,7 +209,7 @@ func (u *UI) enterCompany(w http.ResponseWriter, r *http.Request, v *visit) erro
 		}
 		if v.Company != id {
 			v.Company = id
-			setTaste(w, r, companyCookie, text)
+			setCookie(w, r, companyCookie, text, tasteLives)
 		}
 	}
 	if v.Company < 1 {

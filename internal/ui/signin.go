@@ -19,6 +19,9 @@ const (
 	companyCookie  = "fattorino_company"
 )
 
+// tasteLives is how long a browser keeps what someone likes.
+const tasteLives = 365 * 24 * time.Hour
+
 // signInView is the page to sign in.
 type signInView struct {
 	Next    string
@@ -69,11 +72,8 @@ func (u *UI) signIn(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err != nil {
 		return err
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: sessionCookie, Value: id, Path: base, MaxAge: int((sessionHours * time.Hour).Seconds()),
-		HttpOnly: true, Secure: !onLoopback(r), SameSite: http.SameSiteLaxMode,
-	})
-	http.Redirect(w, r, ownPath(view.Next), http.StatusSeeOther)
+	setCookie(w, r, sessionCookie, id, sessionHours*time.Hour)
+	http.Redirect(w, r, ownPath(view.Next), http.StatusSeeOther) //nolint:gosec // ownPath leaves paths of these pages alone
 	return nil
 }
 
@@ -118,7 +118,7 @@ func (u *UI) signOut(w http.ResponseWriter, r *http.Request, _ *visit) error {
 			return err
 		}
 	}
-	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: base, MaxAge: -1, HttpOnly: true, Secure: !onLoopback(r), SameSite: http.SameSiteLaxMode})
+	setCookie(w, r, sessionCookie, "", -time.Second) // which takes it away
 	http.Redirect(w, r, base+"sign-in", http.StatusSeeOther)
 	return nil
 }
@@ -129,12 +129,12 @@ func (u *UI) preferences(w http.ResponseWriter, r *http.Request, _ *visit) error
 		return err
 	}
 	if code := r.PostForm.Get("language"); u.languageOf(code) != nil {
-		setTaste(w, r, languageCookie, code)
+		setCookie(w, r, languageCookie, code, tasteLives)
 	}
 	if theme := r.PostForm.Get("theme"); theme == "light" || theme == "dark" || theme == "system" {
-		setTaste(w, r, themeCookie, theme)
+		setCookie(w, r, themeCookie, theme, tasteLives)
 	}
-	http.Redirect(w, r, ownPath(r.PostForm.Get("next")), http.StatusSeeOther)
+	http.Redirect(w, r, ownPath(r.PostForm.Get("next")), http.StatusSeeOther) //nolint:gosec // ownPath leaves paths of these pages alone
 	return nil
 }
 
@@ -156,9 +156,11 @@ func (u *UI) preferred(r *http.Request) *visit {
 	return v
 }
 
-func setTaste(w http.ResponseWriter, r *http.Request, name, value string) {
-	http.SetCookie(w, &http.Cookie{
-		Name: name, Value: value, Path: base, MaxAge: int((365 * 24 * time.Hour).Seconds()),
+// setCookie sets a cookie for these pages. It is kept from scripts, from other
+// sites, and from connections on which others can listen.
+func setCookie(w http.ResponseWriter, r *http.Request, name, value string, lives time.Duration) {
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // not secure on this machine alone, where there may be no TLS
+		Name: name, Value: value, Path: base, MaxAge: int(lives.Seconds()),
 		HttpOnly: true, Secure: !onLoopback(r), SameSite: http.SameSiteLaxMode,
 	})
 }
