@@ -221,17 +221,19 @@ func (d *dispatcher) lookUp(l *lane, key int64) {
 func (d *dispatcher) lookedUp(l *lane, key int64, found []*fattorino.Delivery, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	o := l.order
-	meanwhile := o.looking[key]
-	delete(o.looking, key)
-	switch {
-	case err != nil:
+	if err != nil {
 		d.log.Error("what waits could not be read from the store: trying again", "subscription", l.sub.ID, "error", err)
-		time.AfterFunc(retryCommit, func() {
+		time.AfterFunc(retryCommit, func() { // until then the look-up counts as under way
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			d.lookUp(l, key)
 		})
+		return
+	}
+	o := l.order
+	meanwhile := o.looking[key]
+	delete(o.looking, key)
+	switch {
 	case len(found) > 0:
 		d.supersede(l, found[:len(found)-1])
 		next := *found[len(found)-1]
