@@ -126,15 +126,18 @@ func (c *commit) forgetDays() {
 	}
 }
 
-// begin starts the transaction, and has every statement of it use the index
-// that it was written for: on a table that was small when a plan was made, or
-// that grew since it was last analyzed, PostgreSQL would rather read it whole.
+// begin starts a transaction, and has every statement of it use the index that
+// it was written for: on a table that was small when a plan was made, or that
+// grew since it was last analyzed, PostgreSQL would rather read it whole. For
+// the same reason a join or a list of keys is written as a LATERAL query with
+// OFFSET 0, which is one look-up for each: PostgreSQL thinks little of reading
+// everything of a part, which is the first column of every index.
 // What a node that is cut off has locked is given free after a while.
 func begin(b *pgx.Batch) {
 	b.Queue(`BEGIN`)
 	b.Queue(`SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
 		set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
-		set_config('idle_in_transaction_session_timeout', '10s', true)`)
+		set_config('jit', 'off', true), set_config('idle_in_transaction_session_timeout', '10s', true)`)
 }
 
 // look begins the transaction, locks the parts that are published to, and reads

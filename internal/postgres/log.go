@@ -67,11 +67,12 @@ func (s *Store) Events(ctx context.Context, q fattorino.EventQuery) ([]*fattorin
 	all := []*fattorino.Event{}
 	for _, day := range days {
 		var c condition
-		c.and(`e.part = ? AND e.key >= ? AND e.key < ? AND e.company = ? AND e.seq > ? AND e.seq > 0`,
-			part, s.layout.dayStart(day), s.layout.dayStart(day+1), q.Company, q.After)
+		c.and(`e.part = ? AND e.company = ? AND e.seq > ? AND e.seq > 0`, part, q.Company, q.After)
 		c.ofTypes(q.Types)
-		rows, err := s.pool.Query(ctx, fmt.Sprintf(`SELECT `+eventColumns+` FROM events e WHERE %s ORDER BY e.seq LIMIT %d`, c.where.String(), q.Limit-len(all)), c.args...)
-		page, err := collect(rows, err, scanEvent)
+		page, err := read(ctx, s, scanEvent, fmt.Sprintf(`SELECT `+eventColumns+` FROM events_%d e WHERE %s ORDER BY e.seq LIMIT %d`, day, c.where.String(), q.Limit-len(all)), c.args...)
+		if sqlState(err) == undefinedTable {
+			continue // it was dropped since
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -84,9 +85,9 @@ func (s *Store) Events(ctx context.Context, q fattorino.EventQuery) ([]*fattorin
 
 // daysOf gives the days in which the company has events with a greater seq.
 func (s *Store) daysOf(ctx context.Context, company, after int64) ([]int, error) {
-	rows, err := s.pool.Query(ctx, `SELECT day FROM company_days WHERE part = $1 AND company = $2 AND day >= coalesce(
-		(SELECT max(day) FROM company_days WHERE part = $1 AND company = $2 AND first_seq <= $3), 0) ORDER BY day`, s.layout.of(company), company, after+1)
-	return collect(rows, err, func(r row) (day int, err error) { return day, r.Scan(&day) })
+	return read(ctx, s, func(r row) (day int, err error) { return day, r.Scan(&day) }, `SELECT day FROM company_days
+		WHERE part = $1 AND company = $2 AND day >= coalesce((SELECT max(day) FROM company_days WHERE part = $1 AND company = $2 AND first_seq <= $3), 0)
+		ORDER BY day`, s.layout.of(company), company, after+1)
 }
 
 // OldestSeq implements [fattorino.Reader].
@@ -105,7 +106,7 @@ func (s *Store) RecentEvents(ctx context.Context, typ string, reach, limit int, 
 			SELECT r.* FROM parts p, LATERAL (
 				SELECT part, key, accepted_at, type, seq FROM events WHERE part = p.part ORDER BY key DESC LIMIT $1
 			) r ORDER BY r.accepted_at DESC, r.key DESC LIMIT $1
-		) r JOIN events e ON e.part = r.part AND e.key = r.key
+		) r, LATERAL (SELECT * FROM events WHERE part = r.part AND key = r.key OFFSET 0) e
 		WHERE r.type = $2 AND r.seq > 0 ORDER BY r.accepted_at DESC, r.key DESC LIMIT $3`, reach, typ, limit)
 	if err != nil {
 		return translate(err)
@@ -125,13 +126,19 @@ func (s *Store) RecentEvents(ctx context.Context, typ string, reach, limit int, 
 
 // Delivery implements [fattorino.Reader].
 func (s *Store) Delivery(ctx context.Context, id int64) (*fattorino.Delivery, error) {
-	return one(ctx, s.pool, "delivery", id, scanDelivery, selectDelivery+`WHERE d.part = $1 AND d.id = $2`, s.layout.ofID(id), id)
+	found, err := read(ctx, s, scanDelivery, selectDelivery+`WHERE d.part = $1 AND d.id = $2`, s.layout.ofID(id), id)
+	if err == nil && len(found) == 0 {
+		err = notFound("delivery", id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found[0], nil
 }
 
 // Attempts implements [fattorino.Reader].
 func (s *Store) Attempts(ctx context.Context, delivery int64) ([]*fattorino.Attempt, error) {
-	rows, err := s.pool.Query(ctx, `SELECT `+attemptColumns+` FROM attempts WHERE part = $1 AND delivery = $2 ORDER BY number`, s.layout.ofID(delivery), delivery)
-	return collect(rows, err, scanAttempt)
+	return read(ctx, s, scanAttempt, `SELECT `+attemptColumns+` FROM attempts WHERE part = $1 AND delivery = $2 ORDER BY number`, s.layout.ofID(delivery), delivery)
 }
 
 // Deliveries implements [fattorino.Reader]. It reads a page of each
@@ -143,8 +150,7 @@ func (s *Store) Deliveries(ctx context.Context, q fattorino.DeliveryQuery) ([]*f
 		if err != nil {
 			return nil, err
 		}
-		rows, err := s.pool.Query(ctx, fmt.Sprintf(selectDelivery+`WHERE %s ORDER BY d.id DESC LIMIT %d`, c.where.String(), q.Limit), c.args...)
-		page, err := collect(rows, err, scanDelivery)
+		page, err := read(ctx, s, scanDelivery, fmt.Sprintf(selectDelivery+`WHERE %s ORDER BY d.id DESC LIMIT %d`, c.where.String(), q.Limit), c.args...)
 		if err != nil {
 			return nil, err
 		}

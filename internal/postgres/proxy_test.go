@@ -17,7 +17,6 @@ type proxy struct {
 	to    direction
 	left  int // bytes that still pass in the direction before everything is cut
 	conns map[net.Conn]bool
-	cuts  int
 }
 
 type direction int

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -65,7 +66,7 @@ func (t *tx) dropDay(day, before int) (events int, dropped bool, err error) {
 		OR EXISTS (SELECT 1 FROM deliveries_%[1]d WHERE waits_for IS NOT NULL)
 		OR EXISTS (SELECT 1 FROM subscriptions s LEFT JOIN lanes l ON l.part = s.part AND l.subscription = s.id
 			WHERE coalesce(l.settled, 0) < $1 AND EXISTS (SELECT 1 FROM deliveries_%[1]d d
-				WHERE d.part = s.part AND d.subscription = s.id AND d.id > coalesce(l.settled, 0) AND d.state = 0))`, day), t.layout.dayStart(day+1)).Scan(&pending)
+				WHERE d.part = s.part AND d.subscription = s.id AND d.id > coalesce(l.settled, 0) AND d.state = 0 OFFSET 0))`, day), t.layout.dayStart(day+1)).Scan(&pending)
 	if err != nil || pending {
 		return 0, false, err
 	}
@@ -105,18 +106,22 @@ func (t *tx) dropMonth(inner pgx.Tx, month, before int) error {
 	return err
 }
 
-// pruneDay deletes the settled among the next events of a day, at most limit
-// and those of one part. It gives the last key looked at, 0 where there is none.
+// old is an event past its retention, with deliveries from first up to but not
+// including behind.
+type old struct {
+	event         fattorino.Event
+	part          int16
+	first, behind int64
+	settled       bool
+}
+
+// pruneDay deletes the settled among the next events of a day, at most limit. It
+// gives the last key looked at, 0 where there is none.
 func (t *tx) pruneDay(day int, after int64, limit int) (last int64, deleted int, err error) {
 	after = max(after, t.layout.dayStart(day)) // of an earlier day it says nothing of the part
-	type old struct {
-		event         fattorino.Event
-		part          int16
-		first, behind int64
-		settled       bool
-	}
 	rows, err := t.tx.Query(t.ctx, fmt.Sprintf(`SELECT part, key, company, source, id, first_delivery, first_delivery + deliveries,
-			NOT EXISTS (SELECT 1 FROM deliveries_%[1]d d WHERE d.part = e.part AND d.id >= e.first_delivery AND d.id < e.first_delivery + e.deliveries AND d.state IN (0, 3))
+			NOT EXISTS (SELECT 1 FROM deliveries_%[1]d d WHERE d.part = e.part AND d.id >= e.first_delivery AND d.id < e.first_delivery + e.deliveries
+				AND d.state IN (0, 3) OFFSET 0)
 		FROM events_%[1]d e WHERE (part, key) > ($1, $2) ORDER BY part, key LIMIT $3`, day), t.layout.ofID(after), after, limit)
 	events, err := collect(rows, err, func(r row) (o old, err error) {
 		return o, r.Scan(&o.part, &o.event.Key, &o.event.Company, &o.event.Source, &o.event.ID, &o.first, &o.behind, &o.settled)
@@ -124,32 +129,21 @@ func (t *tx) pruneDay(day int, after int64, limit int) (last int64, deleted int,
 	if err != nil || len(events) == 0 {
 		return 0, 0, err
 	}
-	part := events[0].part
-	var keys, hashes, first, behind []int64
-	for _, o := range events {
-		if o.part != part {
-			break
-		}
-		last = o.event.Key
-		if o.settled {
-			hash, _ := o.event.Hashes()
-			keys, hashes = append(keys, last), append(hashes, hash)
-			first, behind = append(first, o.first), append(behind, o.behind)
-		}
-	}
-	return last, len(keys), t.deleteEvents(part, day, keys, hashes, first, behind)
+	last = events[len(events)-1].event.Key
+	events = slices.DeleteFunc(events, func(o old) bool { return !o.settled })
+	return last, len(events), t.deleteEvents(day, events)
 }
 
-// deleteEvents deletes events with what belongs to them. The i-th has the
-// deliveries from first[i] up to but not including behind[i].
-func (t *tx) deleteEvents(part int16, day int, keys, hashes, first, behind []int64) error {
+// deleteEvents deletes events with what belongs to them, by a statement for
+// each: see begin.
+func (t *tx) deleteEvents(day int, events []old) error {
 	var b pgx.Batch
-	b.Queue(fmt.Sprintf(`DELETE FROM attempts_%d a USING unnest($2::bigint[], $3::bigint[]) AS u(first, behind)
-		WHERE a.part = $1 AND a.delivery >= u.first AND a.delivery < u.behind`, day), part, first, behind)
-	b.Queue(fmt.Sprintf(`DELETE FROM deliveries_%d d USING unnest($2::bigint[], $3::bigint[]) AS u(first, behind)
-		WHERE d.part = $1 AND d.id >= u.first AND d.id < u.behind`, day), part, first, behind)
-	b.Queue(fmt.Sprintf(`DELETE FROM event_ids_%d i USING unnest($2::bigint[], $3::bigint[]) AS u(hash, key)
-		WHERE i.part = $1 AND i.id_hash = u.hash AND i.key = u.key`, day/monthDays), part, hashes, keys)
-	b.Queue(fmt.Sprintf(`DELETE FROM events_%d WHERE part = $1 AND key = ANY($2)`, day), part, keys)
+	for _, o := range events {
+		hash, _ := o.event.Hashes()
+		b.Queue(fmt.Sprintf(`DELETE FROM attempts_%d WHERE part = $1 AND delivery >= $2 AND delivery < $3`, day), o.part, o.first, o.behind)
+		b.Queue(fmt.Sprintf(`DELETE FROM deliveries_%d WHERE part = $1 AND id >= $2 AND id < $3`, day), o.part, o.first, o.behind)
+		b.Queue(fmt.Sprintf(`DELETE FROM event_ids_%d WHERE part = $1 AND id_hash = $2 AND key = $3`, day/monthDays), o.part, hash, o.event.Key)
+		b.Queue(fmt.Sprintf(`DELETE FROM events_%d WHERE part = $1 AND key = $2`, day), o.part, o.event.Key)
+	}
 	return t.tx.SendBatch(t.ctx, &b).Close()
 }

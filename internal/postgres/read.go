@@ -9,6 +9,19 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
+// read reads from the tables that grow, by the plan that begin asks for and in
+// one round trip.
+func read[T any](ctx context.Context, s *Store, scan func(row) (T, error), query string, args ...any) (all []T, err error) {
+	var b pgx.Batch
+	begin(&b)
+	b.Queue(query, args...).Query(func(rows pgx.Rows) (err error) {
+		all, err = collect(rows, nil, scan)
+		return err
+	})
+	b.Queue(`COMMIT`)
+	return all, translate(s.pool.SendBatch(ctx, &b).Close())
+}
+
 // Companies implements [fattorino.Reader].
 func (s *Store) Companies(ctx context.Context, after int64, limit int) ([]*fattorino.Company, error) {
 	rows, err := s.pool.Query(ctx, `SELECT c.* FROM parts p, LATERAL (
@@ -131,14 +144,12 @@ func (s *Store) Waiting(ctx context.Context, subscription, waitsFor int64, limit
 
 // ofLane reads deliveries of a subscription.
 func (s *Store) ofLane(ctx context.Context, subscription int64, conditions string, args ...any) ([]*fattorino.Delivery, error) {
-	rows, err := s.pool.Query(ctx, selectDelivery+`WHERE d.part = $1 AND d.subscription = $2 `+conditions,
+	return read(ctx, s, scanDelivery, selectDelivery+`WHERE d.part = $1 AND d.subscription = $2 `+conditions,
 		append([]any{s.layout.ofSubscription(subscription), subscription}, args...)...)
-	return collect(rows, err, scanDelivery)
 }
 
 // WaitedFor implements [fattorino.Store].
 func (s *Store) WaitedFor(ctx context.Context, subscription int64, limit int) ([]int64, error) {
-	rows, err := s.pool.Query(ctx, `SELECT DISTINCT waits_for FROM deliveries WHERE part = $1 AND subscription = $2 AND waits_for IS NOT NULL LIMIT $3`,
+	return read(ctx, s, scanID, `SELECT DISTINCT waits_for FROM deliveries WHERE part = $1 AND subscription = $2 AND waits_for IS NOT NULL LIMIT $3`,
 		s.layout.ofSubscription(subscription), subscription, limit)
-	return collect(rows, err, scanID)
 }

@@ -255,8 +255,9 @@ const deliveryColumns = `coalesce(d.waits_for, 0), d.id, d.subscription, d.state
 	d.due_at, d.first_error_at, d.settled_at`
 
 // selectDelivery reads deliveries with their events; more conditions follow,
-// the first of which names the part.
-const selectDelivery = `SELECT ` + deliveryColumns + `, ` + eventColumns + ` FROM deliveries d JOIN events e ON e.part = d.part AND e.key = d.event `
+// the first of which is that the part is $1.
+const selectDelivery = `SELECT ` + deliveryColumns + `, ` + eventColumns + `
+	FROM deliveries d, LATERAL (SELECT * FROM events WHERE part = $1 AND key = d.event OFFSET 0) e `
 
 func scanDelivery(r row) (*fattorino.Delivery, error) {
 	var d fattorino.Delivery

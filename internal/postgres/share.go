@@ -80,11 +80,13 @@ func (s *share) look(b *pgx.Batch) {
 			companies = append(companies, e.Company)
 		}
 	}
-	b.Queue(`SELECT key FROM event_ids WHERE part = $1 AND id_hash = ANY($2)`, s.part, hashes).Query(func(r pgx.Rows) (err error) {
+	b.Queue(`SELECT i.key FROM unnest($2::bigint[]) AS u(hash),
+		LATERAL (SELECT key FROM event_ids WHERE part = $1 AND id_hash = u.hash OFFSET 0) i`, s.part, hashes).Query(func(r pgx.Rows) (err error) {
 		s.stored, err = pgx.CollectRows(r, pgx.RowTo[int64])
 		return err
 	})
-	b.Queue(`SELECT id, last_seq, last_day FROM companies WHERE part = $1 AND id = ANY($2)`, s.part, companies).Query(func(r pgx.Rows) error {
+	b.Queue(`SELECT c.id, c.last_seq, c.last_day FROM unnest($2::bigint[]) AS u(id),
+		LATERAL (SELECT id, last_seq, last_day FROM companies WHERE part = $1 AND id = u.id OFFSET 0) c`, s.part, companies).Query(func(r pgx.Rows) error {
 		var id, seq int64
 		var day int
 		_, err := pgx.ForEachRow(r, []any{&id, &seq, &day}, func() error {
@@ -102,7 +104,8 @@ func (s *share) findRepeats(ctx context.Context, conn *pgxpool.Conn, known map[i
 	if len(s.stored) == 0 {
 		return nil
 	}
-	found, err := conn.Query(ctx, `SELECT `+eventColumns+` FROM events e WHERE e.part = $1 AND e.key = ANY($2) AND e.seq > 0`, s.part, s.stored)
+	found, err := conn.Query(ctx, `SELECT `+eventColumns+` FROM unnest($2::bigint[]) AS u(key),
+		LATERAL (SELECT * FROM events WHERE part = $1 AND key = u.key OFFSET 0) e`, s.part, s.stored)
 	events, err := collect(found, err, scanEvent)
 	for _, e := range events {
 		known[identityOf(e)] = e

@@ -209,7 +209,7 @@ func (c *Cluster) end(how syscall.Signal) error {
 	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	<-c.exited // how it ended is what was asked for
+	_ = <-c.exited // how it ended is what was asked for
 	c.server = nil
 	return nil
 }
