@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
 var happenedAt = time.Date(2022, 2, 11, 11, 26, 59, 631326789, time.UTC)
@@ -96,6 +98,35 @@ func FuzzInvoice(f *testing.F) {
 		}
 		if string(back.Outbox[0].State) != string(r.Invoice.encode()) {
 			t.Errorf("the event says %s", back.Outbox[0].State)
+		}
+	})
+}
+
+// What a client says of a webhook is understood, or is the client's fault; a
+// create lacks nothing that it needs.
+func FuzzReadWish(f *testing.F) {
+	for _, seed := range []string{
+		``, `{}`, `null`, `[]`, `{"name":"a","to_url":"https://a.example/","event_types":["Invoice.SUBMITTED"]}`,
+		`{"to_url":"a","to_url":"b","event_types":[]}`, `{"event_types":[null,5,"x.y"]}`, `{"name":null,"to_url":null}`, "\xff", `{"to_url":"\ud800"}`,
+	} {
+		f.Add([]byte(seed), true)
+		f.Add([]byte(seed), false)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, create bool) {
+		w, err := readWish(body, create)
+		if err != nil {
+			if kind := fattorino.KindOf(err); kind != fattorino.Malformed && kind != fattorino.Invalid {
+				t.Errorf("%q: %v of kind %d: a body is never our own fault", body, err, kind)
+			}
+			return
+		}
+		if create && (w.toURL == nil || len(w.types) == 0) {
+			t.Errorf("%q lacks what is needed to create, and is taken", body)
+		}
+		for _, typ := range w.types {
+			if !isType(typ) {
+				t.Errorf("%q: %q is taken for a type", body, typ)
+			}
 		}
 	})
 }
