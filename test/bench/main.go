@@ -33,11 +33,12 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -85,20 +86,29 @@ func run(ctx context.Context) error {
 	}
 	b := &bench{options: o, rates: map[contract]float64{}}
 	r := newReport()
-	// A round of each in turn, so that an hour of noise touches all alike.
-	for round := range o.rounds {
+	err = b.measure(ctx, chosen, r)
+	r.print(os.Stdout, chosen, earlier)
+	if err != nil {
+		return err
+	}
+	return r.save(o.history)
+}
+
+// measure measures the rounds of the cases: one of each in turn, so that a
+// noisy minute touches all alike.
+func (b *bench) measure(ctx context.Context, chosen []benchCase, r *report) error {
+	for round := range b.rounds {
 		for _, c := range chosen {
 			if c.big && round > 0 {
 				continue
 			}
-			fmt.Fprintf(os.Stderr, "%s round %d of %d, case %s …\n", time.Now().Format(time.TimeOnly), round+1, o.rounds, c.name)
+			fmt.Fprintf(os.Stderr, "%s round %d of %d, case %s …\n", time.Now().Format(time.TimeOnly), round+1, b.rounds, c.name)
 			if err := r.add(b.round(ctx, c)); err != nil {
 				return fmt.Errorf("case %s: %w", c.name, err)
 			}
 		}
 	}
-	r.print(os.Stdout, chosen, earlier)
-	return r.save(o.history)
+	return nil
 }
 
 // choose gives the cases that the list names; without a list all but the big

@@ -77,6 +77,9 @@ func (r *report) print(w io.Writer, chosen []benchCase, earlier *report) {
 	_, _ = fmt.Fprintln(t, strings.Join(heads, "\t"))
 	for _, c := range chosen {
 		done := r.Cases[c.name]
+		if done == nil {
+			continue // the run ended before it
+		}
 		name := c.name
 		for _, s := range c.shows {
 			cells := append([]string{name}, s.cells(done.Figures[s.figure])...)
