@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	rounds = flag.Int("rounds", 6, "how often the program is killed or stopped, and how often its folder is copied")
+	rounds = flag.Int("rounds", 4, "how often the program is killed or stopped, and how often its folder is copied")
 	images = flag.Int("images", 12, "at how many moments its power is taken away")
 	seed   = flag.Uint64("seed", 0, "seed of what is random; 0 = drawn")
 )

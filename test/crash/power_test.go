@@ -114,7 +114,10 @@ func (p *powerTest) live(images int) (faults []error) {
 	}
 	// At its first start it makes its folder, its keys and its store, and is killed
 	// at that; then it is told of its subscribers.
-	faults = append(faults, p.run(images/4, syscall.SIGKILL, func() { pause(time.Duration(p.random.IntN(150)) * time.Millisecond) })...)
+	faults = append(faults, p.run(images/4, syscall.SIGKILL, func() {
+		eventually(func() bool { _, err := os.Stat(p.program.dir); return err == nil })
+		pause(time.Duration(p.random.IntN(100)) * time.Millisecond)
+	})...)
 	faults = append(faults, p.run(images/4, syscall.SIGKILL, func() {
 		p.ready()
 		subscribe(p.T, p.program, all, 1, map[string]any{"types": []string{"*"}, "ordering": "entity"})

@@ -67,6 +67,9 @@ func readTrace(r io.Reader) ([]moment, error) {
 			if err != nil {
 				return nil, err
 			}
+			if begun && !c.known() {
+				continue
+			}
 			moments = append(moments, moment{c, false})
 			if begun {
 				open[thread] = c
@@ -87,13 +90,30 @@ func parseCall(s string) (c *call, begun bool, err error) {
 	c = &call{name: name}
 	args, begun := strings.CutSuffix(rest, " <unfinished ...>")
 	if !begun {
-		if args, c.result, ok = strings.Cut(rest, " = "); !ok {
-			return nil, false, fmt.Errorf("trace: %.80s: the call has no end", s)
-		}
+		args, c.result, ok = strings.Cut(rest, " = ")
 		args = strings.TrimSuffix(strings.TrimRight(args, " "), ")")
+		begun = !ok // the process was killed while strace looked at it
 	}
 	c.args = strings.Split(args, ", ")
 	return c, begun, nil
+}
+
+// known tells whether strace saw all that the call was to do. It does not see
+// all of what a process begins at the moment in which it is killed.
+func (c *call) known() bool {
+	switch c.name {
+	case "pwrite64":
+		return len(c.args) == 4
+	case "write", "mkdirat", "unlinkat":
+		return len(c.args) == 3
+	case "openat":
+		return len(c.args) >= 3
+	case "ftruncate", "open":
+		return len(c.args) >= 2
+	case "linkat":
+		return len(c.args) == 5
+	}
+	return true
 }
 
 // ended tells whether the call has ended before its process did.
