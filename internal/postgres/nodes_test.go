@@ -12,9 +12,10 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/postgres"
 )
 
-// Several nodes publish events of the same companies at once, in requests and
-// batches of several companies, while a reader follows each company and another
-// each lane. Neither may ever see one and find an earlier one afterwards.
+// Several nodes, whose clocks are a day apart, publish events of the same
+// companies at once, in requests and batches of several companies, while a reader
+// follows each company and another each lane. Neither may ever see one and find an
+// earlier one afterwards.
 func TestWithSeveralNodesCommittingAReaderNeverMissesOne(t *testing.T) {
 	t.Parallel()
 	const nodes, committers, commits = 3, 2, 40
@@ -37,7 +38,7 @@ func TestWithSeveralNodesCommittingAReaderNeverMissesOne(t *testing.T) {
 		for c := range committers {
 			writing.Go(func() {
 				for i := range commits {
-					commitOfEach(t, s, companies, lanes, fmt.Sprintf("%d-%d-%d", n, c, i))
+					commitOfEach(t, s, time.Now().AddDate(0, 0, n), lanes, fmt.Sprintf("%d-%d-%d", n, c, i))
 				}
 			})
 		}
@@ -54,8 +55,8 @@ func TestWithSeveralNodesCommittingAReaderNeverMissesOne(t *testing.T) {
 
 // commitOfEach commits a batch with an event of each company, in an order of its
 // own: some of them in one request.
-func commitOfEach(t *testing.T, s *postgres.Store, companies []int64, lanes map[int64]int64, id string) {
-	b := &fattorino.Batch{Now: time.Now(), Publishes: []*fattorino.Publish{{}, {}}}
+func commitOfEach(t *testing.T, s *postgres.Store, now time.Time, lanes map[int64]int64, id string) {
+	b := &fattorino.Batch{Now: now, Publishes: []*fattorino.Publish{{}, {}}}
 	for company := range maps.Keys(lanes) {
 		p := b.Publishes[company%2]
 		p.Events = append(p.Events, event(company, id, 20))
@@ -63,9 +64,6 @@ func commitOfEach(t *testing.T, s *postgres.Store, companies []int64, lanes map[
 	}
 	if err := s.Commit(ctx, b); err != nil {
 		t.Errorf("commit %s: %v", id, err)
-	}
-	if len(b.Publishes[0].Events)+len(b.Publishes[1].Events) != len(companies) {
-		t.Error("the batch is not of every company")
 	}
 }
 

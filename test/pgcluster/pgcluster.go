@@ -37,7 +37,8 @@ type Cluster struct {
 	options Options
 	as      *syscall.Credential // whom the server runs as; nil = who runs the test
 	server  *exec.Cmd
-	exited  chan error
+	exited  chan struct{} // closed when the server has ended
+	ending  error         // how it did, once exited is closed
 }
 
 // startWithin bounds how long the server may take to answer: long, for a
@@ -157,8 +158,11 @@ func (c *Cluster) Start(ctx context.Context) error {
 	if err := server.Start(); err != nil {
 		return err
 	}
-	c.server, c.exited = server, make(chan error, 1)
-	go func(exited chan<- error) { exited <- server.Wait() }(c.exited)
+	c.server, c.exited = server, make(chan struct{})
+	go func(exited chan<- struct{}) {
+		c.ending = server.Wait()
+		close(exited)
+	}(c.exited)
 	return c.await(ctx)
 }
 
@@ -174,10 +178,9 @@ func (c *Cluster) await(ctx context.Context) error {
 			return conn.Close(ctx)
 		}
 		select {
-		case err := <-c.exited:
-			c.exited <- err
+		case <-c.exited:
 			log, _ := os.ReadFile(filepath.Join(c.dir, "log")) // as much as can be told
-			return fmt.Errorf("the server ended: %w\n%s", err, log)
+			return fmt.Errorf("the server ended: %w\n%s", c.ending, log)
 		case <-ctx.Done():
 			return fmt.Errorf("the server does not answer: %w", err)
 		case <-again.C:
@@ -209,7 +212,7 @@ func (c *Cluster) end(how syscall.Signal) error {
 	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	_ = <-c.exited // how it ended is what was asked for
+	<-c.exited
 	c.server = nil
 	return nil
 }
