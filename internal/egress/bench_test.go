@@ -57,6 +57,36 @@ func benchmark(b *testing.B, client egresstest.Sender, request *fattorino.Reques
 	b.ReportMetric(float64((processTime(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
 }
 
+// BenchmarkBareLoop writes the same number of bytes and reads the answer, and
+// nothing else: what is below it is the system's.
+func BenchmarkBareLoop(b *testing.B) {
+	url, _ := startSink(b, "http")
+	addr := strings.TrimPrefix(url, "http://")
+	message := "POST /hook?key=1 HTTP/1.1\r\nHost: " + addr + "\r\nX-Fill: " + strings.Repeat("a", 800) + "\r\nContent-Length: 2\r\n\r\n{}"
+	b.SetParallelism(16)
+	before := processTime(b)
+	b.RunParallel(func(pb *testing.PB) {
+		c, err := net.Dial("tcp", addr) //nolint:noctx // it ends with the benchmark
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer c.Close()
+		answer := make([]byte, 4096)
+		for pb.Next() {
+			if _, err := io.WriteString(c, message); err != nil {
+				b.Error(err)
+				return
+			}
+			if n, err := c.Read(answer); err != nil || !strings.HasSuffix(string(answer[:n]), "ok") {
+				b.Errorf("answer %q, %v", answer[:n], err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64((processTime(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
+}
+
 // processTime is how much time this process has had of the processors.
 func processTime(tb testing.TB) time.Duration {
 	tb.Helper()
