@@ -2,6 +2,7 @@ package fattorino
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -82,6 +83,21 @@ func (s *Service) Delivery(ctx context.Context, caller *Token, company, id int64
 	}
 	attempts, err := s.Store.Attempts(ctx, id)
 	return d, sub, attempts, err
+}
+
+// DueDeliveries gives deliveries of a subscription that wait for the date of
+// their next attempt, soonest first: at most limit of them, however many there
+// are in its log.
+func (s *Service) DueDeliveries(ctx context.Context, caller *Token, company, subscription int64, limit int) ([]*Delivery, error) {
+	sub, err := s.Subscription(ctx, caller, company, "", subscription)
+	if err != nil {
+		return nil, err
+	}
+	due, err := s.Store.Due(ctx, sub.ID, limit)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(due, func(d *Delivery) bool { return !s.mayHear(caller, d.Event) }), nil
 }
 
 // mayRead fails with NotFound where the delivery is not the caller's to read:

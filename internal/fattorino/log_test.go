@@ -278,3 +278,27 @@ func TestWhatCannotBeSentAgain(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatWaitsForItsNextAttemptIsListedSoonestFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		sub := f.subscribe(t, f.app, wish(here, paid))
+		f.publish(t, happened("e1", paid))
+		synctest.Wait()
+		f.sinks.nowAnswer(500)
+		for _, id := range []string{"e2", "e3", "e4"} {
+			f.publish(t, happened(id, paid))
+			synctest.Wait()
+			time.Sleep(time.Second)
+		}
+		due, err := f.DueDeliveries(context.Background(), f.app, 7, sub.ID, 2)
+		if err != nil || len(due) != 2 || !due[0].DueAt.Before(due[1].DueAt) || due[0].DueAt.Before(time.Now()) {
+			t.Errorf("got %v, %v; want two of the three that failed, soonest first", due, err)
+		}
+		_, err = f.DueDeliveries(context.Background(), f.rival, 7, sub.ID, 2)
+		fails(t, err, fattorino.NotFound)
+		_, err = f.DueDeliveries(context.Background(), f.admin, 8, sub.ID, 2)
+		fails(t, err, fattorino.NotFound)
+	})
+}

@@ -72,7 +72,7 @@ func start(t *testing.T) *fixture {
 	}
 	service, err := fattorino.NewService(fattorino.Config{
 		Store: store, Engine: e, Contracts: contracts, Limits: fattorino.Limits{Subscriptions: 100, AwaitSink: 5 * time.Second},
-		CheckSink: egress.Policy{Dev: true}.CheckSink, CompileFilters: compileFilters, AdminTokenHash: fattorino.HashSecret(adminSecret),
+		CheckSink: egress.Policy{Dev: true}.CheckSink, CompileFilters: compileFilters, AdminTokenHash: fattorino.HashSecret(adminSecret), OwnContract: native.Name,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -27,7 +28,7 @@ type subscriptionView struct {
 	RetryAt     time.Time // when it may be asked again; zero = now
 
 	TestTypes []string
-	Pending   int  // deliveries on their way
+	Due       int  // deliveries that are to be tried again
 	Many      bool // and more than were counted
 	NextDue   time.Time
 	Recent    []deliveryRow
@@ -39,8 +40,18 @@ type fact struct {
 	Value string
 }
 
-// maxCounted bounds how many pending deliveries are counted for a page.
+// maxCounted bounds how many deliveries to be tried again are counted for a page.
 const maxCounted = 100
+
+// countDue counts them, and finds the first.
+func (u *UI) countDue(ctx context.Context, view *subscriptionView) error {
+	due, err := u.Service.DueDeliveries(ctx, caller(0), view.Sub.Company, view.Sub.ID, maxCounted)
+	if err != nil || len(due) == 0 {
+		return err
+	}
+	view.Due, view.Many, view.NextDue = len(due), len(due) == maxCounted, due[0].DueAt
+	return nil
+}
 
 // subscription shows one.
 func (u *UI) subscription(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -57,12 +68,9 @@ func (u *UI) subscription(w http.ResponseWriter, r *http.Request, v *visit) erro
 		return err
 	}
 	view.App = appName(apps, sub.App)
-	pending := fattorino.Pending
-	waiting, err := u.Service.Deliveries(r.Context(), caller(0), v.Company, fattorino.DeliveryQuery{Subscriptions: []int64{sub.ID}, State: &pending, Limit: maxCounted})
-	if err != nil {
+	if err := u.countDue(r.Context(), view); err != nil {
 		return err
 	}
-	view.Pending, view.Many, view.NextDue = len(waiting), len(waiting) == maxCounted, soonest(waiting)
 	recent, err := u.Service.Deliveries(r.Context(), caller(0), v.Company, fattorino.DeliveryQuery{Subscriptions: []int64{sub.ID}, Limit: 10})
 	if err != nil {
 		return err
@@ -197,15 +205,4 @@ func (u *UI) catalogOf(contract string) *fattorino.Catalog {
 		return nil
 	}
 	return all[i]
-}
-
-// soonest gives the first date that one of the deliveries is due; zero where
-// none has one.
-func soonest(list []*fattorino.Delivery) (at time.Time) {
-	for _, d := range list {
-		if !d.DueAt.IsZero() && (at.IsZero() || d.DueAt.Before(at)) {
-			at = d.DueAt
-		}
-	}
-	return at
 }

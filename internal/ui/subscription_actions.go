@@ -135,12 +135,9 @@ func (u *UI) confirmDelete(w http.ResponseWriter, r *http.Request, v *visit) err
 	if err != nil {
 		return err
 	}
-	pending := fattorino.Pending
-	waiting, err := u.Service.Deliveries(r.Context(), caller(0), v.Company, fattorino.DeliveryQuery{Subscriptions: []int64{sub.ID}, State: &pending, Limit: maxCounted})
-	if err != nil {
+	if err := u.countDue(r.Context(), view); err != nil {
 		return err
 	}
-	view.Pending, view.Many = len(waiting), len(waiting) == maxCounted
 	return u.render(w, v, http.StatusOK, "subscription_delete", view)
 }
 

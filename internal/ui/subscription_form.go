@@ -27,6 +27,7 @@ type formView struct {
 	Faults  formFaults
 	Problem string
 	Names   []string // of the contracts to choose from; then nothing else is shown
+	Advised string   // the one that is taken where nothing speaks for another
 }
 
 // newSubscription asks under which contract, and then shows the form.
@@ -37,7 +38,7 @@ func (u *UI) newSubscription(w http.ResponseWriter, r *http.Request, v *visit) e
 	}
 	contract := r.URL.Query().Get("contract")
 	if u.catalogOf(contract) == nil || len(apps) == 0 {
-		return u.render(w, v, http.StatusOK, "subscription_contract", formView{Names: u.contractNames(), Apps: apps})
+		return u.render(w, v, http.StatusOK, "subscription_contract", formView{Names: u.contractNames(), Advised: u.Service.OwnContract, Apps: apps})
 	}
 	form := subscriptionForm{Contract: contract}
 	if len(apps) == 1 {

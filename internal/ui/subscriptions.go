@@ -132,9 +132,14 @@ func appName(apps []*fattorino.App, id int64) string {
 	return "#" + strconv.FormatInt(id, 10)
 }
 
+// contractNames gives those of all contracts, the own one first.
 func (u *UI) contractNames() []string {
 	var names []string
 	for _, c := range u.Service.Catalogs().All() {
+		if c.Contract == u.Service.OwnContract {
+			names = slices.Insert(names, 0, c.Contract)
+			continue
+		}
 		names = append(names, c.Contract)
 	}
 	return names
