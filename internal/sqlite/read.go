@@ -213,7 +213,9 @@ func ofEntity(where string, args []any, entity string) (string, []any) {
 // an index on time.
 func (s *Store) deliveryAt(ctx context.Context, at time.Time) (int64, error) {
 	var low, high int64
-	if err := s.read.QueryRowContext(ctx, `SELECT coalesce(min(key), 0), coalesce(max(key), 0) + 1 FROM events`).Scan(&low, &high); err != nil {
+	// One at a time, for SQLite finds both in the index then, and reads the whole
+	// table else.
+	if err := s.read.QueryRowContext(ctx, `SELECT coalesce((SELECT min(key) FROM events), 0), coalesce((SELECT max(key) FROM events), 0) + 1`).Scan(&low, &high); err != nil {
 		return 0, translate(err)
 	}
 	for low < high {
