@@ -129,8 +129,15 @@ func (c *committer) take() queue {
 	defer c.mu.Unlock()
 	q := c.waiting
 	c.waiting = queue{}
+	if len(q.outcomes) > maxOutcomes {
+		c.waiting.outcomes = q.outcomes[maxOutcomes:]
+		q.outcomes = q.outcomes[:maxOutcomes:maxOutcomes]
+	}
 	return q
 }
+
+// maxOutcomes bounds the outcomes in one commit: publishers wait for it.
+const maxOutcomes = 512
 
 // run writes until it is stopped and nothing waits any more.
 func (c *committer) run() {

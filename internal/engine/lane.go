@@ -17,7 +17,8 @@ type lane struct {
 	host     *host
 	most     int           // attempts it may have in flight
 	limit    int           // as many as it may have now: 1 at first and when its sink is too slow
-	answers  bool          // its sink answered in time when it was last called
+	answers  bool          // its sink answered when it was last called
+	silent   int           // attempts without an answer since
 	batch    int           // deliveries in one attempt at most
 	linger   time.Duration // how long the first of a batch waits for others
 	since    time.Time     // when the first in the window began to wait
@@ -159,13 +160,13 @@ func (l *lane) wakesAt(now time.Time) time.Time {
 
 // wantsLoad tells whether the store has something for the lane now, and the
 // lane has room for it.
-func (l *lane) wantsLoad(now time.Time, window int) bool {
+func (l *lane) wantsLoad(now time.Time, capacity int) bool {
 	switch {
 	case l.loading || !l.served() || (l.order != nil && !l.order.ready):
 		return false
 	case l.order != nil && l.isDue(now):
 		return true // whatever the window holds, for it may wait for just this
-	case l.window.len() > window/2:
+	case l.window.len() > capacity/2:
 		return false
 	}
 	return l.wantsFresh() || l.isDue(now)

@@ -7,8 +7,12 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
-// concurrentLoads bounds the reads of the store under way.
-const concurrentLoads = 4
+// concurrentLoads bounds the reads of the store under way, and pageSize what
+// each of them reads, as events can be large.
+const (
+	concurrentLoads = 4
+	pageSize        = 256
+)
 
 // load reads more of a lane's deliveries from the store.
 func (d *dispatcher) load(l *lane) {
@@ -19,7 +23,7 @@ func (d *dispatcher) load(l *lane) {
 	d.mu.Lock()
 	id, readTo, last, wantsFresh := l.sub.ID, l.readTo, l.last, l.wantsFresh()
 	due := l.isDue(time.Now())
-	held := len(l.again)
+	held, room := len(l.again), min(pageSize, max(1, d.capacity(l)-l.window.len()))
 	if due {
 		l.nextDue = time.Time{} // what is found out below is added to what comes in meanwhile
 	}
@@ -28,16 +32,16 @@ func (d *dispatcher) load(l *lane) {
 	ctx := context.Background()
 	var again, fresh []*fattorino.Delivery
 	var err error
-	limit := d.limits.Window + held
+	limit := held + max(room, min(held, pageSize)) // what is held is due as well, and comes first
 	if due {
 		again, err = d.store.Due(ctx, id, limit)
 	}
 	if err == nil && wantsFresh {
-		fresh, err = d.store.Fresh(ctx, id, readTo, d.limits.Window)
+		fresh, err = d.store.Fresh(ctx, id, readTo, room)
 	} else {
 		last = readTo
 	}
-	d.loaded(l, page{again: again, full: len(again) == limit, fresh: fresh, last: last}, err)
+	d.loaded(l, page{again: again, full: len(again) == limit, fresh: fresh, whole: len(fresh) < room, last: last}, err)
 }
 
 // A page is what was read of a lane's deliveries.
@@ -45,6 +49,7 @@ type page struct {
 	again []*fattorino.Delivery // due, soonest first
 	full  bool                  // there may be more due
 	fresh []*fattorino.Delivery // never tried, oldest first
+	whole bool                  // there were no more fresh ones
 	last  int64                 // fresh ones up to here were committed before the reading
 }
 
@@ -62,7 +67,7 @@ func (d *dispatcher) loaded(l *lane, p page, err error) {
 		return
 	}
 	d.takeDue(l, p, now)
-	d.takeFresh(l, p.fresh, p.last)
+	d.takeFresh(l, p)
 	clear(l.outdated)
 	d.refresh(l)
 	d.wakeOne()
@@ -89,16 +94,16 @@ func (d *dispatcher) takeDue(l *lane, p page, now time.Time) {
 
 // takeFresh takes a page of fresh deliveries into the window, as far as there
 // is room.
-func (d *dispatcher) takeFresh(l *lane, page []*fattorino.Delivery, last int64) {
-	for _, delivery := range page {
+func (d *dispatcher) takeFresh(l *lane, p page) {
+	for _, delivery := range p.fresh {
 		if !d.roomFor(l) {
 			return
 		}
 		l.readTo = delivery.ID
 		d.push(l, delivery, l.fresh)
 	}
-	if len(page) < d.limits.Window {
-		l.readTo = max(l.readTo, last) // there was nothing more, up to last
+	if p.whole {
+		l.readTo = max(l.readTo, p.last)
 	}
 }
 

@@ -94,7 +94,7 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	if err := migrate(ctx, s.write); err != nil {
 		return err
 	}
-	if s.read, err = sql.Open("sqlite", dsn(path, "query_only(1)", "busy_timeout(5000)", "cache_size(-8000)")); err != nil {
+	if s.read, err = sql.Open("sqlite", dsn(path, "query_only(1)", "busy_timeout(5000)", "cache_size(-2000)")); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
 	const forLanes = 4 // connections that the lanes keep for themselves
