@@ -73,6 +73,7 @@
 //	a success does not take an expiry back                   8 of 20
 //	what is pending for a subscription that is gone stays    2 of 20
 //	the lane does not rest when asked to                     9 of 20
+//	an attempt that the stop cuts off counts                 6 of 20
 //	one attempt too many at a time                           18 of 20
 //	what a failed commit left behind is taken for true       1 of 60
 //
