@@ -2,8 +2,10 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,8 +60,18 @@ func open(t testing.TB, url string) *postgres.Store {
 
 func TestStore(t *testing.T) {
 	t.Parallel()
+	suite(t, "")
+}
+
+// Behind a PgBouncer that knows no prepared statements there are none.
+func TestStoreWithoutPreparedStatements(t *testing.T) {
+	t.Parallel()
+	suite(t, "&default_query_exec_mode=exec")
+}
+
+func suite(t *testing.T, parameters string) {
 	storetest.Run(t, func(t *testing.T) (fattorino.Store, func() fattorino.Store) {
-		url := database(t)
+		url := database(t) + parameters
 		s := open(t, url)
 		t.Cleanup(func() { _ = s.Close() })
 		return s, func() fattorino.Store {
@@ -70,4 +82,34 @@ func TestStore(t *testing.T) {
 			return s
 		}
 	}, storetest.RetentionStep(24*time.Hour))
+}
+
+func TestADatabaseOfANewerVersionIsRefused(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	s := open(t, url)
+	_, err := s.Pool().Exec(ctx, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := postgres.Open(ctx, postgres.Options{URL: url}); err == nil || !strings.Contains(err.Error(), "newer version") {
+		t.Errorf("open: %v, want a refusal that says why", err)
+	}
+}
+
+// What a transaction sets ends with it: the next may be another program's.
+func TestNothingIsLeftInASession(t *testing.T) {
+	t.Parallel()
+	s := open(t, database(t))
+	defer s.Close() //nolint:errcheck // the test is over
+	hotStatements(t, s)
+	for _, c := range s.Pool().AcquireAllIdle(ctx) {
+		var settings, locks int
+		err := c.QueryRow(ctx, `SELECT (SELECT count(*) FROM pg_settings WHERE source = 'session'),
+			(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())`).Scan(&settings, &locks)
+		if err != nil || settings > 0 || locks > 0 {
+			t.Errorf("a session has %d settings and %d locks, %v", settings, locks, err)
+		}
+		c.Release()
+	}
 }

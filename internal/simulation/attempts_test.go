@@ -220,6 +220,9 @@ func (c *checker) attempted(d *delivery, o fattorino.Outcome, s *fattorino.Subsc
 		c.violate(d.about(), "attempt %d of delivery %d was written, and no sink has seen it", o.Attempt.Number, d.ID)
 		return
 	}
+	if x.answered.cut {
+		c.violate(d.about(), "attempt %d of delivery %d was cut off by the stop of the program, and counts", o.Attempt.Number, d.ID)
+	}
 	x.recorded = true
 	delete(c.open, x)
 	got := o.Delivery

@@ -40,7 +40,43 @@
 // that failed. Where the program panics there is no history: with -v the last
 // seeds that were begun are the ones to run.
 //
+// What is known to fail now and then is left out, but with the flag -known.
+//
 //	make simulate                       # 2000 seeds
 //	make simulate SEEDS=50000
 //	go test ./internal/simulation -run TestSimulation -seed 1234 -v
+//
+// # What the checker is worth
+//
+// Each of these was broken once, by hand, and seeds were played until one
+// failed.
+//
+//	broken                                                   seeds that failed
+//	a delivery that succeeded is not settled                 20 of 20
+//	the due date of a retry is not noted                     1 of 240
+//	publishers are answered before the commit                20 of 20
+//	a disabled subscription is sent to                       1 of 40
+//	an entity is not held after a failure                    9 of 20
+//	what was never tried is forgotten at the start           20 of 20
+//	what is due again is forgotten at the start              19 of 20
+//	outcomes are dropped when the store fails                10 of 20
+//	the hint of what is settled is one too far               18 of 20
+//	filters are not looked at                                14 of 20
+//	a reading that is outdated is believed                   2 of 20
+//	Retry-After is not heard                                 8 of 20
+//	one retry too few                                        7 of 20
+//	jitter of 20 %                                           19 of 20
+//	a challenge passes whatever the status                   8 of 20
+//	the answer of a sink that was left counts for the new    7 of 20
+//	a new sink need not prove itself                         19 of 20
+//	expiry counts from the last error                        7 of 20
+//	a success does not take an expiry back                   8 of 20
+//	what is pending for a subscription that is gone stays    2 of 20
+//	the lane does not rest when asked to                     9 of 20
+//	an attempt that the stop cuts off counts                 6 of 20
+//	one attempt too many at a time                           18 of 20
+//	what a failed commit left behind is taken for true       1 of 60
+//
+// Not found in 400 seeds: that a challenge which the stop cuts off counts as
+// passed.
 package simulation_test

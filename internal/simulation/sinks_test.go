@@ -105,7 +105,7 @@ func (s *sender) challenged(ctx context.Context, r *fattorino.Request) *fattorin
 		}
 		body, _ := json.Marshal(map[string]string{"challenge": text, "verification": text})
 		return &fattorino.Answer{Status: http.StatusOK, Body: body}
-	}, s.latency("challenge", base, nth))
+	}, s.latency("challenge", base, nth)+time.Duration(s.chance.draw(4, "slow challenge", base, nth)/3)*4*time.Second)
 	answer.Failure = cmp.Or(answer.Failure, map[bool]fattorino.Failure{true: fattorino.FailedReset}[answer.Status == 0])
 	s.history.add(s.life, &answered{arrival: a, answer: answer, proof: good && answer.Failure == "", cut: answer.Failure != "" && context.Cause(ctx) == context.Canceled})
 	return answer
@@ -152,7 +152,7 @@ func (s *sinks) fate(url, what string, nth int) *fattorino.Answer {
 		return retryAfter(pick(s.chance, []int{429, 503}, "status", of...))
 	case n < 75:
 		return &fattorino.Answer{Failure: pick(s.chance, []fattorino.Failure{fattorino.FailedReset, fattorino.FailedConnect, fattorino.FailedTLS, fattorino.FailedTimeout}, "failed", of...)}
-	case n < 97 || !*known: // an answer 410 in the same batch as a new event is too much for the engine
+	case n < 97:
 		return &fattorino.Answer{Status: pick(s.chance, []int{400, 404, 302, 415, 206}, "status", of...)}
 	default:
 		return &fattorino.Answer{Status: http.StatusGone}

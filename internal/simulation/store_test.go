@@ -46,9 +46,13 @@ func (s *store) next(what string) step {
 	if !s.faults() || !s.chance.oneIn(12, "fault of a write", s.life.number, what, n) {
 		return writes
 	}
-	return pick(s.chance, []step{
+	drawn := pick(s.chance, []step{
 		fails, fails, failsAtEnd, failsAtEnd, slow, slow, dies, diesInside, diesAfter, lies, refuses,
 	}, "step", s.life.number, what, n)
+	if drawn == refuses && what == "commit" && !*known {
+		return fails
+	}
+	return drawn
 }
 
 // Commit implements [fattorino.Store].
@@ -212,8 +216,7 @@ func (t *transaction) PutDelivery(d *fattorino.Delivery) error {
 // when it began.
 func read[T any](s *store, what string, get func() (T, error)) (T, error) {
 	n := s.life.reads.Add(1)
-	may := what != "waiting" || *known // a look-up that fails is repeated beside another one
-	if s.life.dead.Load() || (may && s.faults() && s.chance.oneIn(25, "fault of a reading", s.life.number, what, n)) {
+	if s.life.dead.Load() || (s.faults() && s.chance.oneIn(25, "fault of a reading", s.life.number, what, n)) {
 		var none T
 		return none, errDisk()
 	}

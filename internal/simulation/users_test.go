@@ -276,13 +276,7 @@ func (w *world) verify(s *fattorino.Subscription, i, k int) {
 }
 
 // resend sets a settled delivery of the subscription on its way again.
-//
-// Not in ordered subscriptions: one that is sent again ahead of another that is
-// due has order.go forget the other at the next start.
 func (w *world) resend(l *life, s *fattorino.Subscription, i, k int) {
-	if s.Options.Ordering != "" && s.Options.Ordering != fattorino.Unordered && !*known {
-		return
-	}
 	page, err := l.service.Deliveries(context.Background(), w.kit.admin, s.Company, fattorino.DeliveryQuery{Subscriptions: []int64{s.ID}, Limit: 20})
 	if err != nil || len(page) == 0 {
 		return

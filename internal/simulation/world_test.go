@@ -48,6 +48,7 @@ type life struct {
 	engine  *engine.Engine
 	service *fattorino.Service
 	limits  engine.Limits
+	full    bool // its disk is, or will be
 
 	writing       sync.Mutex // held during a write of the real store, and while its files are copied
 	dead          atomic.Bool
@@ -100,6 +101,7 @@ func (w *world) start(number int, dir string) *life {
 	}
 	options := sqlite.Options{Dir: dir}
 	if w.faults() && w.chance.oneIn(6, "full disk", number) {
+		l.full = true
 		options.MaxPages = pages(dir) + w.chance.draw(12, "free pages", number)
 	}
 	var err error
@@ -345,7 +347,11 @@ func (w *world) supervise(done <-chan struct{}) *life {
 func (w *world) last(l *life) *life {
 	w.healed.Store(true)
 	w.history.add(l, note("all faults end here"))
-	if !l.doomed.Load() && !l.dead.Load() {
+	well := !l.doomed.Load() && !l.dead.Load()
+	if well && !l.full && *known {
+		return l // what it has forgotten is not read anew
+	}
+	if well {
 		return w.start(l.number+1, l.stop()) // with room on the disk
 	}
 	l.crash("after a failed COMMIT that was written")

@@ -64,10 +64,13 @@ func (u *UI) eventMessages(v *visit, events []*fattorino.Event) ([]byte, error) 
 	if len(events) == 0 {
 		return []byte(": nothing new\n\n"), nil
 	}
+	set, err := u.pages[v.Language.Code].set("events")
+	if err != nil {
+		return nil, err
+	}
 	var all bytes.Buffer
 	for _, e := range events {
 		var row bytes.Buffer
-		set := u.pages[v.Language.Code].sets["events"]
 		if err := set.ExecuteTemplate(&row, "live", frame{visit: v, Data: eventRowOf(e)}); err != nil {
 			return nil, err
 		}

@@ -5,11 +5,10 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
-	"io/fs"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -19,32 +18,34 @@ import (
 var templateFiles embed.FS
 
 // pages are the templates in one language: one set for each file of
-// templates/, with what is common to all, layout.html and parts.html.
+// templates/, with what is common to all, layout.html and parts.html. A set is
+// parsed when it is first asked for: all of them in all languages take more
+// memory than the rest of a program at rest.
 type pages struct {
+	functions template.FuncMap
+
+	mu   sync.Mutex
 	sets map[string]*template.Template // by the file's name, without .html
 }
 
-func parsePages(l *language, a *assets) (*pages, error) {
-	common, err := template.New("").Funcs(functions(l, a)).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+func newPages(l *language, a *assets) *pages {
+	return &pages{functions: functions(l, a), sets: map[string]*template.Template{}}
+}
+
+// set gives the templates of a page.
+func (p *pages) set(page string) (*template.Template, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if set := p.sets[page]; set != nil {
+		return set, nil
+	}
+	set, err := template.New("").Funcs(p.functions).ParseFS(templateFiles,
+		"templates/layout.html", "templates/parts.html", "templates/"+page+".html")
 	if err != nil {
 		return nil, err
 	}
-	files, err := fs.Glob(templateFiles, "templates/*.html")
-	if err != nil {
-		return nil, err
-	}
-	p := &pages{sets: map[string]*template.Template{}}
-	for _, file := range files {
-		set, err := common.Clone()
-		if err != nil {
-			return nil, err
-		}
-		if set, err = set.ParseFS(templateFiles, file); err != nil {
-			return nil, err
-		}
-		p.sets[strings.TrimSuffix(path.Base(file), ".html")] = set
-	}
-	return p, nil
+	p.sets[page] = set
+	return set, nil
 }
 
 // functions are what templates can call besides what there is in them.
@@ -91,9 +92,9 @@ func (u *UI) render(w http.ResponseWriter, v *visit, status int, page string, da
 
 // renderPart answers with a part of a page, for a script that puts it in place.
 func (u *UI) renderPart(w http.ResponseWriter, v *visit, status int, page, part string, data any) error {
-	set := u.pages[v.Language.Code].sets[page]
-	if set == nil {
-		return fmt.Errorf("there is no page %s", page)
+	set, err := u.pages[v.Language.Code].set(page)
+	if err != nil {
+		return err
 	}
 	var body bytes.Buffer
 	if err := set.ExecuteTemplate(&body, part, frame{visit: v, Languages: u.languages, Section: sectionOf(page), Data: data}); err != nil {

@@ -76,9 +76,7 @@ func New(c Config) (*UI, error) {
 		return nil, err
 	}
 	for _, l := range u.languages {
-		if u.pages[l.Code], err = parsePages(l, u.assets); err != nil {
-			return nil, err
-		}
+		u.pages[l.Code] = newPages(l, u.assets)
 	}
 	mux := http.NewServeMux()
 	for _, rt := range u.routes() {
