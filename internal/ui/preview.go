@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -49,11 +50,26 @@ func (u *UI) preview(w http.ResponseWriter, r *http.Request, v *visit) error {
 	wish, _, err := u.accept(&form, fattorino.Options{}, v.Company, nil, faults)
 	if err == nil && len(faults) == 0 {
 		view.Request, err = u.example(wish, form.App, view.Type)
+		view.Request.blunt()
 	}
 	if err != nil || len(faults) > 0 {
 		view.Problem = v.Language.T("preview.faults")
 	}
 	return u.renderPart(w, v, http.StatusOK, "subscription_form", "preview", view)
+}
+
+// blunt takes the signature off a token (RFC 7515, section 7.1) in a request that
+// is never sent: nobody shall be able to have one signed for a sink by looking
+// at it.
+func (r *shownRequest) blunt() {
+	if r == nil {
+		return
+	}
+	for i, h := range r.Header {
+		if dot := strings.LastIndexByte(h.Value, '.'); dot > 0 && strings.EqualFold(h.Name, "Authorization") {
+			r.Header[i].Value = h.Value[:dot+1] + "…"
+		}
+	}
 }
 
 // exampleType gives a type that is asked for: a new invoice where that is among

@@ -158,14 +158,10 @@ func (u *UI) accept(form *subscriptionForm, before fattorino.Options, company in
 	if len(faults) > 0 || !choosing {
 		return wish, "", nil
 	}
-	switch {
-	case form.DropHeaders || len(headers) > 0:
-		wish.Options.Headers, err = rules.SealHeaders(headers)
-	case len(before.Headers) > 0:
-		wish.Options.Headers = before.Headers
-	}
-	if err != nil {
-		return nil, "", err
+	if form.DropHeaders || len(headers) > 0 { // else those from before stay
+		if wish.Options.Headers, err = rules.SealHeaders(headers); err != nil {
+			return nil, "", err
+		}
 	}
 	if wish.Secrets = secrets; secrets == nil {
 		var secret fattorino.Secret

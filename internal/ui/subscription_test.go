@@ -237,3 +237,12 @@ func TestTheListIsNarrowedByWhatItShows(t *testing.T) {
 		}
 	}
 }
+
+func TestThePreviewSignsNoToken(t *testing.T) {
+	t.Parallel()
+	r := &shownRequest{Header: []shownHeader{{Name: "Content-Type", Value: "application/x.y"}, {Name: "Authorization", Value: "Bearer head.claims.signature"}}}
+	r.blunt()
+	if r.Header[0].Value != "application/x.y" || r.Header[1].Value != "Bearer head.claims.…" {
+		t.Errorf("got %v", r.Header)
+	}
+}

@@ -138,11 +138,11 @@ func drip(c net.Conn, piece string, stop <-chan struct{}) {
 	}
 }
 
-// A thousand publishes at once, of a megabyte each, are far more than is held
+// Four hundred publishes at once, of a megabyte each, are far more than is held
 // at a time: some are asked to come again, and memory stays bounded. It runs by
 // itself, for it takes all of a small machine.
 func TestParallelPublishesAreBounded(t *testing.T) {
-	const budget, clients = 32 << 20, 1000
+	const budget, clients = 16 << 20, 400
 	s := serve(t, "--max-request-bytes", fmt.Sprint(budget))
 	before := s.memory(t)
 	padding := strings.Repeat("x", 1000<<10)
