@@ -38,7 +38,7 @@ type Limits struct {
 
 // DefaultLimits suit a machine of two cores.
 func DefaultLimits() Limits {
-	return Limits{Lane: 8, Host: 64, Node: 2048, Window: 4096, WindowBytes: 24 << 20}
+	return Limits{Lane: 8, Host: 64, Node: 2048, Window: 4096, WindowBytes: 16 << 20}
 }
 
 // Config is what an Engine is made of.
