@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -61,33 +62,50 @@ func (t *tx) pastDays(before time.Time) ([]int, error) {
 // dropDay drops the partitions of a day, where nothing in it is pending and
 // nobody holds them for long.
 func (t *tx) dropDay(day, before int) (events int, dropped bool, err error) {
-	var pending bool
-	err = t.tx.QueryRow(t.ctx, fmt.Sprintf(`SELECT EXISTS (SELECT 1 FROM deliveries_%[1]d WHERE due_at IS NOT NULL)
-		OR EXISTS (SELECT 1 FROM deliveries_%[1]d WHERE waits_for IS NOT NULL)
-		OR EXISTS (SELECT 1 FROM subscriptions s LEFT JOIN lanes l ON l.part = s.part AND l.subscription = s.id
-			WHERE coalesce(l.settled, 0) < $1 AND EXISTS (SELECT 1 FROM deliveries_%[1]d d
-				WHERE d.part = s.part AND d.subscription = s.id AND d.id > coalesce(l.settled, 0) AND d.state = 0 OFFSET 0))`, day), t.layout.dayStart(day+1)).Scan(&pending)
-	if err != nil || pending {
-		return 0, false, err
-	}
-	err = t.tx.QueryRow(t.ctx, fmt.Sprintf(`SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'events_%d'::regclass`, day)).Scan(&events)
-	if err != nil {
-		return 0, false, err
-	}
 	err = pgx.BeginFunc(t.ctx, t.tx, func(inner pgx.Tx) error {
 		var b pgx.Batch
 		b.Queue(`SELECT set_config('lock_timeout', '` + dropWithin + `', true)`)
+		b.Queue(fmt.Sprintf(`LOCK TABLE deliveries_%d IN SHARE ROW EXCLUSIVE MODE`, day)) // nothing is resent from here on
+		if err := inner.SendBatch(t.ctx, &b).Close(); err != nil {
+			return err
+		}
+		if err := t.checkSettled(inner, day); err != nil {
+			return err
+		}
+		err := inner.QueryRow(t.ctx, fmt.Sprintf(`SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'events_%d'::regclass`, day)).Scan(&events)
+		if err != nil {
+			return err
+		}
+		b = pgx.Batch{}
 		b.Queue(fmt.Sprintf(`DROP TABLE attempts_%[1]d, deliveries_%[1]d, events_%[1]d`, day))
 		b.Queue(`DELETE FROM company_days WHERE day = $1`, day)
 		if err := inner.SendBatch(t.ctx, &b).Close(); err != nil {
 			return err
 		}
+		dropped = true
 		return t.dropMonth(inner, day/monthDays, before)
 	})
-	if sqlState(err) == lockNotAvailable {
-		return 0, false, nil // next time
+	if errors.Is(err, errPending) || sqlState(err) == lockNotAvailable {
+		return 0, false, nil // another time
 	}
-	return events, err == nil, err
+	return events, dropped, err
+}
+
+var errPending = errors.New("something of the day is pending")
+
+// checkSettled fails with errPending where a delivery of the day is still to be
+// made.
+func (t *tx) checkSettled(inner pgx.Tx, day int) error {
+	var pending bool
+	err := inner.QueryRow(t.ctx, fmt.Sprintf(`SELECT EXISTS (SELECT 1 FROM deliveries_%[1]d WHERE due_at IS NOT NULL)
+		OR EXISTS (SELECT 1 FROM deliveries_%[1]d WHERE waits_for IS NOT NULL)
+		OR EXISTS (SELECT 1 FROM subscriptions s LEFT JOIN lanes l ON l.part = s.part AND l.subscription = s.id
+			WHERE coalesce(l.settled, 0) < $1 AND EXISTS (SELECT 1 FROM deliveries_%[1]d d
+				WHERE d.part = s.part AND d.subscription = s.id AND d.id > coalesce(l.settled, 0) AND d.state = 0 OFFSET 0))`, day), t.layout.dayStart(day+1)).Scan(&pending)
+	if err == nil && pending {
+		err = errPending
+	}
+	return err
 }
 
 // dropMonth drops the partition of what the events of a month are known by,
@@ -115,14 +133,26 @@ type old struct {
 	settled       bool
 }
 
-// pruneDay deletes the settled among the next events of a day, at most limit. It
-// gives the last key looked at, 0 where there is none.
+// pruneDay deletes the settled among the next events of a day, at most limit and
+// those of one part. It gives the last key looked at, 0 where there is none.
 func (t *tx) pruneDay(day int, after int64, limit int) (last int64, deleted int, err error) {
 	after = max(after, t.layout.dayStart(day)) // of an earlier day it says nothing of the part
+	var part int16
+	err = t.tx.QueryRow(t.ctx, fmt.Sprintf(`SELECT part FROM events_%d WHERE (part, key) > ($1, $2) ORDER BY part, key LIMIT 1`, day),
+		t.layout.ofID(after), after).Scan(&part)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	if _, err := t.lock(part); err != nil { // nothing is resent from here on
+		return 0, 0, err
+	}
 	rows, err := t.tx.Query(t.ctx, fmt.Sprintf(`SELECT part, key, company, source, id, first_delivery, first_delivery + deliveries,
-			NOT EXISTS (SELECT 1 FROM deliveries_%[1]d d WHERE d.part = e.part AND d.id >= e.first_delivery AND d.id < e.first_delivery + e.deliveries
+			NOT EXISTS (SELECT 1 FROM deliveries_%[1]d d WHERE d.part = $1 AND d.id >= e.first_delivery AND d.id < e.first_delivery + e.deliveries
 				AND d.state IN (0, 3) OFFSET 0)
-		FROM events_%[1]d e WHERE (part, key) > ($1, $2) ORDER BY part, key LIMIT $3`, day), t.layout.ofID(after), after, limit)
+		FROM events_%[1]d e WHERE part = $1 AND key > $2 ORDER BY key LIMIT $3`, day), part, after, limit)
 	events, err := collect(rows, err, func(r row) (o old, err error) {
 		return o, r.Scan(&o.part, &o.event.Key, &o.event.Company, &o.event.Source, &o.event.ID, &o.first, &o.behind, &o.settled)
 	})
