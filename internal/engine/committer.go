@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -287,6 +288,7 @@ func (c *committer) reject(err error, publishes []*publish, outcomes []*outcome)
 	c.unwritten.Add(-int64(len(outcomes)))
 	for _, o := range outcomes {
 		c.log.Error("the outcome of a delivery was refused by the store: it stays pending until the next start", "delivery", o.delivery.ID, "error", err)
+		c.dispatcher.refused(o)
 	}
 }
 
@@ -337,7 +339,7 @@ func (c *committer) failed(err error, publishes []*publish, outcomes []*outcome)
 	c.mu.Lock()
 	first := c.failing == nil
 	c.failing = err
-	c.waiting.outcomes = append(outcomes, c.waiting.outcomes...)
+	c.waiting.outcomes = slices.Concat(outcomes, c.waiting.outcomes)
 	c.mu.Unlock()
 	if first {
 		c.log.Error("the store cannot write: accepting nothing, sending nothing, until it can", "error", err)

@@ -417,6 +417,16 @@ func (d *dispatcher) recorded(outcomes []*outcome, written []fattorino.Outcome) 
 	d.wakeOne()
 }
 
+// refused takes note that the store does not let a delivery wait. It keeps the
+// turn of its entity, so that nothing after it goes out before it.
+func (d *dispatcher) refused(o *outcome) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if o.waitsFor != 0 {
+		o.lane.order.turn[o.waitsFor] = o.delivery.ID
+	}
+}
+
 // wakeUp takes note of a delivery that a use case made or set due.
 func (d *dispatcher) wakeUp(delivery *fattorino.Delivery) {
 	d.mu.Lock()

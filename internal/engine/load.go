@@ -21,6 +21,7 @@ func (d *dispatcher) load(l *lane) {
 	defer func() { <-d.loads }()
 
 	d.mu.Lock()
+	clear(l.outdated) // what was recorded until now, the reading shows
 	id, readTo, last, wantsFresh := l.sub.ID, l.readTo, l.last, l.wantsFresh()
 	due := l.isDue(time.Now())
 	held, room := len(l.again), min(pageSize, max(1, d.capacity(l)-l.window.len()))

@@ -260,12 +260,15 @@ func (d *dispatcher) lookedUp(l *lane, key int64, found []*fattorino.Delivery, e
 // deliveries wait for.
 func (d *dispatcher) learn(l *lane) {
 	defer d.workers.Done()
+	d.mu.Lock()
+	id := l.sub.ID
+	d.mu.Unlock()
 	d.loads <- struct{}{}
 	ctx := context.Background()
-	due, err := d.store.Due(ctx, l.sub.ID, maxHeld)
+	due, err := d.store.Due(ctx, id, maxHeld)
 	var waited []int64
 	if err == nil {
-		waited, err = d.store.WaitedFor(ctx, l.sub.ID, maxHeld)
+		waited, err = d.store.WaitedFor(ctx, id, maxHeld)
 	}
 	<-d.loads
 

@@ -40,8 +40,6 @@
 // that failed. Where the program panics there is no history: with -v the last
 // seeds that were begun are the ones to run.
 //
-// What is known to fail now and then is left out, but with the flag -known.
-//
 //	make simulate                       # 2000 seeds
 //	make simulate SEEDS=50000
 //	go test ./internal/simulation -run TestSimulation -seed 1234 -v

@@ -23,7 +23,6 @@ import (
 // More seeds than `seeds` are run by SIM_SEEDS in the environment.
 var (
 	oneSeed = flag.Uint64("seed", 0, "run this seed alone, and print its history")
-	known   = flag.Bool("known", false, "do also what is known to fail now and then")
 	first   = flag.Uint64("first", 1, "the first of the seeds to run")
 )
 

@@ -46,13 +46,9 @@ func (s *store) next(what string) step {
 	if !s.faults() || !s.chance.oneIn(12, "fault of a write", s.life.number, what, n) {
 		return writes
 	}
-	drawn := pick(s.chance, []step{
+	return pick(s.chance, []step{
 		fails, fails, failsAtEnd, failsAtEnd, slow, slow, dies, diesInside, diesAfter, lies, refuses,
 	}, "step", s.life.number, what, n)
-	if drawn == refuses && what == "commit" && !*known {
-		return fails
-	}
-	return drawn
 }
 
 // Commit implements [fattorino.Store].

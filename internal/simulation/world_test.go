@@ -348,7 +348,7 @@ func (w *world) last(l *life) *life {
 	w.healed.Store(true)
 	w.history.add(l, note("all faults end here"))
 	well := !l.doomed.Load() && !l.dead.Load()
-	if well && !l.full && *known {
+	if well && !l.full {
 		return l // what it has forgotten is not read anew
 	}
 	if well {
