@@ -372,7 +372,9 @@ func (d *dispatcher) adapt(l *lane, a *fattorino.Answer) {
 		l.limit, l.answers, l.silent = min(l.limit+1, l.most), true, 0
 	} else {
 		l.limit, l.answers = 1, false
-		l.restTo = now.Add(min(longestRest, shortestRest<<l.silent))
+		if rest := now.Add(min(longestRest, shortestRest<<l.silent)); rest.After(l.restTo) {
+			l.restTo = rest // a sink may have asked for longer
+		}
 		l.silent = min(l.silent+1, 16)
 	}
 	if wait := d.contract(l.sub).Wait(a, now); wait > 0 {
