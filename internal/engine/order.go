@@ -280,7 +280,12 @@ func (d *dispatcher) learn(l *lane) {
 		return
 	}
 	o := l.order
-	d.setWaiting(l, o.takeTurns(due))
+	wait := o.takeTurns(due)
+	for _, delivery := range wait { // a reading before they are written shows them due
+		l.again[delivery.ID] = true
+		d.bytes += int64(delivery.Event.Size())
+	}
+	d.setWaiting(l, wait)
 	o.ready = true
 	for _, key := range waited {
 		if _, held := o.turn[key]; !held {
