@@ -29,8 +29,8 @@ const (
 	maxKeptSize = 16 << 20           // bytes of them, likewise
 	maxBody     = 256 << 10          // bytes of a request's body; above it 413 is answered, and the beginning kept
 	keptOfLong  = 4 << 10            // bytes that are kept of a longer one
-	perSecond   = 25                 // requests to one bin
-	burst       = 100                // that may come at once
+	perSecond   = 100                // requests to one bin
+	burst       = 200                // that may come at once
 	maxWaiting  = 128                // answers that are delayed at a time, of all bins
 )
 
