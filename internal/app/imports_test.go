@@ -48,7 +48,10 @@ func mayImport() map[string][]string {
 		"fic":            {"auth", "fattorino", "httpjson"},
 		"facturascripts": {"auth", "cloudevents", "fattorino", "httpjson", "sign"},
 		"subscriptions":  {"auth", "fattorino", "httpjson"}, // the native contract, as other clients know it
-		"ui":             {"fattorino", "httpjson", "samples"},
+		"ui":             {"fattorino", "httpjson", "inspect", "samples"},
+
+		// Bins take in what any contract sends, and are shown in ui.
+		"inspect": {"fattorino", "sign"},
 
 		// The native contract has its door in api, and is a package of its own for
 		// what it builds and signs.
@@ -56,7 +59,7 @@ func mayImport() map[string][]string {
 
 		// app joins them all.
 		"app": slices.Concat(doors, stores, []string{
-			"auth", "cloudevents", "egress", "engine", "fattorino", "filter", "httpjson", "native", "schema", "sign",
+			"auth", "cloudevents", "egress", "engine", "fattorino", "filter", "httpjson", "inspect", "native", "schema", "sign",
 		}),
 		// The program starts app, and is a client of the API besides.
 		"cmd/fattorino": {"api", "app", "cloudevents", "fattorino"},

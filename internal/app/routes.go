@@ -11,6 +11,8 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/api"
 	"github.com/fattorino-dev/fattorino/internal/defacto"
 	"github.com/fattorino-dev/fattorino/internal/fic"
+	"github.com/fattorino-dev/fattorino/internal/inspect"
+	"github.com/fattorino-dev/fattorino/internal/sign"
 	"github.com/fattorino-dev/fattorino/internal/subscriptions"
 	"github.com/fattorino-dev/fattorino/internal/ui"
 )
@@ -29,7 +31,8 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 	if err != nil {
 		return nil, err
 	}
-	pages, err := ui.New(a.uiConfig(keys, c))
+	bins := a.startInspector(keys, masterKeys.keychain)
+	pages, err := ui.New(a.uiConfig(keys, c, bins))
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +52,10 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))
 	mux.Handle("/ui/", pages)
 	mux.Handle("GET /ui/companies/{company}/events/live", a.untilStop(pages)) // as long as someone looks
+	mux.Handle("GET /ui/inspect/{bin}/live", a.untilStop(pages))
+	mux.Handle("GET "+strings.TrimSuffix(inspect.Path, "/"), http.RedirectHandler("/ui/inspect", http.StatusSeeOther))
+	mux.Handle(inspect.Path+"{bin}", a.untilStop(bins)) // which may take their time to answer
+	mux.Handle(inspect.Path+"{bin}/{rest...}", a.untilStop(bins))
 	mux.Handle("GET /{$}", http.RedirectHandler("/ui/", http.StatusSeeOther))
 	mux.Handle("/", native) // which says that there is no such thing
 	return noRedirects(mux), nil
@@ -75,6 +82,16 @@ func noRedirects(mux *http.ServeMux) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// startInspector starts the bins that show what arrives.
+func (a *App) startInspector(keys *keyring, keychain *sign.Keychain) *inspect.Bins {
+	bins := inspect.New(inspect.Config{
+		Documents: a.store, Store: a.engine, Keychain: keychain, KeySet: keys.JWKS, BaseURL: a.config.PublicURL, Log: a.log,
+	})
+	bins.Start(a.stopping)
+	a.onStop("inspector", 5*time.Second, bins.Stop)
+	return bins
 }
 
 // startSandbox starts the invoices that Defacto's tutorial is played with.

@@ -4,14 +4,15 @@ import (
 	"context"
 
 	"github.com/fattorino-dev/fattorino/internal/facturascripts"
+	"github.com/fattorino-dev/fattorino/internal/inspect"
 	"github.com/fattorino-dev/fattorino/internal/native"
 	"github.com/fattorino-dev/fattorino/internal/ui"
 )
 
 // uiConfig gives what the management interface is made of.
-func (a *App) uiConfig(keys *keyring, c contracts) ui.Config {
+func (a *App) uiConfig(keys *keyring, c contracts, bins *inspect.Bins) ui.Config {
 	config := ui.Config{
-		Service: a.service, Documents: a.store, Store: a.engine, Keys: uiKeys{keys}, Log: a.log,
+		Service: a.service, Documents: a.store, Store: a.engine, Keys: uiKeys{keys}, Bins: bins, Log: a.log,
 		Contracts: map[string]ui.Chooser{facturascripts.Name: c.facturascripts, native.Name: c.native},
 	}
 	for _, s := range a.config.Settings() {

@@ -30,6 +30,10 @@ func BenchmarkCommit(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = cluster.Close() })
+	pid, err := cluster.PID()
+	if err != nil {
+		b.Fatal(err)
+	}
 	for _, c := range []struct{ events, fanOut, companies int }{{1, 1, 1}, {8, 1, 1}, {64, 1, 1}, {64, 1, 64}, {100, 10, 1}} {
 		b.Run(fmt.Sprintf("events=%d/deliveries=%d/companies=%d", c.events, c.fanOut, c.companies), func(b *testing.B) {
 			name := strconv.FormatInt(time.Now().UnixNano(), 10)
@@ -47,7 +51,7 @@ func BenchmarkCommit(b *testing.B) {
 			}
 			var done []fattorino.Outcome
 			n := 0
-			client, server := clientTime(b), serverTime(b, cluster.PID())
+			client, server := clientTime(b), serverTime(b, pid)
 			for b.Loop() {
 				next := &fattorino.Batch{Now: time.Now(), Outcomes: done}
 				for i := range c.events {
@@ -64,7 +68,7 @@ func BenchmarkCommit(b *testing.B) {
 			perEvent := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(n) }
 			b.ReportMetric(perEvent(b.Elapsed()), "µs/event")
 			b.ReportMetric(perEvent(clientTime(b)-client), "client-µs/event")
-			b.ReportMetric(perEvent(serverTime(b, cluster.PID())-server), "server-µs/event")
+			b.ReportMetric(perEvent(serverTime(b, pid)-server), "server-µs/event")
 		})
 	}
 }

@@ -32,7 +32,7 @@ func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, delete
 		if t.layout.dayStart(day+1) <= after {
 			continue
 		}
-		n, dropped, err := t.dropDay(day, dayAt(micros(before)))
+		n, dropped, err := t.dropDay(day)
 		if err != nil {
 			return 0, 0, fmt.Errorf("drop day %d: %w", day, err)
 		}
@@ -61,7 +61,7 @@ func (t *tx) pastDays(before time.Time) ([]int, error) {
 
 // dropDay drops the partitions of a day, where nothing in it is pending and
 // nobody holds them for long.
-func (t *tx) dropDay(day, before int) (events int, dropped bool, err error) {
+func (t *tx) dropDay(day int) (events int, dropped bool, err error) {
 	err = pgx.BeginFunc(t.ctx, t.tx, func(inner pgx.Tx) error {
 		var b pgx.Batch
 		b.Queue(`SELECT set_config('lock_timeout', '` + dropWithin + `', true)`)
@@ -83,7 +83,7 @@ func (t *tx) dropDay(day, before int) (events int, dropped bool, err error) {
 			return err
 		}
 		dropped = true
-		return t.dropMonth(inner, day/monthDays, before)
+		return t.dropMonth(inner, day/monthDays)
 	})
 	if errors.Is(err, errPending) || sqlState(err) == lockNotAvailable {
 		return 0, false, nil // another time
@@ -109,11 +109,8 @@ func (t *tx) checkSettled(inner pgx.Tx, day int) error {
 }
 
 // dropMonth drops the partition of what the events of a month are known by,
-// once the month is over and all its days are gone.
-func (t *tx) dropMonth(inner pgx.Tx, month, before int) error {
-	if (month+1)*monthDays > before {
-		return nil
-	}
+// once all its days are gone. It is made again should one come back.
+func (t *tx) dropMonth(inner pgx.Tx, month int) error {
 	var left bool
 	err := inner.QueryRow(t.ctx, `SELECT EXISTS (SELECT 1 FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
 		WHERE inhparent = 'events'::regclass AND substr(relname, 8)::int / $1 = $2)`, monthDays, month).Scan(&left)

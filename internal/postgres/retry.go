@@ -19,7 +19,8 @@ const (
 	triesUnwell  = 3
 	triesUnsure  = 10
 	firstPause   = 20 * time.Millisecond // doubles each time
-	tryWithin    = 15 * time.Second
+	tryWithin    = 10 * time.Second
+	waitAtMost   = 5 * time.Second // before giving up on a database that is unwell
 )
 
 // errUnknown says that nobody could find out whether a transaction was
@@ -29,6 +30,7 @@ var errUnknown = errors.New("the outcome of the transaction is unknown")
 // retry runs a transaction until it succeeds, is refused for good, or has been
 // tried often enough. unsure tells whether an earlier try may have succeeded.
 func retry(ctx context.Context, try func(context.Context) error, unsure func() bool) error {
+	started := time.Now()
 	for n := 1; ; n++ {
 		bounded, cancel := context.WithTimeout(ctx, tryWithin)
 		err := try(bounded)
@@ -43,7 +45,7 @@ func retry(ctx context.Context, try func(context.Context) error, unsure func() b
 			tries = triesUnsure
 		case passing(err):
 			tries = triesPassing
-		case fattorino.KindOf(result) == fattorino.Unavailable:
+		case fattorino.KindOf(result) == fattorino.Unavailable && time.Since(started) < waitAtMost:
 			tries = triesUnwell
 		}
 		if n >= tries {

@@ -71,6 +71,10 @@ const (
 // lock while another migrates, and some to read with while one commits.
 const minConns = 4
 
+// connectTimeout is how long a connection may take to be made, unless the URL
+// says otherwise (connect_timeout).
+const connectTimeout = 3 * time.Second
+
 // A Store keeps everything in one database. It implements [fattorino.Store].
 type Store struct {
 	pool   *pgxpool.Pool
@@ -106,6 +110,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		config.ConnConfig.Password = o.Password
 	}
 	config.MaxConns = max(config.MaxConns, minConns)
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = connectTimeout
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, translate(err)

@@ -24,13 +24,14 @@ type hot struct {
 }
 
 // bulks are the statements for many rows.
-type bulks struct{ known, events, deliveries, delivered *bulk }
+type bulks struct{ known, events, entities, deliveries, delivered *bulk }
 
 func newBulks() *bulks {
 	return &bulks{
 		known: newList(`SELECT key, seq, accepted_at, company, source, id, id_hash, content_hash
 			FROM events WHERE seq > 0 AND id_hash IN (`, `)`),
 		events:     newBulk(eventInto, eventColumnCount, ``),
+		entities:   newBulk(entityInto, 3, ``),
 		deliveries: newBulk(deliveryInto, 3, ``),
 		delivered:  newList(successUpdate, `)`),
 	}

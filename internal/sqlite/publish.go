@@ -18,8 +18,10 @@ func (c *commit) publishAll(publishes []*fattorino.Publish) error {
 			return err
 		}
 	}
-	if err := c.execBulk(c.bulks.events); err != nil {
-		return err
+	for _, b := range []*bulk{c.bulks.events, c.bulks.entities} {
+		if err := c.execBulk(b); err != nil {
+			return err
+		}
 	}
 	return c.execBulk(c.bulks.deliveries)
 }
@@ -84,6 +86,11 @@ func (c *commit) publish(p *fattorino.Publish) error {
 		}
 		p.First[i] = c.ids.delivery + 1
 		c.bulks.events.add(eventValues(e, p.First[i], len(p.Targets[i]))...)
+		if len(p.Targets[i]) > 0 {
+			for _, entity := range eachEntity(e.Entity) {
+				c.bulks.entities.add(e.Company, entity, e.Key)
+			}
+		}
 		for _, subscription := range p.Targets[i] {
 			c.ids.delivery++
 			c.bulks.deliveries.add(c.ids.delivery, e.Key, subscription)

@@ -1,14 +1,10 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/attemptlog"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -116,29 +112,6 @@ func (s *Store) WaitedFor(ctx context.Context, subscription int64, limit int) ([
 	return collect(rows, err, func(r row) (key int64, err error) { return key, r.Scan(&key) })
 }
 
-// Events implements [fattorino.Reader].
-func (s *Store) Events(ctx context.Context, q fattorino.EventQuery) ([]*fattorino.Event, error) {
-	where, args := `WHERE e.company = ? AND e.seq > ? AND e.seq > 0`, []any{q.Company, q.After}
-	where, args = ofTypes(where, args, q.Types)
-	rows, err := s.read.QueryContext(ctx, `SELECT `+eventColumns+` FROM events e `+where+` ORDER BY e.seq LIMIT ?`, append(args, q.Limit)...)
-	return collect(rows, err, scanEvent)
-}
-
-// ofTypes adds the condition that an event has one of the types, or stands for
-// one of them as a common name.
-func ofTypes(where string, args []any, types []string) (string, []any) {
-	if len(types) == 0 {
-		return where, args
-	}
-	marks := strings.TrimSuffix(strings.Repeat("?, ", len(types)), ", ")
-	for range 2 {
-		for _, t := range types {
-			args = append(args, t)
-		}
-	}
-	return where + ` AND (e.type IN (` + marks + `) OR e.common IN (` + marks + `))`, args
-}
-
 // OldestSeq implements [fattorino.Reader].
 func (s *Store) OldestSeq(ctx context.Context, company int64) (seq int64, err error) {
 	err = s.read.QueryRowContext(ctx, `SELECT coalesce(min(seq), 0) FROM events WHERE company = ? AND seq > 0`, company).Scan(&seq)
@@ -148,97 +121,6 @@ func (s *Store) OldestSeq(ctx context.Context, company int64) (seq int64, err er
 // Delivery implements [fattorino.Reader].
 func (s *Store) Delivery(ctx context.Context, id int64) (*fattorino.Delivery, error) {
 	return find(ctx, s, "delivery", id, scanDelivery, selectDelivery+`WHERE d.id = ?`)
-}
-
-// Deliveries implements [fattorino.Reader]. It reads a page of each
-// subscription from its own index and merges the newest.
-func (s *Store) Deliveries(ctx context.Context, q fattorino.DeliveryQuery) ([]*fattorino.Delivery, error) {
-	where, args, err := s.deliveryFilter(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	var all []*fattorino.Delivery
-	for _, subscription := range q.Subscriptions {
-		rows, err := s.read.QueryContext(ctx, selectDelivery+`WHERE d.subscription = ? AND `+where+` ORDER BY d.id DESC LIMIT ?`,
-			append(append([]any{subscription}, args...), q.Limit)...)
-		page, err := collect(rows, err, scanDelivery)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-	}
-	slices.SortFunc(all, func(a, b *fattorino.Delivery) int { return cmp.Compare(b.ID, a.ID) })
-	return all[:min(len(all), q.Limit)], nil
-}
-
-// deliveryFilter gives the conditions that hold whatever the subscription.
-func (s *Store) deliveryFilter(ctx context.Context, q fattorino.DeliveryQuery) (where string, args []any, err error) {
-	where = `d.id > 0`
-	if q.Before > 0 {
-		where, args = where+` AND d.id < ?`, append(args, q.Before)
-	}
-	for _, bound := range []struct {
-		at   time.Time
-		test string
-	}{{q.From, ` AND d.id >= ?`}, {q.To, ` AND d.id < ?`}} {
-		if bound.at.IsZero() {
-			continue
-		}
-		id, err := s.deliveryAt(ctx, bound.at)
-		if err != nil {
-			return "", nil, err
-		}
-		where, args = where+bound.test, append(args, id)
-	}
-	if q.State != nil {
-		where += fmt.Sprintf(` AND d.state = %d`, *q.State) // as text, so that the index of discarded ones serves
-	}
-	if q.Entity != "" {
-		where, args = ofEntity(where, args, q.Entity)
-	}
-	where, args = ofTypes(where, args, q.Types)
-	return where, args, nil
-}
-
-// ofEntity adds the condition that an event is about the entity, alone or with
-// others of its type.
-func ofEntity(where string, args []any, entity string) (string, []any) {
-	typ, id, _ := strings.Cut(entity, "/")
-	return where + ` AND (e.entity = ? OR (substr(e.entity, 1, length(?)) = ? AND instr(',' || substr(e.entity, length(?) + 1) || ',', ?) > 0))`,
-		append(args, entity, typ+"/", typ+"/", typ+"/", ","+id+",")
-}
-
-// deliveryAt gives the id of the first delivery made at or after the time. Ids
-// and times of acceptance grow together, so a binary search finds it without
-// an index on time.
-func (s *Store) deliveryAt(ctx context.Context, at time.Time) (int64, error) {
-	var low, high int64
-	// One at a time, for SQLite finds both in the index then, and reads the whole
-	// table else.
-	if err := s.read.QueryRowContext(ctx, `SELECT coalesce((SELECT min(key) FROM events), 0), coalesce((SELECT max(key) FROM events), 0) + 1`).Scan(&low, &high); err != nil {
-		return 0, translate(err)
-	}
-	for low < high {
-		middle := (low + high) / 2
-		var key, accepted int64
-		err := s.read.QueryRowContext(ctx, `SELECT key, accepted_at FROM events WHERE key >= ? ORDER BY key LIMIT 1`, middle).Scan(&key, &accepted)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			high = middle
-		case err != nil:
-			return 0, translate(err)
-		case accepted < micros(at):
-			low = key + 1
-		default:
-			high = middle
-		}
-	}
-	var first int64
-	err := s.read.QueryRowContext(ctx, `SELECT first_delivery FROM events WHERE key >= ? ORDER BY key LIMIT 1`, low).Scan(&first)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 1 << 62, nil // later than everything
-	}
-	return first, translate(err)
 }
 
 // Attempts implements [fattorino.Reader].

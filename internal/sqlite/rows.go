@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -51,9 +52,25 @@ func toJSON(v any) string {
 }
 
 const eventInto = `INSERT INTO events (key, company, seq, accepted_at, id, source, type, common, subject, time,
-	datacontenttype, dataschema, extensions, entity, form, data, id_hash, content_hash, first_delivery, deliveries) VALUES `
+	datacontenttype, dataschema, extensions, entity, form, id_hash, content_hash, first_delivery, deliveries, data) VALUES `
 
 const eventColumnCount = 20
+
+const entityInto = `INSERT OR IGNORE INTO entities (company, entity, event) VALUES `
+
+// eachEntity gives the rows of the table entities for an event: none where it
+// is about a single one, which the index of events has. As the index does, it
+// goes by the comma.
+func eachEntity(e fattorino.Entity) []string {
+	if !strings.Contains(e.String(), ",") {
+		return nil
+	}
+	each := make([]string, len(e.IDs))
+	for i, id := range e.IDs {
+		each[i] = e.Type + "/" + id
+	}
+	return each
+}
 
 const deliveryInto = `INSERT INTO deliveries (id, event, subscription) VALUES `
 
@@ -68,8 +85,8 @@ func eventValues(e *fattorino.Event, first int64, deliveries int) []driver.Value
 	idHash, contentHash := e.Hashes()
 	return []driver.Value{
 		e.Key, e.Company, e.Seq, micros(e.Accepted), e.ID, e.Source, e.Type, e.Common, e.Subject, when,
-		e.DataContentType, e.DataSchema, extensions, e.Entity.String(), int64(e.Form), e.Data,
-		idHash, contentHash, first, int64(deliveries),
+		e.DataContentType, e.DataSchema, extensions, e.Entity.String(), int64(e.Form),
+		idHash, contentHash, first, int64(deliveries), e.Data,
 	}
 }
 

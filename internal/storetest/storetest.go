@@ -36,6 +36,7 @@ func Run(t *testing.T, open Open, options ...Option) {
 		{"seq has no gaps, per company, across restarts", testSeq},
 		{"an event published again is not stored twice", testRepeat},
 		{"an id with other content is a conflict and stores nothing of its request", testConflict},
+		{"an event published twice in one batch is not stored twice", testRepeatInOneBatch},
 		{"a conflict leaves the other requests of the batch alone", testConflictIsItsOwn},
 		{"events and deliveries are written together", testDeliveriesWithEvents},
 		{"an outcome is kept with its attempt, byte for byte", testOutcome},
@@ -221,6 +222,7 @@ func testConflict(t *testing.T, b *bundle) {
 	for name, request := range map[string][]*fattorino.Event{
 		"with what is stored":   {invoice(7, "b", 2), invoice(7, "a", 99)},
 		"within one request":    {invoice(7, "c", 1), invoice(7, "c", 2)},
+		"after other companies": {invoice(8, "d", 1), invoice(9, "d", 1), invoice(7, "a", 99)},
 		"of an attribute alone": {func() *fattorino.Event { e := invoice(7, "a", 1); e.Subject = "company:7x"; return e }()},
 	} {
 		p := b.publish(start, nil, request...)
@@ -228,8 +230,37 @@ func testConflict(t *testing.T, b *bundle) {
 			t.Errorf("%s: error = %v, want Conflict", name, p.Err)
 		}
 	}
-	if n := len(b.events(fattorino.EventQuery{Company: 7})); n != 1 {
-		t.Errorf("%d events, want 1: a refused request stored something", n)
+	for company, want := range map[int64]int{7: 1, 8: 0, 9: 0} {
+		if n := len(b.events(fattorino.EventQuery{Company: company})); n != want {
+			t.Errorf("company %d has %d events, want %d: a refused request stored something", company, n, want)
+		}
+	}
+}
+
+func testRepeatInOneBatch(t *testing.T, b *bundle) {
+	sub := b.subscribe(7, 1)
+	request := func(events ...*fattorino.Event) *fattorino.Publish {
+		p := &fattorino.Publish{Events: events}
+		for range events {
+			p.Targets = append(p.Targets, []int64{sub.ID})
+		}
+		return p
+	}
+	first, again := request(invoice(7, "a", 1)), request(invoice(7, "b", 2), invoice(7, "a", 1))
+	other := request(invoice(7, "c", 3), invoice(7, "a", 99))
+	b.must(b.Commit(ctx, &fattorino.Batch{Now: start, Publishes: []*fattorino.Publish{first, again, other}}))
+
+	if first.Repeated[0] || !cmp.Equal(again.Repeated, []bool{false, true}) {
+		t.Errorf("repeated = %v and %v, want the second a alone", first.Repeated, again.Repeated)
+	}
+	if again.Events[1].Seq != first.Events[0].Seq || again.Events[1].Key != first.Events[0].Key {
+		t.Errorf("the repeat has seq %d, key %d; want %d, %d", again.Events[1].Seq, again.Events[1].Key, first.Events[0].Seq, first.Events[0].Key)
+	}
+	if fattorino.KindOf(other.Err) != fattorino.Conflict {
+		t.Errorf("the id with other content: %v, want Conflict", other.Err)
+	}
+	if fresh, err := b.Fresh(ctx, sub.ID, 0, 10); err != nil || len(fresh) != 2 {
+		t.Errorf("%d deliveries, %v; want one for each of the two events", len(fresh), err)
 	}
 }
 
@@ -280,8 +311,8 @@ func testOutcome(t *testing.T, b *bundle) {
 			Header: []fattorino.Header{{Name: "ce-id", Value: "1:a"}, {Name: "Empty", Value: ""}, {Name: "X", Value: "a: b"}, {Name: "Key", Value: "canary", Secret: true}}, Body: []byte(`{"a":1}`),
 		},
 		Answer: fattorino.Answer{
-			Status: 500, Header: []fattorino.Header{{Name: "Content-Type", Value: "text/plain"}}, Body: []byte{0, 1, 'x'}, Truncated: true,
-			Failure: fattorino.FailedTimeout, Detail: "too slow",
+			Status: 500, Header: []fattorino.Header{{Name: "Content-Type", Value: "text/plain"}, {Name: "X", Value: "caf\xe9"}}, Body: []byte{0, 1, 'x'}, Truncated: true,
+			Failure: fattorino.FailedTimeout, Detail: "too slow \xff", // a sink's bytes need not be UTF-8
 			Timing: fattorino.Timing{DNS: time.Millisecond, Connect: 2 * time.Millisecond, TLS: 3 * time.Millisecond, FirstByte: 4 * time.Millisecond, Total: 10 * time.Millisecond},
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/inspect"
 )
 
 // base is where the pages are.
@@ -18,6 +19,7 @@ type Config struct {
 	Store     Updater
 	Contracts map[string]Chooser // those with more to choose than types, by name
 	Keys      Keys
+	Bins      *inspect.Bins
 	Settings  []Setting
 	Log       *slog.Logger
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -36,9 +37,10 @@ type Cluster struct {
 	bin     string
 	options Options
 	as      *syscall.Credential // whom the server runs as; nil = who runs the test
-	server  *exec.Cmd
-	exited  chan struct{} // closed when the server has ended
-	ending  error         // how it did, once exited is closed
+	guard   *exec.Cmd           // runs the server, and ends it should the test be killed
+	alive   *os.File            // open as long as the test lives
+	exited  chan struct{}       // closed when the server has ended
+	ending  error               // how it did, once exited is closed
 }
 
 // startWithin bounds how long the server may take to answer: long, for a
@@ -151,16 +153,28 @@ func (c *Cluster) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()                                                 //nolint:errcheck // the server has its own
-	server := exec.Command(filepath.Join(c.bin, "postgres"), args...) //nolint:noctx // it is ended by Stop, Kill and Close
-	server.Dir, server.Stdout, server.Stderr = c.dir, log, log
-	server.SysProcAttr = &syscall.SysProcAttr{Credential: c.as, Setpgid: true} // an interrupt of the test is not for the server
-	if err := server.Start(); err != nil {
+	defer log.Close() //nolint:errcheck // the server has its own
+	return c.run(ctx, args, log)
+}
+
+// guarded runs the server, and ends it when the other end of the pipe is gone.
+const guarded = `"$@" 3<&- & server=$!; { cat <&3; kill -QUIT $server; } >/dev/null 2>&1 & wait $server`
+
+func (c *Cluster) run(ctx context.Context, args []string, log *os.File) error {
+	held, alive, err := os.Pipe()
+	if err != nil {
 		return err
 	}
-	c.server, c.exited = server, make(chan struct{})
+	defer held.Close()                                                                                                       //nolint:errcheck // the guard has its own
+	guard := exec.Command("/bin/sh", append([]string{"-c", guarded, "guard", filepath.Join(c.bin, "postgres")}, args...)...) //nolint:noctx // it is ended by Stop, Kill and Close
+	guard.Dir, guard.Stdout, guard.Stderr, guard.ExtraFiles = c.dir, log, log, []*os.File{held}
+	guard.SysProcAttr = &syscall.SysProcAttr{Credential: c.as, Setpgid: true} // an interrupt of the test is not for the server
+	if err := guard.Start(); err != nil {
+		return errors.Join(err, alive.Close())
+	}
+	c.guard, c.alive, c.exited = guard, alive, make(chan struct{})
 	go func(exited chan<- struct{}) {
-		c.ending = server.Wait()
+		c.ending = guard.Wait()
 		close(exited)
 	}(c.exited)
 	return c.await(ctx)
@@ -180,7 +194,7 @@ func (c *Cluster) await(ctx context.Context) error {
 		select {
 		case <-c.exited:
 			log, _ := os.ReadFile(filepath.Join(c.dir, "log")) // as much as can be told
-			return fmt.Errorf("the server ended: %w\n%s", c.ending, log)
+			return fmt.Errorf("the server ended: %v\n%s", c.ending, log)
 		case <-ctx.Done():
 			return fmt.Errorf("the server does not answer: %w", err)
 		case <-again.C:
@@ -205,16 +219,20 @@ func (c *Cluster) Stop() error { return c.end(syscall.SIGINT) }
 func (c *Cluster) Kill() error { return c.end(syscall.SIGQUIT) }
 
 func (c *Cluster) end(how syscall.Signal) error {
-	if c.server == nil {
+	if c.guard == nil {
 		return nil
 	}
-	err := c.server.Process.Signal(how)
-	if err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
+	pid, err := c.PID()
+	if err == nil {
+		err = syscall.Kill(pid, how)
+	}
+	if err != nil { // it did not get as far as that, or has ended
+		err = c.alive.Close()
 	}
 	<-c.exited
-	c.server = nil
-	return nil
+	c.guard = nil
+	_ = c.alive.Close() // it may be closed already
+	return err
 }
 
 // Close stops the server and deletes everything.
@@ -223,4 +241,11 @@ func (c *Cluster) Close() error {
 }
 
 // PID is the process of the server, whose children serve the connections.
-func (c *Cluster) PID() int { return c.server.Process.Pid }
+func (c *Cluster) PID() (int, error) {
+	text, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
+	if err != nil {
+		return 0, err
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	return strconv.Atoi(first)
+}

@@ -124,15 +124,29 @@ CREATE TABLE events (
     extensions      TEXT    NOT NULL, -- JSON object, or empty
     entity          TEXT    NOT NULL,
     form            INTEGER NOT NULL,
-    data            BLOB,
     id_hash         INTEGER NOT NULL, -- of company, source and id
     content_hash    BLOB    NOT NULL,
     first_delivery  INTEGER NOT NULL, -- its deliveries have the ids from here on, one by one
-    deliveries      INTEGER NOT NULL
+    deliveries      INTEGER NOT NULL,
+    data            BLOB              -- last, so that the others are read without it
 ) STRICT;
 CREATE UNIQUE INDEX events_seq ON events (company, seq) WHERE seq > 0;
 -- A short integer hash keeps this index small; rows found by it are compared.
 CREATE INDEX events_id ON events (id_hash) WHERE seq > 0;
+-- Only ever appended to, for each type: the events of a type, those that nobody
+-- heard apart. The types of a company are found by skipping from one to the next.
+CREATE INDEX events_kind ON events (company, common, type, deliveries > 0);
+-- What the log of an entity is found by. Those of new entities with numbers are
+-- next to each other; a hash would scatter them.
+CREATE INDEX events_entity ON events (company, entity) WHERE entity <> '' AND deliveries > 0 AND instr(entity, ',') = 0;
+
+-- The entities of an event that is about several.
+CREATE TABLE entities (
+    company INTEGER NOT NULL,
+    entity  TEXT    NOT NULL, -- one of them, as invoice/42
+    event   INTEGER NOT NULL,
+    PRIMARY KEY (company, entity, event)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE deliveries (
     id             INTEGER PRIMARY KEY,
@@ -155,7 +169,9 @@ CREATE INDEX deliveries_waiting ON deliveries (subscription, waits_for, id) WHER
 CREATE INDEX deliveries_lane ON deliveries (subscription, id);
 -- Only touched when an attempt fails.
 CREATE INDEX deliveries_due ON deliveries (subscription, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX deliveries_discarded ON deliveries (subscription, id) WHERE state = 2;
+-- What did not go well at once: only touched when an attempt fails, or a
+-- delivery waits or is discarded. The log is filtered by it.
+CREATE INDEX deliveries_failed ON deliveries (subscription, state, id) WHERE state >= 2 OR due_at IS NOT NULL;
 
 -- What was attempted, in pages of package attemptlog: those that one commit
 -- recorded share a row, and their texts.
@@ -176,6 +192,7 @@ CREATE TABLE retries ( -- where the second and later attempts of a delivery are
 DROP TABLE retries;
 DROP TABLE attempts;
 DROP TABLE deliveries;
+DROP TABLE entities;
 DROP TABLE events;
 DROP TABLE lanes;
 DROP TABLE subscriptions;

@@ -1,0 +1,230 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// Deliveries implements [fattorino.Reader]. It finds the ids of the page in the
+// indexes, and reads no more than that page. Where there are several ways to
+// find them, as by type and by subscription, it goes them all by turns and
+// takes what the first one finds: which of them is short depends on the log.
+func (s *Store) Deliveries(ctx context.Context, q fattorino.DeliveryQuery) ([]*fattorino.Delivery, error) {
+	if q.Limit <= 0 || len(q.Subscriptions) == 0 {
+		return []*fattorino.Delivery{}, nil
+	}
+	bounds, err := s.boundsOf(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	var p pendingRead
+	err = s.snapshot(ctx, func(h *hot) error {
+		search := &logSearch{hot: h, q: q, span: bounds, subscriptions: toJSON(q.Subscriptions)}
+		ids, err := search.run(ctx)
+		if err != nil {
+			return err
+		}
+		return p.read(h, &s.shared, `WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC`, []driver.Value{toJSON(orEmpty(ids))})
+	})
+	return p.deliveries, err
+}
+
+// snapshot calls f with a reading connection that sees the store as it is at
+// this moment.
+func (s *Store) snapshot(ctx context.Context, f func(*hot) error) error {
+	conn, err := s.read.Conn(ctx)
+	if err != nil {
+		return translate(err)
+	}
+	defer conn.Close() //nolint:errcheck // gives the connection back to its pool
+	return translate(conn.Raw(func(c any) (err error) {
+		var h hot
+		if err := h.use(c.(driver.Conn)); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, h.close()) }()
+		if err := h.exec(`BEGIN`); err != nil {
+			return err
+		}
+		err = f(&h)
+		return errors.Join(err, h.exec(`ROLLBACK`))
+	}))
+}
+
+// span is a range of ids: from low up to, but not including, high.
+type span struct{ low, high int64 }
+
+// boundsOf gives the ids that the cursor and the times of a query leave.
+func (s *Store) boundsOf(ctx context.Context, q fattorino.DeliveryQuery) (b span, err error) {
+	b = span{low: 1, high: math.MaxInt64}
+	if q.Before > 0 {
+		b.high = q.Before
+	}
+	if !q.From.IsZero() {
+		if b.low, err = s.deliveryAt(ctx, q.From); err != nil {
+			return b, err
+		}
+	}
+	if !q.To.IsZero() {
+		end, err := s.deliveryAt(ctx, q.To)
+		b.high = min(b.high, end)
+		return b, err
+	}
+	return b, nil
+}
+
+// deliveryAt gives the id of the first delivery made at or after the time. Ids
+// and times of acceptance grow together, so a binary search finds it without
+// an index on time.
+func (s *Store) deliveryAt(ctx context.Context, at time.Time) (int64, error) {
+	var low, high int64
+	// One at a time, for SQLite finds both in the index then, and reads the whole
+	// table else.
+	if err := s.read.QueryRowContext(ctx, `SELECT coalesce((SELECT min(key) FROM events), 0), coalesce((SELECT max(key) FROM events), 0) + 1`).Scan(&low, &high); err != nil {
+		return 0, translate(err)
+	}
+	for low < high {
+		middle := (low + high) / 2
+		var key, accepted int64
+		err := s.read.QueryRowContext(ctx, `SELECT key, accepted_at FROM events WHERE key >= ? ORDER BY key LIMIT 1`, middle).Scan(&key, &accepted)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			high = middle
+		case err != nil:
+			return 0, translate(err)
+		case accepted < micros(at):
+			low = key + 1
+		default:
+			high = middle
+		}
+	}
+	var first int64
+	err := s.read.QueryRowContext(ctx, `SELECT first_delivery FROM events WHERE key >= ? ORDER BY key LIMIT 1`, low).Scan(&first)
+	if errors.Is(err, sql.ErrNoRows) {
+		return math.MaxInt64, nil // later than everything
+	}
+	return first, translate(err)
+}
+
+// logSearch looks for the newest deliveries that a query asks for.
+type logSearch struct {
+	*hot
+	span
+	q             fattorino.DeliveryQuery
+	subscriptions string // of the query, as JSON
+}
+
+// A way leads through deliveries, newest first, among which are all that a
+// query asks for.
+type way interface {
+	// next goes on by n deliveries or more, and tells whether the way has ended.
+	next(n int) (ids []int64, end bool, err error)
+}
+
+// How many deliveries are looked at, on one way, before it is the turn of the
+// next: few at first, for most pages are found at once.
+const (
+	firstSteps = 64
+	mostSteps  = 4096
+)
+
+// run gives the ids of the page, newest first.
+func (l *logSearch) run(ctx context.Context) ([]int64, error) {
+	ways, err := l.ways()
+	if err != nil {
+		return nil, err
+	}
+	keep := l.filter()
+	found := make([][]int64, len(ways))
+	for n := max(l.q.Limit, firstSteps); ; n = max(l.q.Limit, min(2*n, mostSteps)) {
+		for i, w := range ways {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			ids, end, err := w.next(n)
+			if err != nil {
+				return nil, err
+			}
+			if ids, err = keep(ids); err != nil {
+				return nil, err
+			}
+			found[i] = append(found[i], ids...)
+			if end || len(found[i]) >= l.q.Limit {
+				return found[i][:min(len(found[i]), l.q.Limit)], nil
+			}
+		}
+	}
+}
+
+// ways gives the ways there are: the lanes always; the events of the types and
+// of the entity where the query names any.
+func (l *logSearch) ways() ([]way, error) {
+	var all []way
+	if l.q.Entity != "" || len(l.q.Types) > 0 {
+		companies, err := l.companies()
+		if err != nil {
+			return nil, err
+		}
+		keys, err := l.keys()
+		if err != nil {
+			return nil, err
+		}
+		if l.q.Entity != "" {
+			all = append(all, &eventWay{logSearch: l, streams: l.aboutEntity(companies), rest: keys})
+		}
+		if len(l.q.Types) > 0 {
+			streams, err := l.ofTypes(companies)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, &eventWay{logSearch: l, streams: streams, rest: keys})
+		}
+	}
+	return append(all, &laneWay{logSearch: l, rest: l.span}), nil
+}
+
+// filter gives the function that keeps, of the deliveries of a way, those that
+// are asked for.
+func (l *logSearch) filter() func(ids []int64) ([]int64, error) {
+	var tests string
+	var args []driver.Value
+	if l.q.State != nil {
+		tests, args = tests+` AND d.state = ?`, append(args, int64(*l.q.State))
+	}
+	from := `deliveries d`
+	if l.q.Entity != "" || len(l.q.Types) > 0 {
+		from, tests = `deliveries d CROSS JOIN events e`, tests+` AND e.key = d.event`
+	}
+	if l.q.Entity != "" {
+		typ, id, _ := strings.Cut(l.q.Entity, "/")
+		tests += ` AND (e.entity = ? OR (substr(e.entity, 1, length(?)) = ? AND instr(',' || substr(e.entity, length(?) + 1) || ',', ?) > 0))`
+		args = append(args, l.q.Entity, typ+"/", typ+"/", typ+"/", ","+id+",")
+	}
+	if len(l.q.Types) > 0 {
+		tests += ` AND (e.type IN (SELECT value FROM json_each(?)) OR e.common IN (SELECT value FROM json_each(?)))`
+		args = append(args, toJSON(l.q.Types), toJSON(l.q.Types))
+	}
+	if tests == "" {
+		return func(ids []int64) ([]int64, error) { return ids, nil }
+	}
+	return func(ids []int64) ([]int64, error) {
+		return l.numbers(`SELECT d.id FROM `+from+` WHERE d.id IN (SELECT value FROM json_each(?))`+tests+` ORDER BY d.id DESC`,
+			append([]driver.Value{toJSON(orEmpty(ids))}, args...)...)
+	}
+}
+
+// numbers reads rows of one integer.
+func (h *hot) numbers(query string, args ...driver.Value) (all []int64, err error) {
+	err = h.query(1, func(row []driver.Value) error {
+		all = append(all, row[0].(int64))
+		return nil
+	}, query, args...)
+	return all, err
+}

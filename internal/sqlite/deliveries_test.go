@@ -1,0 +1,221 @@
+package sqlite_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/sqlite"
+)
+
+// A randomLog is the log of one company in the store, and what it should hold.
+type randomLog struct {
+	*sqlite.Store
+	t             *rapid.T
+	company       int64
+	subscriptions []int64
+	deliveries    []*fattorino.Delivery // in the order of their ids
+}
+
+// TestDeliveriesAreThoseOfANaiveFilter pages through random logs by random
+// queries.
+func TestDeliveriesAreThoseOfANaiveFilter(t *testing.T) {
+	t.Parallel()
+	s := open(t, sqlite.Options{Dir: t.TempDir()})
+	defer s.Close() //nolint:errcheck // the test is over
+	clock, company := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC), int64(0)
+	rapid.Check(t, func(t *rapid.T) {
+		// Given a log beside those of the checks before,
+		company++
+		l := &randomLog{Store: s, t: t, company: company}
+		l.subscribe(rapid.IntRange(1, 7).Draw(t, "subscriptions"))
+		began := clock
+		for range rapid.IntRange(1, 4).Draw(t, "commits") {
+			clock = clock.Add(time.Minute)
+			l.publish(clock)
+			l.settle(clock)
+		}
+		for range 5 {
+			// when a query is answered page by page,
+			q := l.query(began, clock)
+			var got []string
+			for page := q; ; {
+				answer, err := s.Deliveries(context.Background(), page)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, d := range answer {
+					got = append(got, describe(d))
+				}
+				if len(answer) < page.Limit {
+					break
+				}
+				page.Before = answer[len(answer)-1].ID
+			}
+			// then it has every delivery asked for once, newest first.
+			if diff := cmp.Diff(l.naive(q), got); diff != "" {
+				t.Fatalf("%+v (-want +got):\n%s", q, diff)
+			}
+		}
+	})
+}
+
+func describe(d *fattorino.Delivery) string {
+	return fmt.Sprintf("%d: %s to %d, %s", d.ID, d.Event.ID, d.Subscription, d.State)
+}
+
+func (l *randomLog) must(err error) {
+	l.t.Helper()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *randomLog) subscribe(n int) {
+	for range n {
+		sub := &fattorino.Subscription{Company: l.company, App: 1, Contract: "native", State: fattorino.Active}
+		l.must(l.Update(context.Background(), func(tx fattorino.Tx) error { return tx.PutSubscription(sub) }))
+		l.subscriptions = append(l.subscriptions, sub.ID)
+	}
+}
+
+// What the events of a random log are of. A type may have been linked to a
+// common name after its first events.
+var (
+	logKinds = [][2]string{{"fic.invoices.create", "invoice.created"}, {"fic.invoices.create", ""}, {"invoice.created", "invoice.created"}, {"invoice.paid", "invoice.paid"}, {"own", ""}}
+	logTypes = []string{"fic.invoices.create", "invoice.created", "invoice.paid", "own", "unknown"}
+	logAbout = []string{"", "invoice/1", "invoice/12", "invoice/1,2", "invoice/2,1,2", "customer/1", "a,b/1", "a,b/1,2"}
+	logAsked = []string{"invoice/1", "invoice/12", "invoice/2", "customer/1", "a,b/1", "a,b/2", "b/1"}
+)
+
+// publish writes events in one commit, some of them private ones.
+func (l *randomLog) publish(at time.Time) {
+	p := &fattorino.Publish{}
+	for range rapid.IntRange(0, 60).Draw(l.t, "events") {
+		kind := rapid.SampledFrom(logKinds).Draw(l.t, "kind")
+		e := &fattorino.Event{ID: fmt.Sprint(len(p.Events), at.Unix()), Source: "/erp", Company: l.company, Type: kind[0], Common: kind[1], Accepted: at}
+		if about := rapid.SampledFrom(logAbout).Draw(l.t, "entity"); about != "" {
+			entity, err := fattorino.ParseEntity(about)
+			l.must(err)
+			e.Entity = entity
+		}
+		hears := rapid.Uint8().Draw(l.t, "hears")
+		var targets []int64
+		for i, id := range l.subscriptions {
+			if hears>>i&1 == 1 {
+				targets = append(targets, id)
+			}
+		}
+		p.Events, p.Targets = append(p.Events, e), append(p.Targets, targets)
+	}
+	l.must(l.Commit(context.Background(), &fattorino.Batch{Now: at, Publishes: []*fattorino.Publish{p}}))
+	for i, e := range p.Events {
+		for j, subscription := range p.Targets[i] {
+			l.deliveries = append(l.deliveries, &fattorino.Delivery{ID: p.First[i] + int64(j), Subscription: subscription, Event: e})
+		}
+	}
+	welcome := &fattorino.Event{ID: "welcome", Source: "/", Company: l.company, Type: "own", Accepted: at, Entity: fattorino.Entity{Type: "invoice", IDs: []string{"1", "2"}}}
+	l.must(l.Update(context.Background(), func(tx fattorino.Tx) error {
+		d, err := tx.PutPrivate(welcome, l.subscriptions[0])
+		l.deliveries = append(l.deliveries, d)
+		return err
+	}))
+}
+
+// settle writes what became of some deliveries, and then how far the lanes have
+// settled; the hint of some is an old one.
+func (l *randomLog) settle(at time.Time) {
+	b := &fattorino.Batch{Now: at}
+	usual := rapid.IntRange(0, 5).Draw(l.t, "usual state")
+	for _, d := range l.deliveries {
+		if d.State != fattorino.Pending {
+			continue
+		}
+		fate := usual
+		if rapid.IntRange(0, 3).Draw(l.t, "unusual") == 0 {
+			fate = rapid.IntRange(0, 5).Draw(l.t, "state")
+		}
+		switch fate {
+		case 0:
+			continue
+		case 1:
+			d.DueAt = at.Add(time.Hour)
+		case 2:
+			d.State, d.WaitsFor, d.DueAt = fattorino.Waiting, 7, time.Time{}
+		case 3:
+			fattorino.Discard(d, fattorino.Refused, at)
+		default:
+			d.State, d.SettledAt, d.DueAt = fattorino.Delivered, at, time.Time{}
+		}
+		b.Outcomes = append(b.Outcomes, fattorino.Outcome{Delivery: d})
+	}
+	l.must(l.Commit(context.Background(), b))
+	hints := &fattorino.Batch{Now: at}
+	for _, id := range l.subscriptions {
+		settled := int64(0)
+		for _, d := range l.deliveries {
+			if d.Subscription != id {
+				continue
+			}
+			if d.State == fattorino.Pending && d.DueAt.IsZero() {
+				break
+			}
+			settled = d.ID
+		}
+		if settled > 0 && rapid.Bool().Draw(l.t, "hint") {
+			hints.Settled = append(hints.Settled, fattorino.Settled{Subscription: id, Delivery: settled})
+		}
+	}
+	l.must(l.Commit(context.Background(), hints))
+}
+
+func (l *randomLog) query(from, to time.Time) fattorino.DeliveryQuery {
+	q := fattorino.DeliveryQuery{Limit: rapid.IntRange(1, 90).Draw(l.t, "limit"), Subscriptions: l.subscriptions}
+	if rapid.Bool().Draw(l.t, "some") {
+		q.Subscriptions = l.subscriptions[:rapid.IntRange(1, len(l.subscriptions)).Draw(l.t, "how many")]
+	}
+	if state := rapid.IntRange(-4, 3).Draw(l.t, "of state"); state >= 0 {
+		of := fattorino.DeliveryState(state)
+		q.State = &of
+	}
+	if rapid.Bool().Draw(l.t, "by type") {
+		q.Types = rapid.SliceOfNDistinct(rapid.SampledFrom(logTypes), 1, 3, rapid.ID).Draw(l.t, "types")
+	}
+	if rapid.Bool().Draw(l.t, "by entity") {
+		q.Entity = rapid.SampledFrom(logAsked).Draw(l.t, "about")
+	}
+	minutes := int(to.Sub(from)/time.Minute) + 1
+	if rapid.IntRange(0, 3).Draw(l.t, "since") == 0 {
+		q.From = from.Add(time.Duration(rapid.IntRange(0, minutes).Draw(l.t, "from")) * time.Minute)
+	}
+	if rapid.IntRange(0, 3).Draw(l.t, "until") == 0 {
+		q.To = from.Add(time.Duration(rapid.IntRange(0, minutes).Draw(l.t, "to")) * time.Minute)
+	}
+	return q
+}
+
+// naive looks at every delivery.
+func (l *randomLog) naive(q fattorino.DeliveryQuery) (found []string) {
+	for _, d := range slices.Backward(l.deliveries) {
+		e := d.Event
+		typ, id, _ := strings.Cut(q.Entity, "/")
+		switch {
+		case !slices.Contains(q.Subscriptions, d.Subscription),
+			q.State != nil && d.State != *q.State,
+			len(q.Types) > 0 && !slices.Contains(q.Types, e.Type) && !slices.Contains(q.Types, e.Common),
+			q.Entity != "" && (e.Entity.Type != typ || !slices.Contains(e.Entity.IDs, id)),
+			!q.From.IsZero() && e.Accepted.Before(q.From),
+			!q.To.IsZero() && !e.Accepted.Before(q.To):
+			continue
+		}
+		found = append(found, describe(d))
+	}
+	return found
+}

@@ -1,0 +1,67 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"slices"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// Events implements [fattorino.Reader].
+func (s *Store) Events(ctx context.Context, q fattorino.EventQuery) ([]*fattorino.Event, error) {
+	if len(q.Types) > 0 {
+		return s.eventsOfTypes(ctx, q)
+	}
+	rows, err := s.read.QueryContext(ctx, `SELECT `+eventColumns+` FROM events e
+		WHERE e.company = ? AND e.seq > ? AND e.seq > 0 ORDER BY e.seq LIMIT ?`, q.Company, q.After, q.Limit)
+	return collect(rows, err, scanEvent)
+}
+
+const firstKey = `SELECT key FROM events WHERE company = ? AND seq > ? AND seq > 0 ORDER BY seq LIMIT 1`
+
+// eventsOfTypes finds the keys of the page in the index, for each type by
+// itself, and reads no more than that page.
+func (s *Store) eventsOfTypes(ctx context.Context, q fattorino.EventQuery) ([]*fattorino.Event, error) {
+	events := []*fattorino.Event{}
+	err := s.snapshot(ctx, func(h *hot) error {
+		first, err := h.numbers(firstKey, q.Company, q.After)
+		if err != nil || len(first) == 0 {
+			return err
+		}
+		keys, err := h.keysOfTypes(q, first[0])
+		if err != nil {
+			return err
+		}
+		return h.query(eventColumnsRead, func(row []driver.Value) error {
+			e, err := eventOf(row)
+			events = append(events, e)
+			return err
+		}, `SELECT `+eventColumns+` FROM events e WHERE e.key IN (SELECT value FROM json_each(?)) ORDER BY e.key`, toJSON(orEmpty(keys)))
+	})
+	return events, err
+}
+
+// kindKeys tells of two parts of the index, heard and not: it is run for both.
+const kindKeys = `SELECT key FROM events INDEXED BY events_kind WHERE company = ? AND common = ? AND type = ?
+	AND (deliveries > 0) = ? AND key >= ? AND seq > 0 ORDER BY key LIMIT ?`
+
+// keysOfTypes gives the keys of the company's first events of the types, from
+// the key on.
+func (h *hot) keysOfTypes(q fattorino.EventQuery, from int64) (all []int64, err error) {
+	kinds, err := h.kinds(q.Company, q.Types)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range kinds {
+		for _, heard := range []int64{0, 1} {
+			keys, err := h.numbers(kindKeys, q.Company, k.common, k.typ, heard, from, int64(q.Limit))
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, keys...)
+		}
+	}
+	slices.Sort(all)
+	return all[:min(len(all), q.Limit)], nil
+}
