@@ -265,6 +265,9 @@ func (c *committer) tryCommit(publishes []*publish, outcomes []*outcome) error {
 	if err != nil {
 		return err
 	}
+	if c.lastError() != nil {
+		c.reread()
+	}
 	for _, s := range changed {
 		c.apply(s)
 	}
@@ -359,6 +362,34 @@ func (c *committer) recovered() {
 	if was != nil {
 		c.log.Info("the store writes again")
 		c.dispatcher.pause(false)
+	}
+}
+
+// reread finds out what the store holds that the engine does not know of, once
+// it works again: a transaction that was told as failed, as the connection to a
+// database broke, may have been written all the same. It is done before lanes
+// hear of anything newer.
+func (c *committer) reread() {
+	for {
+		err := c.store.LiveSubscriptions(c.work, func(s *fattorino.Subscription) {
+			if known := c.index.get(s.ID); known == nil || !known.UpdatedAt.Equal(s.UpdatedAt) {
+				c.apply(s)
+			}
+		})
+		var backlogs []fattorino.Backlog
+		if err == nil {
+			backlogs, err = c.store.Backlogs(c.work)
+		}
+		if err == nil {
+			c.dispatcher.catchUp(backlogs)
+			return
+		}
+		c.log.Error("what the store holds could not be read: trying again", "error", err)
+		select {
+		case <-time.After(retryCommit):
+		case <-c.work.Done():
+			return // the next start reads it
+		}
 	}
 }
 

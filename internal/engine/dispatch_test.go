@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -752,6 +753,55 @@ func TestWhatCannotBeToldIsDiscardedAndWhatCannotBeSignedYetIsPutOff(t *testing.
 		synctest.Wait()
 		if d := f.log(t, 1)[1]; d.State != fattorino.Delivered || d.Attempts != 1 {
 			t.Errorf("the delivery put off is %s after %d attempts, want delivered after 1", d.State, d.Attempts)
+		}
+	})
+}
+
+// lying is the real store, but for one commit, of which it says that it failed
+// after it was written: as when the connection to a database breaks.
+type lying struct {
+	fattorino.Store
+	lie atomic.Bool
+}
+
+func (s *lying) Commit(ctx context.Context, b *fattorino.Batch) error {
+	err := s.Store.Commit(ctx, b)
+	if len(b.Publishes) > 0 && s.lie.CompareAndSwap(true, false) {
+		return fattorino.Errorf(fattorino.Unavailable, "the connection broke")
+	}
+	return err
+}
+
+func TestWhatWasWrittenThoughItWasToldAsFailedIsDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Given a store that writes an event and says that it could not,
+		liar := &lying{}
+		receiver := &sink{}
+		f := start(t, t.TempDir(), receiver, func(c *setup) {
+			c.wrap = func(s fattorino.Store) fattorino.Store { liar.Store = s; return liar }
+		})
+		defer f.stop(t)
+		f.subscribe(t, 1, "https://a.example", "invoice.paid")
+		synctest.Wait()
+		liar.lie.Store(true)
+		if _, err := f.service.Publish(context.Background(), f.admin, []*fattorino.Event{event(1, "doubtful", "invoice.paid", nil)}); err == nil {
+			t.Fatal("the publisher was not told")
+		}
+		// when it works again,
+		time.Sleep(time.Minute)
+		f.publish(t, event(1, "next", "invoice.paid", nil))
+		seq := f.publish(t, event(1, "doubtful", "invoice.paid", nil)) // the publisher tries again
+		synctest.Wait()
+		// then both are delivered, once.
+		var events []string
+		for _, g := range receiver.received() {
+			if !strings.HasPrefix(g.event, "welcome-") {
+				events = append(events, g.event)
+			}
+		}
+		slices.Sort(events)
+		if seq != 1 || !slices.Equal(events, []string{"doubtful", "next"}) {
+			t.Errorf("seq %d, received %v", seq, events)
 		}
 	})
 }

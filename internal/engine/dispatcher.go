@@ -71,6 +71,23 @@ func (d *dispatcher) restore(backlogs []fattorino.Backlog) {
 	}
 }
 
+// catchUp has the lanes read what the store holds beyond what they know of.
+func (d *dispatcher) catchUp(backlogs []fattorino.Backlog) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, b := range backlogs {
+		if d.index.get(b.Subscription) == nil {
+			continue
+		}
+		l := d.lane(b.Subscription)
+		l.last = max(l.last, b.Last)
+		if !b.NextDue.IsZero() {
+			l.dueAt(b.NextDue)
+		}
+		d.refresh(l)
+	}
+}
+
 // lane gives the lane of a subscription, making it at first use.
 func (d *dispatcher) lane(subscription int64) *lane {
 	l := d.lanes[subscription]
