@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/inspect"
 )
 
 func TestEveryTextIsInEveryLanguage(t *testing.T) {
@@ -122,6 +123,15 @@ func madeKeys(f *fixture) (keys []string) {
 	add("option.method.", offer.Methods, "", ".help")
 	add("option.ordering.", offer.Orderings, "", ".help")
 	add("option.signature.", []string{"v1", "v1a", "httpsig", "jwt", "none"}, "", ".help")
+	add("inspect.kind.", []string{"challenge", "welcome", "notification", "other"}, "", ".help")
+	add("inspect.result.", []string{inspect.Valid, inspect.Invalid, inspect.Unchecked}, "")
+	add("inspect.scheme.", []string{inspect.SchemeV1, inspect.SchemeV1a, inspect.SchemeHTTPSig, inspect.SchemeJWT}, "")
+	add("inspect.given.", []string{inspect.Proof, inspect.Failed, inspect.Set, inspect.TooLarge}, "")
+	add("inspect.way.", []string{inspect.ByHeader, inspect.ByQuery, inspect.ByOptions}, "")
+	add("inspect.why.", []string{
+		inspect.WhyGood, inspect.WhyNoKey, inspect.WhySealed, inspect.WhyCut, inspect.WhyMissing, inspect.WhyMalformed, inspect.WhyOld, inspect.WhyNew, inspect.WhyNoMatch,
+		inspect.WhyDigest, inspect.WhyForeign, inspect.WhyForged, inspect.WhyExpired, inspect.WhyAudience, inspect.WhyWrongID, inspect.WhyWrongBody, inspect.WhyIssuer,
+	}, "")
 	add("option.handshake.", []string{"challenge", "options", "none"}, "", ".help")
 	return keys
 }

@@ -2,9 +2,11 @@ package ui
 
 import (
 	"context"
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -54,6 +56,16 @@ func (u *UI) routes() []route {
 		{"GET " + company + "events/live", viewer, u.liveEvents},
 		{"GET " + company + "events/{seq}", viewer, u.event},
 
+		{"GET " + base + "inspect", viewer, u.bins},
+		{"POST " + base + "inspect", operator, u.createBin},
+		{"GET " + base + "inspect/{bin}", viewer, u.binPage},
+		{"GET " + base + "inspect/{bin}/live", viewer, u.liveBin},
+		{"POST " + base + "inspect/{bin}/answer", operator, u.setAnswer},
+		{"POST " + base + "inspect/{bin}/keys", operator, u.addBinKey},
+		{"POST " + base + "inspect/{bin}/keys/clear", operator, u.clearBinKeys},
+		{"POST " + base + "inspect/{bin}/clear", operator, u.clearBin},
+		{"POST " + base + "inspect/{bin}/delete", operator, u.deleteBin},
+
 		{"GET " + base + "companies", viewer, u.companies},
 		{"POST " + base + "companies", admin, u.nameCompany},
 		{"GET " + base + "apps", viewer, u.apps},
@@ -76,6 +88,7 @@ func (u *UI) routes() []route {
 type visit struct {
 	Who      string // name of the user; empty with an admin token
 	Role     role
+	owner    string // to whom bins belong: the user, else the token
 	Language *language
 	Theme    string // light, dark; empty = as the system has it
 	Path     string // to come back to, with the query
@@ -170,13 +183,15 @@ func (u *UI) identify(ctx context.Context, r *http.Request, v *visit) error {
 	if s.User == "" {
 		token, err := u.Service.AuthenticateHash(ctx, s.Token)
 		if err == nil && token.Kind == fattorino.AdminToken {
-			v.Role = admin
+			v.Role, v.owner = admin, "token/"+hex.EncodeToString(s.Token)
 		}
 		return unlessGone(err)
 	}
 	account, err := u.accounts.user(ctx, s.User)
 	if err == nil && !s.OpenedAt.Before(account.PasswordAt) {
 		v.Who, v.Role = account.Name, account.Role
+		// A user who is made anew under the same name is another.
+		v.owner = "user/" + strings.ToLower(account.Name) + "/" + strconv.FormatInt(account.CreatedAt.UnixMicro(), 10)
 	}
 	return unlessGone(err)
 }
