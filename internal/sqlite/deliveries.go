@@ -31,7 +31,7 @@ func (s *Store) Deliveries(ctx context.Context, q fattorino.DeliveryQuery) ([]*f
 		if err != nil {
 			return err
 		}
-		return p.read(h, &s.shared, `WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC`, []driver.Value{toJSON(orEmpty(ids))})
+		return p.read(h, &s.shared, pendingColumns, selectPending+`WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC`, []driver.Value{toJSON(orEmpty(ids))})
 	})
 	return p.deliveries, err
 }

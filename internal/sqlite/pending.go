@@ -17,28 +17,34 @@ import (
 // The reads that fill the lanes. They are as hot as Commit when sinks have a
 // backlog, so they go straight to the driver too.
 
-// Fresh implements [fattorino.Store].
+// Fresh implements [fattorino.Store]. Of a delivery that was never tried there
+// is nothing to read but which one it is.
 func (s *Store) Fresh(ctx context.Context, subscription, after int64, limit int) ([]*fattorino.Delivery, error) {
-	return s.pending(ctx, `WHERE subscription = ? AND id > ? AND state = 0 AND due_at IS NULL ORDER BY id LIMIT ?`,
-		subscription, after, int64(limit))
+	return s.pending(ctx, freshColumns, `SELECT id, event, subscription FROM deliveries
+		WHERE subscription = ? AND id > ? AND state = 0 AND due_at IS NULL ORDER BY id LIMIT ?`, subscription, after, int64(limit))
 }
+
+const selectPending = `SELECT id, event, subscription, state, reason, attempts, tries, status, due_at, first_error_at, settled_at,
+	coalesce(waits_for, 0) FROM deliveries `
+
+const freshColumns, pendingColumns = 3, 12
 
 // Due implements [fattorino.Store].
 func (s *Store) Due(ctx context.Context, subscription int64, limit int) ([]*fattorino.Delivery, error) {
-	return s.pending(ctx, `WHERE subscription = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT ?`,
+	return s.pending(ctx, pendingColumns, selectPending+`WHERE subscription = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT ?`,
 		subscription, int64(limit))
 }
 
 // Waiting implements [fattorino.Store].
 func (s *Store) Waiting(ctx context.Context, subscription, waitsFor int64, limit int) ([]*fattorino.Delivery, error) {
 	if waitsFor == 0 {
-		return s.pending(ctx, `WHERE subscription = ? AND waits_for IS NOT NULL ORDER BY id LIMIT ?`, subscription, int64(limit))
+		return s.pending(ctx, pendingColumns, selectPending+`WHERE subscription = ? AND waits_for IS NOT NULL ORDER BY id LIMIT ?`, subscription, int64(limit))
 	}
-	return s.pending(ctx, `WHERE subscription = ? AND waits_for = ? ORDER BY id LIMIT ?`, subscription, waitsFor, int64(limit))
+	return s.pending(ctx, pendingColumns, selectPending+`WHERE subscription = ? AND waits_for = ? ORDER BY id LIMIT ?`, subscription, waitsFor, int64(limit))
 }
 
 // pending reads deliveries and then their events, in one snapshot.
-func (s *Store) pending(ctx context.Context, where string, args ...driver.Value) ([]*fattorino.Delivery, error) {
+func (s *Store) pending(ctx context.Context, columns int, query string, args ...driver.Value) ([]*fattorino.Delivery, error) {
 	r, err := s.readers.take(ctx, s.read)
 	if err != nil {
 		return nil, translate(err)
@@ -52,7 +58,7 @@ func (s *Store) pending(ctx context.Context, where string, args ...driver.Value)
 		if err := r.exec(`BEGIN`); err != nil {
 			return err
 		}
-		err := p.read(&r.hot, &s.shared, where, args)
+		err := p.read(&r.hot, &s.shared, columns, query, args)
 		return errors.Join(err, r.exec(`ROLLBACK`))
 	})
 	if err != nil {
@@ -68,12 +74,16 @@ type pendingRead struct {
 	events     map[int64]*fattorino.Event // by key
 }
 
-func (p *pendingRead) read(h *hot, shared *shared, where string, args []driver.Value) error {
-	err := h.query(12, func(row []driver.Value) error {
+func (p *pendingRead) read(h *hot, shared *shared, columns int, query string, args []driver.Value) error {
+	err := h.query(columns, func(row []driver.Value) error {
+		d := &fattorino.Delivery{ID: row[0].(int64), Subscription: row[2].(int64)}
+		if columns == pendingColumns {
+			fill(d, row)
+		}
+		p.deliveries = append(p.deliveries, d)
 		p.keys = append(p.keys, row[1].(int64))
-		p.deliveries = append(p.deliveries, deliveryOf(row))
 		return nil
-	}, selectPending+where, args...)
+	}, query, args...)
 	if err != nil {
 		return err
 	}
@@ -112,16 +122,12 @@ func (p *pendingRead) readEvents(h *hot, shared *shared) error {
 	return err
 }
 
-const selectPending = `SELECT id, event, subscription, state, reason, attempts, tries, status, due_at, first_error_at, settled_at,
-	coalesce(waits_for, 0) FROM deliveries `
-
-// deliveryOf reads a row of selectPending.
-func deliveryOf(row []driver.Value) *fattorino.Delivery {
-	return &fattorino.Delivery{
-		ID: row[0].(int64), Subscription: row[2].(int64), State: fattorino.DeliveryState(row[3].(int64)),
-		Reason: fattorino.Reason(row[4].(string)), Attempts: int(row[5].(int64)), Tries: int(row[6].(int64)), Status: int(row[7].(int64)),
-		DueAt: timeOf(row[8]), FirstErrorAt: timeOf(row[9]), SettledAt: timeOf(row[10]), WaitsFor: row[11].(int64),
-	}
+// fill reads the rest of a row of selectPending.
+func fill(d *fattorino.Delivery, row []driver.Value) {
+	d.State, d.Reason = fattorino.DeliveryState(row[3].(int64)), fattorino.Reason(row[4].(string))
+	d.Attempts, d.Tries, d.Status = int(row[5].(int64)), int(row[6].(int64)), int(row[7].(int64))
+	d.DueAt, d.FirstErrorAt, d.SettledAt = timeOf(row[8]), timeOf(row[9]), timeOf(row[10])
+	d.WaitsFor = row[11].(int64)
 }
 
 const (
