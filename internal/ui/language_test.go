@@ -109,6 +109,7 @@ func madeKeys(f *fixture) (keys []string) {
 	add("state.", []string{"deleted", "gone_410", "expired", "verification_lost"}, "")
 	add("delivery.", []string{"pending", "waiting", "delivered", "discarded"}, "", ".help")
 	add("reason.", []string{string(fattorino.Refused), string(fattorino.Exhausted), string(fattorino.SinkGone), string(fattorino.Unfit)}, "", ".help")
+	add("path.", []string{"before", "later", "type", "filter", "unverified", "ended", "since", "unknown", "by.type", "by.common", "by.wildcard"}, "")
 	add("role.", []string{"nobody"}, "")
 	add("role.", []string{"viewer", "operator", "admin"}, "", ".help")
 	add("contract.", []string{"native", "fic", "defacto", "facturascripts"}, "", ".help")
