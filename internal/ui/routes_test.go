@@ -14,7 +14,7 @@ import (
 func TestEveryRouteIsForItsRolesAlone(t *testing.T) {
 	t.Parallel()
 	want := map[string]role{
-		"GET /ui/static/{file...}": nobody, "GET /ui/sign-in": nobody, "POST /ui/sign-in": nobody, "POST /ui/sign-out": nobody,
+		"GET /ui/static/{file...}": nobody, "GET /ui/sign-in": nobody, "POST /ui/sign-in": nobody, "GET /ui/sign-in/oidc": nobody, "GET /ui/sign-in/oidc/callback": nobody, "POST /ui/sign-out": nobody,
 		"POST /ui/preferences": nobody, "GET /ui/{$}": viewer, "GET /ui/password": viewer, "POST /ui/password": viewer,
 
 		"GET /ui/companies/{company}/subscriptions":                         viewer,
