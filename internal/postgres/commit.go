@@ -80,6 +80,14 @@ func (c *commit) divide(ctx context.Context) error {
 		s := of(c.layout.ofSubscription(l.Subscription))
 		s.settled = append(s.settled, l)
 	}
+	for _, t := range c.batch.Tallies {
+		s := of(c.layout.of(t.Company))
+		s.tallies = append(s.tallies, t)
+	}
+	for _, p := range c.batch.Pulses {
+		s := of(c.layout.ofSubscription(p.Subscription))
+		s.pulses = append(s.pulses, p)
+	}
 	c.shares = slices.SortedFunc(maps.Values(byPart), func(a, b *share) int { return cmp.Compare(a.part, b.part) })
 	return nil
 }
@@ -175,6 +183,9 @@ func (c *commit) write(ctx context.Context, conn *pgxpool.Conn) error {
 		if len(s.fresh) > 0 {
 			c.mark = s.fresh[0]
 		}
+	}
+	if c.lease != nil {
+		b.Queue(checkLease, c.lease.epoch) // last, so that it is not held while we are asked for more
 	}
 	b.Queue(`COMMIT`)
 	err := conn.SendBatch(ctx, &b).Close()

@@ -83,6 +83,7 @@ func unwell(code string) bool {
 		"55",    // not in the state for it, as a lock that was not given in time
 		"57",    // shut down, cancelled
 		"58",    // of the machine
+		"FT",    // the lease is another's (lease.sql)
 		"XX",    // of the server
 	}, func(class string) bool { return strings.HasPrefix(code, class) })
 }

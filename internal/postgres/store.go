@@ -41,6 +41,9 @@ type Options struct {
 	// Parts is how many parts a new database has, at most 1024; 0 = 64. A
 	// database that is there keeps the number it was made with.
 	Parts int
+	// Lease has every transaction fail once the lease is another's; nil = several
+	// stores may write.
+	Lease *Lease
 }
 
 // CheckURL tells what is wrong with the URL of a database: it is of the form
@@ -78,6 +81,7 @@ const connectTimeout = 3 * time.Second
 // A Store keeps everything in one database. It implements [fattorino.Store].
 type Store struct {
 	pool   *pgxpool.Pool
+	lease  *Lease // nil = none is needed
 	layout layout
 	days   days
 
@@ -99,6 +103,24 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Parts < 1 || o.Parts > maxParts {
 		return nil, fmt.Errorf("%d parts: there must be at least 1 and at most %d", o.Parts, maxParts)
 	}
+	pool, err := connect(ctx, o, minConns)
+	if err != nil {
+		return nil, translate(err)
+	}
+	s := &Store{pool: pool, lease: o.Lease}
+	if err := s.prepare(ctx, o.Parts); err != nil {
+		pool.Close()
+		return nil, translate(err)
+	}
+	background, cancel := context.WithCancel(context.Background())
+	s.stopping = cancel
+	s.running.Go(func() { s.keepDays(background) })
+	return s, nil
+}
+
+// connect makes a pool of connections with room for so many at least. None is
+// made before it is needed.
+func connect(ctx context.Context, o Options, least int32) (*pgxpool.Pool, error) {
 	if err := CheckURL(o.URL); err != nil {
 		return nil, err
 	}
@@ -109,23 +131,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Password != "" {
 		config.ConnConfig.Password = o.Password
 	}
-	config.MaxConns = max(config.MaxConns, minConns)
+	config.MaxConns = max(config.MaxConns, least)
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, translate(err)
-	}
-	s := &Store{pool: pool}
-	if err := s.prepare(ctx, o.Parts); err != nil {
-		pool.Close()
-		return nil, translate(err)
-	}
-	background, cancel := context.WithCancel(context.Background())
-	s.stopping = cancel
-	s.running.Go(func() { s.keepDays(background) })
-	return s, nil
+	return pgxpool.NewWithConfig(ctx, config)
 }
 
 // migrationLock is the key of the advisory lock under which one node migrates

@@ -47,6 +47,11 @@ func (s *Store) update(ctx context.Context, f func(fattorino.Tx) error) (err err
 	if err := f(u); err != nil {
 		return err
 	}
+	if s.lease != nil {
+		if err := u.exec(checkLease, s.lease.epoch); err != nil {
+			return err
+		}
+	}
 	var xid string
 	if err := t.QueryRow(ctx, `SELECT pg_current_xact_id()::text`).Scan(&xid); err != nil {
 		return err
