@@ -86,6 +86,9 @@ func (b *Bins) read(w http.ResponseWriter, r *http.Request, at time.Time) (*Requ
 	}, nil
 }
 
+// URL gives the address of a bin, as who made the request knows the service.
+func (b *Bins) URL(r *http.Request, id string) string { return b.base(r) + Path + id }
+
 // base gives the URL of the service, as who sent the request knows it.
 func (b *Bins) base(r *http.Request) string {
 	if b.BaseURL != "" {

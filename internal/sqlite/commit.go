@@ -59,6 +59,9 @@ func (c *commit) write(b *fattorino.Batch) error {
 	if err := c.publishAll(b.Publishes); err != nil {
 		return fmt.Errorf("write events: %w", err)
 	}
+	if err := c.list(); err != nil {
+		return fmt.Errorf("list events: %w", err)
+	}
 	if err := c.settle(b.Outcomes); err != nil {
 		return fmt.Errorf("write outcomes: %w", err)
 	}
@@ -71,6 +74,9 @@ func (c *commit) write(b *fattorino.Batch) error {
 		if err := c.exec(`INSERT INTO lanes VALUES (?, ?) ON CONFLICT DO UPDATE SET settled = excluded.settled`, m.Subscription, m.Delivery); err != nil {
 			return fmt.Errorf("write lane: %w", err)
 		}
+	}
+	if err := c.tally(b); err != nil {
+		return fmt.Errorf("write tallies: %w", err)
 	}
 	return nil
 }

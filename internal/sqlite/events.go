@@ -42,20 +42,26 @@ func (s *Store) eventsOfTypes(ctx context.Context, q fattorino.EventQuery) ([]*f
 	return events, err
 }
 
-// kindKeys tells of two parts of the index, heard and not: it is run for both.
-const kindKeys = `SELECT key FROM events INDEXED BY events_kind WHERE company = ? AND common = ? AND type = ?
-	AND (deliveries > 0) = ? AND key >= ? AND seq > 0 ORDER BY key LIMIT ?`
+const listedFrom = `SELECT event FROM kinds WHERE company = ? AND common = ? AND type = ? AND heard = ? AND event >= ? ORDER BY event LIMIT ?`
+
+const unlistedFrom = `SELECT key FROM events NOT INDEXED WHERE company = ?1 AND seq > 0
+	AND (type IN (SELECT value FROM json_each(?2)) OR common IN (SELECT value FROM json_each(?2)))
+	AND key >= max(?3, 1 + (SELECT listed FROM ids)) ORDER BY key LIMIT ?4`
 
 // keysOfTypes gives the keys of the company's first events of the types, from
 // the key on.
-func (h *hot) keysOfTypes(q fattorino.EventQuery, from int64) (all []int64, err error) {
+func (h *hot) keysOfTypes(q fattorino.EventQuery, from int64) ([]int64, error) {
+	all, err := h.numbers(unlistedFrom, q.Company, toJSON(q.Types), from, int64(q.Limit))
+	if err != nil {
+		return nil, err
+	}
 	kinds, err := h.kinds(q.Company, q.Types)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range kinds {
-		for _, heard := range []int64{0, 1} {
-			keys, err := h.numbers(kindKeys, q.Company, k.common, k.typ, heard, from, int64(q.Limit))
+		for _, by := range []int64{0, 1} {
+			keys, err := h.numbers(listedFrom, q.Company, k.common, k.typ, by, from, int64(q.Limit))
 			if err != nil {
 				return nil, err
 			}

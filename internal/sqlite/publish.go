@@ -87,7 +87,7 @@ func (c *commit) publish(p *fattorino.Publish) error {
 		p.First[i] = c.ids.delivery + 1
 		c.bulks.events.add(eventValues(e, p.First[i], len(p.Targets[i]))...)
 		if len(p.Targets[i]) > 0 {
-			for _, entity := range eachEntity(e.Entity) {
+			for _, entity := range eachOfSeveral(e.Entity) {
 				c.bulks.entities.add(e.Company, entity, e.Key)
 			}
 		}

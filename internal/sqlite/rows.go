@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -55,22 +54,6 @@ const eventInto = `INSERT INTO events (key, company, seq, accepted_at, id, sourc
 	datacontenttype, dataschema, extensions, entity, form, id_hash, content_hash, first_delivery, deliveries, data) VALUES `
 
 const eventColumnCount = 20
-
-const entityInto = `INSERT OR IGNORE INTO entities (company, entity, event) VALUES `
-
-// eachEntity gives the rows of the table entities for an event: none where it
-// is about a single one, which the index of events has. As the index does, it
-// goes by the comma.
-func eachEntity(e fattorino.Entity) []string {
-	if !strings.Contains(e.String(), ",") {
-		return nil
-	}
-	each := make([]string, len(e.IDs))
-	for i, id := range e.IDs {
-		each[i] = e.Type + "/" + id
-	}
-	return each
-}
 
 const deliveryInto = `INSERT INTO deliveries (id, event, subscription) VALUES `
 

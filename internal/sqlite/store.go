@@ -49,8 +49,9 @@ type Store struct {
 	shared  shared
 }
 
-// ids are the last ids given.
-type ids struct{ event, delivery, page, accepted int64 }
+// ids are the last ids given; listed is the last event that can be found by its
+// type and entity in the lists.
+type ids struct{ event, delivery, page, accepted, listed int64 }
 
 var _ fattorino.Store = (*Store)(nil)
 
@@ -150,7 +151,8 @@ func (s *Store) loadIDs(ctx context.Context) error {
 	err := s.write.QueryRowContext(ctx, `SELECT
 		max(event, (SELECT coalesce(max(key), 0) FROM events)),
 		max(delivery, (SELECT coalesce(max(id), 0) FROM deliveries)),
-		max(page, (SELECT coalesce(max(page), 0) FROM attempts)) FROM ids`).Scan(&s.ids.event, &s.ids.delivery, &s.ids.page)
+		max(page, (SELECT coalesce(max(page), 0) FROM attempts)), listed FROM ids`).
+		Scan(&s.ids.event, &s.ids.delivery, &s.ids.page, &s.ids.listed)
 	if err != nil {
 		return fmt.Errorf("read ids: %w", err)
 	}

@@ -118,7 +118,7 @@ func (t *tx) PutPrivate(e *fattorino.Event, subscription int64) (*fattorino.Deli
 	if _, err := t.exec(eventInto+marks(eventColumnCount), anys(eventValues(e, t.ids.delivery, 1))...); err != nil {
 		return nil, err
 	}
-	for _, entity := range eachEntity(e.Entity) {
+	for _, entity := range eachOfSeveral(e.Entity) {
 		if _, err := t.exec(entityInto+marks(3), e.Company, entity, e.Key); err != nil {
 			return nil, err
 		}
@@ -155,14 +155,11 @@ func (t *tx) Count(counter string, window time.Time) (n int64, err error) {
 }
 
 func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, deleted int, err error) {
-	type old struct {
-		key, first, deliveries, company, seq int64
-		entity                               string
-	}
-	rows, err := t.tx.QueryContext(t.ctx, `SELECT key, first_delivery, deliveries, company, seq, entity FROM events
+	type old struct{ key, first, deliveries, company, seq int64 }
+	rows, err := t.tx.QueryContext(t.ctx, `SELECT key, first_delivery, deliveries, company, seq FROM events
 		WHERE key > ? AND accepted_at < ? ORDER BY key LIMIT ?`, after, micros(before), limit)
 	events, err := collect(rows, err, func(r row) (o old, err error) {
-		return o, r.Scan(&o.key, &o.first, &o.deliveries, &o.company, &o.seq, &o.entity)
+		return o, r.Scan(&o.key, &o.first, &o.deliveries, &o.company, &o.seq)
 	})
 	if err != nil {
 		return 0, 0, err
@@ -177,9 +174,6 @@ func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, delete
 			continue
 		}
 		deleted++
-		if err := t.pruneEntities(e.company, e.key, e.entity); err != nil {
-			return 0, 0, err
-		}
 		if _, err := t.exec(`UPDATE companies SET pruned_seq = max(pruned_seq, ?) WHERE id = ?`, e.seq, e.company); err != nil {
 			return 0, 0, err
 		}
@@ -199,29 +193,15 @@ func (t *tx) prunePages(before time.Time, limit int) error {
 	return err
 }
 
-// pruneEntities deletes what says which entities an event was about.
-func (t *tx) pruneEntities(company, key int64, text string) error {
-	if text == "" {
-		return nil
-	}
-	entity, err := fattorino.ParseEntity(text)
-	if err != nil {
-		return fmt.Errorf("prune event %d: %w", key, err)
-	}
-	for _, one := range eachEntity(entity) {
-		if _, err := t.exec(`DELETE FROM entities WHERE company = ? AND entity = ? AND event = ?`, company, one, key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // pruneEvent deletes an event whose deliveries, with ids from first up to but
 // not including end, are all settled.
 func (t *tx) pruneEvent(key, first, end int64) (gone bool, err error) {
 	var pending bool
 	err = t.tx.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM deliveries WHERE id >= ? AND id < ? AND state IN (0, 3))`, first, end).Scan(&pending)
 	if err != nil || pending {
+		return false, err
+	}
+	if err := t.unlist(key); err != nil {
 		return false, err
 	}
 	for _, statement := range []struct {

@@ -50,10 +50,12 @@ type user struct {
 	CreatedAt  time.Time `json:"created_at"`
 }
 
-// A session is a browser that is signed in: as a user, or with an admin token.
+// A session is a browser that is signed in: as a user, with an admin token, or
+// as whom an OpenID issuer vouches for.
 type session struct {
 	User     string    `json:"user,omitempty"`
 	Token    []byte    `json:"token,omitempty"` // hash of the admin token
+	Person   *person   `json:"person,omitempty"`
 	OpenedAt time.Time `json:"opened_at"`
 	EndsAt   time.Time `json:"ends_at"`
 }

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -116,79 +115,4 @@ func (u *UI) eventsBetween(ctx context.Context, company, from, to int64, typ str
 	}
 	list, _, err := u.Service.Pull(ctx, caller(0), q, 0)
 	return slices.DeleteFunc(list, func(e *fattorino.Event) bool { return e.Seq >= to }), err
-}
-
-// eventView is the page of one event.
-type eventView struct {
-	Event      *fattorino.Event
-	Row        eventRow
-	Data       string
-	Extensions []fact
-	Deliveries []deliveryRow
-	Many       bool // and more
-}
-
-// maxEventDeliveries bounds the deliveries of an event that its page shows.
-const maxEventDeliveries = 200
-
-// event shows one, and to whom it went.
-func (u *UI) event(w http.ResponseWriter, r *http.Request, v *visit) error {
-	seq, err := parseID(r, "seq")
-	if err != nil {
-		return err
-	}
-	list, err := u.eventsBetween(r.Context(), v.Company, seq, seq+1, "")
-	if err != nil {
-		return err
-	}
-	if len(list) == 0 {
-		return fattorino.Errorf(fattorino.NotFound, "there is no such event")
-	}
-	e := list[0]
-	view := eventView{Event: e, Row: eventRowOf(e), Data: eventData(e)}
-	for name, value := range e.Extensions {
-		view.Extensions = append(view.Extensions, fact{Key: name, Value: extension(value)})
-	}
-	slices.SortFunc(view.Extensions, func(a, b fact) int { return strings.Compare(a.Key, b.Key) })
-	subs, err := u.Service.Subscriptions(r.Context(), caller(0), v.Company, "")
-	if err != nil {
-		return err
-	}
-	deliveries, err := u.deliveriesOf(r.Context(), e)
-	if err != nil {
-		return err
-	}
-	if view.Many = len(deliveries) > maxEventDeliveries; view.Many {
-		deliveries = deliveries[:maxEventDeliveries]
-	}
-	view.Deliveries = deliveryRows(deliveries, subs)
-	return u.render(w, v, http.StatusOK, "event", view)
-}
-
-func extension(value any) string {
-	if raw, ok := value.([]byte); ok {
-		return showBody(raw)
-	}
-	return fmt.Sprint(value)
-}
-
-// deliveriesOf gives the deliveries of an event: of those made in its moment,
-// the ones that are its own.
-func (u *UI) deliveriesOf(ctx context.Context, e *fattorino.Event) (own []*fattorino.Delivery, err error) {
-	q := fattorino.DeliveryQuery{From: e.Accepted, To: e.Accepted.Add(time.Microsecond), Limit: maxEventDeliveries}
-	for {
-		page, err := u.Service.Deliveries(ctx, caller(0), e.Company, q)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range page {
-			if d.Event.Seq == e.Seq {
-				own = append(own, d)
-			}
-		}
-		if len(page) < q.Limit || len(own) > maxEventDeliveries {
-			return own, nil
-		}
-		q.Before = page[len(page)-1].ID
-	}
 }

@@ -80,32 +80,32 @@ func TestOfEventsThatArePrunedTheRestIsListed(t *testing.T) {
 	}
 }
 
-func TestAnEventKnowsItsOwnDeliveriesAlone(t *testing.T) {
+func TestAnEventsPageShowsItsPath(t *testing.T) {
 	t.Parallel()
 	f := start(t)
-	app, err := f.service.CreateApp(t.Context(), caller(0), "Warehouse")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		if _, _, err := f.service.Subscribe(t.Context(), caller(app.ID), fattorino.NewSubscription{
-			Company: 7, Contract: "defacto", Sink: f.sink(), Types: []string{"Invoice.SUBMITTED"},
-		}); err != nil {
-			t.Fatal(err)
+	app := f.app()
+	for name, wish := range map[string]fattorino.NewSubscription{
+		"Own type":  {Contract: "defacto", Types: []string{"Invoice.SUBMITTED"}},
+		"Other":     {Contract: "defacto", Types: []string{"Invoice.PAID"}},
+		"Filtering": {Contract: "native", Types: []string{"*"}, Filters: []byte(`[{"exact":{"source":"<b>elsewhere</b>"}}]`)},
+	} {
+		wish.Company, wish.Sink, wish.Options.Name = 7, f.sink(), name
+		if _, _, err := f.service.Subscribe(t.Context(), caller(app), wish); err != nil {
+			t.Fatal(name, err)
 		}
 	}
 	f.publish("Invoice.SUBMITTED", 1, 100) // in one commit
-	list, err := f.ui.eventsBetween(t.Context(), 7, 42, 43, "")
-	if err != nil || len(list) != 1 {
-		t.Fatalf("%d events, %v", len(list), err)
+	got := f.signedIn(viewer).get("/ui/companies/7/events/42")
+	if got.status != http.StatusOK {
+		t.Fatalf("got %d: %s", got.status, got.body)
 	}
-	own, err := f.ui.deliveriesOf(t.Context(), list[0])
-	if err != nil || len(own) != 3 {
-		t.Fatalf("%d deliveries, %v; want 3", len(own), err)
+	heard, others, ok := strings.Cut(got.body, "Not heard by")
+	if !ok || !strings.Contains(heard, "Own type") || !strings.Contains(heard, "Its type is chosen: <code>Invoice.SUBMITTED") || strings.Count(heard, `class="row"`) != 1 {
+		t.Errorf("who heard it: %s", heard)
 	}
-	for _, d := range own {
-		if d.Event.Seq != 42 {
-			t.Errorf("a delivery of event %d is among those of 42", d.Event.Seq)
+	for _, text := range []string{"Other", "None of its types matches.", "Filtering", "One of its filters does not let the event pass:", "&lt;b&gt;elsewhere"} {
+		if !strings.Contains(others, text) {
+			t.Errorf("%q is not said of who did not hear it: %s", text, others)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/inspect"
 )
 
 func TestEveryTextIsInEveryLanguage(t *testing.T) {
@@ -108,6 +109,7 @@ func madeKeys(f *fixture) (keys []string) {
 	add("state.", []string{"deleted", "gone_410", "expired", "verification_lost"}, "")
 	add("delivery.", []string{"pending", "waiting", "delivered", "discarded"}, "", ".help")
 	add("reason.", []string{string(fattorino.Refused), string(fattorino.Exhausted), string(fattorino.SinkGone), string(fattorino.Unfit)}, "", ".help")
+	add("path.", []string{"before", "later", "type", "filter", "unverified", "ended", "since", "unknown", "by.type", "by.common", "by.wildcard"}, "")
 	add("role.", []string{"nobody"}, "")
 	add("role.", []string{"viewer", "operator", "admin"}, "", ".help")
 	add("contract.", []string{"native", "fic", "defacto", "facturascripts"}, "", ".help")
@@ -122,6 +124,15 @@ func madeKeys(f *fixture) (keys []string) {
 	add("option.method.", offer.Methods, "", ".help")
 	add("option.ordering.", offer.Orderings, "", ".help")
 	add("option.signature.", []string{"v1", "v1a", "httpsig", "jwt", "none"}, "", ".help")
+	add("inspect.kind.", []string{"challenge", "welcome", "notification", "other"}, "", ".help")
+	add("inspect.result.", []string{inspect.Valid, inspect.Invalid, inspect.Unchecked}, "")
+	add("inspect.scheme.", []string{inspect.SchemeV1, inspect.SchemeV1a, inspect.SchemeHTTPSig, inspect.SchemeJWT}, "")
+	add("inspect.given.", []string{inspect.Proof, inspect.Failed, inspect.Set, inspect.TooLarge}, "")
+	add("inspect.way.", []string{inspect.ByHeader, inspect.ByQuery, inspect.ByOptions}, "")
+	add("inspect.why.", []string{
+		inspect.WhyGood, inspect.WhyNoKey, inspect.WhySealed, inspect.WhyCut, inspect.WhyMissing, inspect.WhyMalformed, inspect.WhyOld, inspect.WhyNew, inspect.WhyNoMatch,
+		inspect.WhyDigest, inspect.WhyForeign, inspect.WhyForged, inspect.WhyExpired, inspect.WhyAudience, inspect.WhyWrongID, inspect.WhyWrongBody, inspect.WhyIssuer,
+	}, "")
 	add("option.handshake.", []string{"challenge", "options", "none"}, "", ".help")
 	return keys
 }

@@ -2,9 +2,11 @@ package ui
 
 import (
 	"context"
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -26,6 +28,8 @@ func (u *UI) routes() []route {
 		{"GET " + base + "static/{file...}", nobody, u.assets.serve},
 		{"GET " + base + "sign-in", nobody, u.signInPage},
 		{"POST " + base + "sign-in", nobody, u.signIn},
+		{"GET " + base + "sign-in/oidc", nobody, u.startOpenID},
+		{"GET " + callbackPath, nobody, u.finishOpenID},
 		{"POST " + base + "sign-out", nobody, u.signOut},
 		{"POST " + base + "preferences", nobody, u.preferences},
 		{"GET " + base + "{$}", viewer, u.landing},
@@ -54,6 +58,16 @@ func (u *UI) routes() []route {
 		{"GET " + company + "events/live", viewer, u.liveEvents},
 		{"GET " + company + "events/{seq}", viewer, u.event},
 
+		{"GET " + base + "inspect", viewer, u.bins},
+		{"POST " + base + "inspect", operator, u.createBin},
+		{"GET " + base + "inspect/{bin}", viewer, u.binPage},
+		{"GET " + base + "inspect/{bin}/live", viewer, u.liveBin},
+		{"POST " + base + "inspect/{bin}/answer", operator, u.setAnswer},
+		{"POST " + base + "inspect/{bin}/keys", operator, u.addBinKey},
+		{"POST " + base + "inspect/{bin}/keys/clear", operator, u.clearBinKeys},
+		{"POST " + base + "inspect/{bin}/clear", operator, u.clearBin},
+		{"POST " + base + "inspect/{bin}/delete", operator, u.deleteBin},
+
 		{"GET " + base + "companies", viewer, u.companies},
 		{"POST " + base + "companies", admin, u.nameCompany},
 		{"GET " + base + "apps", viewer, u.apps},
@@ -74,8 +88,10 @@ func (u *UI) routes() []route {
 
 // A visit is one request of a browser: who it is, and how pages are to look.
 type visit struct {
-	Who      string // name of the user; empty with an admin token
+	Who      string // name of who is signed in; empty with an admin token
+	Subject  string // who it is at the OpenID issuer; empty for who did not sign in there
 	Role     role
+	owner    string // to whom bins belong: the user, else the token
 	Language *language
 	Theme    string // light, dark; empty = as the system has it
 	Path     string // to come back to, with the query
@@ -93,6 +109,9 @@ func (v *visit) Operates() bool { return v.may(operator) }
 
 // Administers is described with [visit.Operates].
 func (v *visit) Administers() bool { return v.may(admin) }
+
+// HasPassword tells whether it is a user, who has a password here.
+func (v *visit) HasPassword() bool { return v.Who != "" && v.Subject == "" }
 
 // SignedIn tells whether it is anybody.
 func (v *visit) SignedIn() bool { return v.Role > nobody }
@@ -142,7 +161,11 @@ func (u *UI) note(r *http.Request, v *visit, rt route) {
 	if who == "" {
 		who = "admin token"
 	}
-	u.Log.InfoContext(r.Context(), "done in the management UI", "who", who, "role", v.Role.String(), "path", r.URL.Path)
+	attrs := []any{"who", who, "role", v.Role.String(), "path", r.URL.Path}
+	if v.Subject != "" {
+		attrs = append(attrs, "subject", v.Subject) // the name is as its bearer likes it
+	}
+	u.Log.InfoContext(r.Context(), "done in the management UI", attrs...)
 }
 
 // maxForm bounds a form: filters may have 64 KiB.
@@ -159,7 +182,7 @@ func harden(h http.Header) {
 
 // identify finds out who is signed in.
 func (u *UI) identify(ctx context.Context, r *http.Request, v *visit) error {
-	cookie, err := r.Cookie(sessionCookie)
+	cookie, err := r.Cookie(secretName(r, sessionCookie))
 	if err != nil {
 		return nil //nolint:nilerr // no cookie: nobody
 	}
@@ -167,16 +190,25 @@ func (u *UI) identify(ctx context.Context, r *http.Request, v *visit) error {
 	if err != nil {
 		return unlessGone(err)
 	}
+	if p := s.Person; p != nil {
+		if v.Role = u.OpenID.role(p); v.Role > nobody {
+			v.Who, v.Subject = p.Name, p.Subject
+			v.owner = "openid/" + sessionID(p.Issuer+" "+p.Subject)
+		}
+		return nil
+	}
 	if s.User == "" {
 		token, err := u.Service.AuthenticateHash(ctx, s.Token)
 		if err == nil && token.Kind == fattorino.AdminToken {
-			v.Role = admin
+			v.Role, v.owner = admin, "token/"+hex.EncodeToString(s.Token)
 		}
 		return unlessGone(err)
 	}
 	account, err := u.accounts.user(ctx, s.User)
 	if err == nil && !s.OpenedAt.Before(account.PasswordAt) {
 		v.Who, v.Role = account.Name, account.Role
+		// A user who is made anew under the same name is another.
+		v.owner = "user/" + strings.ToLower(account.Name) + "/" + strconv.FormatInt(account.CreatedAt.UnixMicro(), 10)
 	}
 	return unlessGone(err)
 }

@@ -14,7 +14,7 @@ import (
 func TestEveryRouteIsForItsRolesAlone(t *testing.T) {
 	t.Parallel()
 	want := map[string]role{
-		"GET /ui/static/{file...}": nobody, "GET /ui/sign-in": nobody, "POST /ui/sign-in": nobody, "POST /ui/sign-out": nobody,
+		"GET /ui/static/{file...}": nobody, "GET /ui/sign-in": nobody, "POST /ui/sign-in": nobody, "GET /ui/sign-in/oidc": nobody, "GET /ui/sign-in/oidc/callback": nobody, "POST /ui/sign-out": nobody,
 		"POST /ui/preferences": nobody, "GET /ui/{$}": viewer, "GET /ui/password": viewer, "POST /ui/password": viewer,
 
 		"GET /ui/companies/{company}/subscriptions":                         viewer,
@@ -39,6 +39,9 @@ func TestEveryRouteIsForItsRolesAlone(t *testing.T) {
 		"GET /ui/companies/{company}/events/live":                   viewer,
 		"GET /ui/companies/{company}/events/{seq}":                  viewer,
 
+		"GET /ui/inspect": viewer, "POST /ui/inspect": operator, "GET /ui/inspect/{bin}": viewer, "GET /ui/inspect/{bin}/live": viewer,
+		"POST /ui/inspect/{bin}/answer": operator, "POST /ui/inspect/{bin}/keys": operator, "POST /ui/inspect/{bin}/keys/clear": operator,
+		"POST /ui/inspect/{bin}/clear": operator, "POST /ui/inspect/{bin}/delete": operator,
 		"GET /ui/companies": viewer, "POST /ui/companies": admin,
 		"GET /ui/apps": viewer, "POST /ui/apps": admin,
 		"GET /ui/tokens": admin, "POST /ui/tokens": admin, "POST /ui/tokens/{token}/revoke": admin,
@@ -54,7 +57,7 @@ func TestEveryRouteIsForItsRolesAlone(t *testing.T) {
 	if len(routes) != len(want) {
 		t.Errorf("there are %d routes, and %d in this table", len(routes), len(want))
 	}
-	fill := strings.NewReplacer("{company}", "7", "{file...}", "app.css", "{$}", "", "{name}", "someone", "{subscription}", "99", "{delivery}", "99", "{seq}", "99", "{token}", "99")
+	fill := strings.NewReplacer("{company}", "7", "{file...}", "app.css", "{$}", "", "{name}", "someone", "{subscription}", "99", "{delivery}", "99", "{seq}", "99", "{token}", "99", "{bin}", "99")
 	for _, r := range []role{nobody, viewer, operator, admin} {
 		b := f.signedIn(r)
 		for _, rt := range routes {

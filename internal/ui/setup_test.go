@@ -18,6 +18,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/facturascripts"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/filter"
+	"github.com/fattorino-dev/fattorino/internal/inspect"
 	"github.com/fattorino-dev/fattorino/internal/native"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 	"github.com/fattorino-dev/fattorino/internal/sqlite"
@@ -77,15 +78,22 @@ func start(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bins := inspect.New(inspect.Config{
+		Documents: store, Store: e, Keychain: sign.NewKeychain(vault), Log: log, KeySet: func() []byte { return sign.JWKS[*sign.ES256Key]() },
+	})
 	pages, err := New(Config{
-		Service: service, Documents: store, Store: e, Keys: oneKey{}, Log: log,
+		Service: service, Documents: store, Store: e, Keys: oneKey{}, Log: log, Bins: bins,
 		Contracts: map[string]Chooser{native.Name: house, facturascripts.Name: plugin},
 		Settings:  []Setting{{Key: "data", Group: "server", Help: "Folder.", Value: "/data"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(pages)
+	mux := http.NewServeMux()
+	mux.Handle(base, pages)
+	mux.Handle(inspect.Path+"{bin}", bins)
+	mux.Handle(inspect.Path+"{bin}/{rest...}", bins)
+	server := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		server.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

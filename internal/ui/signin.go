@@ -11,9 +11,10 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
-// The cookies. The first is a secret, the others are tastes.
+// The cookies. The first two are secrets, the others are tastes.
 const (
 	sessionCookie  = "fattorino_session"
+	attemptCookie  = "fattorino_openid" // of who is on the way to the OpenID issuer
 	languageCookie = "fattorino_language"
 	themeCookie    = "fattorino_theme"
 	companyCookie  = "fattorino_company"
@@ -28,6 +29,7 @@ type signInView struct {
 	Name    string
 	Problem string
 	Users   bool // there are users: names are asked for
+	OpenID  bool // there is an OpenID issuer to sign in with
 }
 
 func (u *UI) signInPage(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -43,7 +45,7 @@ func (u *UI) askWho(w http.ResponseWriter, r *http.Request, v *visit, status int
 	if err != nil {
 		return err
 	}
-	view.Users = len(users) > 0
+	view.Users, view.OpenID = len(users) > 0, u.OpenID != nil
 	return u.render(w, v, status, "signin", view)
 }
 
@@ -68,13 +70,31 @@ func (u *UI) signIn(w http.ResponseWriter, r *http.Request, v *visit) error {
 		view.Problem = v.Language.T("signin.wrong")
 		return u.askWho(w, r, v, http.StatusUnauthorized, view)
 	}
-	id, err := u.accounts.openSession(r.Context(), *s)
+	return u.enter(w, r, *s, view.Next)
+}
+
+// enter opens a session under a new secret, in place of one that the browser
+// may have had, and goes on to one of these pages.
+func (u *UI) enter(w http.ResponseWriter, r *http.Request, s session, next string) error {
+	if err := u.leave(r); err != nil {
+		return err
+	}
+	id, err := u.accounts.openSession(r.Context(), s)
 	if err != nil {
 		return err
 	}
-	setCookie(w, r, sessionCookie, id, sessionHours*time.Hour)
-	http.Redirect(w, r, ownPath(view.Next), http.StatusSeeOther) //nolint:gosec // ownPath leaves paths of these pages alone
+	setSecret(w, r, sessionCookie, id, s.EndsAt.Sub(s.OpenedAt))
+	http.Redirect(w, r, ownPath(next), http.StatusSeeOther) //nolint:gosec // ownPath leaves paths of these pages alone
 	return nil
+}
+
+// leave ends the session of the browser, if it has one.
+func (u *UI) leave(r *http.Request) error {
+	cookie, err := r.Cookie(secretName(r, sessionCookie))
+	if err != nil {
+		return nil //nolint:nilerr // no cookie, no session
+	}
+	return u.accounts.closeSession(r.Context(), cookie.Value)
 }
 
 // prove gives the session that the secret opens; nil where it opens none. Who
@@ -113,12 +133,10 @@ func (u *UI) prove(r *http.Request, name, secret string) (*session, error) {
 }
 
 func (u *UI) signOut(w http.ResponseWriter, r *http.Request, _ *visit) error {
-	if cookie, err := r.Cookie(sessionCookie); err == nil {
-		if err := u.accounts.closeSession(r.Context(), cookie.Value); err != nil {
-			return err
-		}
+	if err := u.leave(r); err != nil {
+		return err
 	}
-	setCookie(w, r, sessionCookie, "", -time.Second) // which takes it away
+	dropSecret(w, r, sessionCookie)
 	http.Redirect(w, r, base+"sign-in", http.StatusSeeOther)
 	return nil
 }
@@ -156,8 +174,59 @@ func (u *UI) preferred(r *http.Request) *visit {
 	return v
 }
 
-// setCookie sets a cookie for these pages. It is kept from scripts, from other
-// sites, and from connections on which others can listen.
+// secretName gives the name under which a browser keeps a secret. The prefix
+// has it take none that another host of the domain sets, or that came over a
+// connection on which others can listen (RFC 6265bis, section 4.1.3.2); on this
+// machine there may be no TLS, which it asks for.
+func secretName(r *http.Request, name string) string {
+	if onLoopback(r) {
+		return name
+	}
+	return hostPrefix + name
+}
+
+const hostPrefix = "__Host-"
+
+// setSecret sets a cookie that is a secret. It is kept from scripts, from
+// requests that other sites make, and from connections on which others can
+// listen.
+func setSecret(w http.ResponseWriter, r *http.Request, name, value string, lives time.Duration) {
+	cookie := &http.Cookie{ //nolint:gosec // not secure on this machine alone, where there may be no TLS
+		Name: secretName(r, name), Value: value, Path: base, MaxAge: int(lives.Seconds()),
+		HttpOnly: true, Secure: !onLoopback(r), SameSite: http.SameSiteLaxMode,
+	}
+	if cookie.Secure {
+		cookie.Path = "/" // as the prefix of its name asks for
+	}
+	http.SetCookie(w, cookie)
+}
+
+// dropSecret has the browser forget a secret.
+func dropSecret(w http.ResponseWriter, r *http.Request, name string) {
+	setSecret(w, r, name, "", -time.Second)
+}
+
+// WithoutSecrets keeps the secrets of these pages' cookies from a handler on
+// the same host, as one that records what it is sent.
+func WithoutSecrets(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(strings.Join(r.Header["Cookie"], ";"), "fattorino_") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		cookies := r.Cookies()
+		r = r.Clone(r.Context())
+		r.Header.Del("Cookie")
+		for _, c := range cookies {
+			if name := strings.TrimPrefix(c.Name, hostPrefix); name != sessionCookie && name != attemptCookie {
+				r.AddCookie(c)
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// setCookie sets a cookie that is a taste, for these pages.
 func setCookie(w http.ResponseWriter, r *http.Request, name, value string, lives time.Duration) {
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // not secure on this machine alone, where there may be no TLS
 		Name: name, Value: value, Path: base, MaxAge: int(lives.Seconds()),

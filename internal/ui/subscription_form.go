@@ -36,11 +36,11 @@ func (u *UI) newSubscription(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	contract := r.URL.Query().Get("contract")
+	contract, sink := r.URL.Query().Get("contract"), r.URL.Query().Get("sink")
 	if u.catalogOf(contract) == nil || len(apps) == 0 {
-		return u.render(w, v, http.StatusOK, "subscription_contract", formView{Names: u.contractNames(), Advised: u.Service.OwnContract, Apps: apps})
+		return u.render(w, v, http.StatusOK, "subscription_contract", formView{Names: u.contractNames(), Advised: u.Service.OwnContract, Apps: apps, Form: subscriptionForm{Sink: sink}})
 	}
-	form := subscriptionForm{Contract: contract}
+	form := subscriptionForm{Contract: contract, Sink: sink}
 	if len(apps) == 1 {
 		form.App = apps[0].ID
 	}

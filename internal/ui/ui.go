@@ -20,6 +20,7 @@ type Config struct {
 	Contracts map[string]Chooser // those with more to choose than types, by name
 	Keys      Keys
 	Bins      *inspect.Bins
+	OpenID    *OpenID // nil = passwords and tokens alone
 	Settings  []Setting
 	Log       *slog.Logger
 }

@@ -90,8 +90,8 @@ func parseRole(text string) (r role, err error) {
 type passwordView struct{ Faults formFaults }
 
 func (u *UI) passwordPage(w http.ResponseWriter, _ *http.Request, v *visit) error {
-	if v.Who == "" {
-		return fattorino.Errorf(fattorino.NotFound, "who signs in with a token has no password")
+	if !v.HasPassword() {
+		return fattorino.Errorf(fattorino.NotFound, "who signs in with a token or at another service has no password here")
 	}
 	return u.render(w, v, http.StatusOK, "password", passwordView{})
 }
@@ -102,8 +102,8 @@ func (u *UI) changePassword(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err := readForm(r); err != nil {
 		return err
 	}
-	if v.Who == "" {
-		return fattorino.Errorf(fattorino.NotFound, "who signs in with a token has no password")
+	if !v.HasPassword() {
+		return fattorino.Errorf(fattorino.NotFound, "who signs in with a token or at another service has no password here")
 	}
 	account, err := u.accounts.user(r.Context(), v.Who)
 	if err != nil {

@@ -12,9 +12,10 @@ CREATE TABLE ids (
     one      INTEGER PRIMARY KEY CHECK (one = 1),
     event    INTEGER NOT NULL,
     delivery INTEGER NOT NULL,
-    page     INTEGER NOT NULL -- of attempts
+    page     INTEGER NOT NULL, -- of attempts
+    listed   INTEGER NOT NULL  -- the events up to this one are in kinds and entities
 ) STRICT;
-INSERT INTO ids VALUES (1, 0, 0, 0);
+INSERT INTO ids VALUES (1, 0, 0, 0, 0);
 
 CREATE TABLE companies (
     id         INTEGER PRIMARY KEY,
@@ -133,17 +134,22 @@ CREATE TABLE events (
 CREATE UNIQUE INDEX events_seq ON events (company, seq) WHERE seq > 0;
 -- A short integer hash keeps this index small; rows found by it are compared.
 CREATE INDEX events_id ON events (id_hash) WHERE seq > 0;
--- Only ever appended to, for each type: the events of a type, those that nobody
--- heard apart. The types of a company are found by skipping from one to the next.
-CREATE INDEX events_kind ON events (company, common, type, deliveries > 0);
--- What the log of an entity is found by. Those of new entities with numbers are
--- next to each other; a hash would scatter them.
-CREATE INDEX events_entity ON events (company, entity) WHERE entity <> '' AND deliveries > 0 AND instr(entity, ',') = 0;
 
--- The entities of an event that is about several.
-CREATE TABLE entities (
+-- The events of a type, and those about an entity: what they are found by.
+-- Every few hundred events are listed at once, which costs a fraction of what
+-- an index of events would; ids.listed tells up to where.
+CREATE TABLE kinds (
     company INTEGER NOT NULL,
-    entity  TEXT    NOT NULL, -- one of them, as invoice/42
+    common  TEXT    NOT NULL, -- or empty
+    type    TEXT    NOT NULL,
+    heard   INTEGER NOT NULL, -- 0 by nobody, 1 by some subscription, 2 by its own: private
+    event   INTEGER NOT NULL,
+    PRIMARY KEY (company, common, type, heard, event)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE entities ( -- of events that somebody heard; those about several are listed at once
+    company INTEGER NOT NULL,
+    entity  TEXT    NOT NULL, -- a single one, as invoice/42: no hash, so that new ones are together
     event   INTEGER NOT NULL,
     PRIMARY KEY (company, entity, event)
 ) STRICT, WITHOUT ROWID;
@@ -188,11 +194,39 @@ CREATE TABLE retries ( -- where the second and later attempts of a delivery are
     PRIMARY KEY (delivery, number)
 ) STRICT, WITHOUT ROWID;
 
+-- What became of deliveries, by the minute, and of older ones by the hour.
+CREATE TABLE tallies (
+    company      INTEGER NOT NULL,
+    subscription INTEGER NOT NULL, -- 0 = all of the company
+    at           INTEGER NOT NULL, -- when the minute or hour begins
+    hour         INTEGER NOT NULL, -- 0 of a minute, 1 of an hour
+    delivered    INTEGER NOT NULL,
+    failed       INTEGER NOT NULL, -- attempts
+    discarded    INTEGER NOT NULL,
+    -- Attempts by how long the answer took: up to 5 ms, 10 ms and so on; see
+    -- LatencyBounds.
+    t0 INTEGER NOT NULL, t1 INTEGER NOT NULL, t2 INTEGER NOT NULL, t3 INTEGER NOT NULL,
+    t4 INTEGER NOT NULL, t5 INTEGER NOT NULL, t6 INTEGER NOT NULL, t7 INTEGER NOT NULL,
+    t8 INTEGER NOT NULL, t9 INTEGER NOT NULL, t10 INTEGER NOT NULL, t11 INTEGER NOT NULL,
+    PRIMARY KEY (company, subscription, at, hour)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tallies_at ON tallies (hour, at);
+
+CREATE TABLE pulses ( -- how a subscription's attempts went of late
+    subscription INTEGER PRIMARY KEY,
+    succeeded_at INTEGER,
+    failed_at    INTEGER,
+    in_a_row     INTEGER NOT NULL -- failed since the last success
+) STRICT;
+
 -- +goose Down
+DROP TABLE pulses;
+DROP TABLE tallies;
 DROP TABLE retries;
 DROP TABLE attempts;
 DROP TABLE deliveries;
 DROP TABLE entities;
+DROP TABLE kinds;
 DROP TABLE events;
 DROP TABLE lanes;
 DROP TABLE subscriptions;
