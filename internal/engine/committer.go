@@ -110,7 +110,7 @@ func (c *committer) addOutcomes(outcomes []*outcome) {
 
 // maxUnwritten bounds the outcomes that wait to be written. Above it no attempt
 // begins: sinks must not answer faster than the store can take down.
-const maxUnwritten = 1024
+const maxUnwritten = 2048
 
 func (c *committer) full() bool { return c.unwritten.Load() >= maxUnwritten }
 
