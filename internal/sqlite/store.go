@@ -77,7 +77,7 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	path := filepath.Join(o.Dir, "fattorino.db")
 	writePragmas := []string{
 		"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)",
-		"temp_store(MEMORY)", "cache_size(-16000)",
+		"temp_store(MEMORY)", "cache_size(-8000)",
 	}
 	if o.MaxPages > 0 {
 		writePragmas = append(writePragmas, "max_page_count("+strconv.Itoa(o.MaxPages)+")")
