@@ -26,7 +26,7 @@ type order struct {
 	turn map[int64]int64 // held entities → the delivery whose turn it is; 0 = to be looked up
 
 	newest  map[int64]*fattorino.Delivery // of latest: held entities → the delivery that waits
-	parking map[int64]int                 // held entities → deliveries whose waiting is not written yet
+	parking map[int64]int                 // held entities → deliveries of which it is not written yet that they wait, or do not any more
 	looking map[int64]bool                // look-ups under way → something began to wait meanwhile
 	ready   bool                          // what the store holds back is known
 }
@@ -56,7 +56,7 @@ func (o *order) key(d *fattorino.Delivery) int64 {
 		return 1
 	}
 	entity := d.Event.Entity.String()
-	if entity == "" {
+	if entity == "" || (o.latest && d.Event.Private()) { // a test is no state of anything
 		return 0
 	}
 	h := fnv.New64a()
@@ -131,8 +131,13 @@ func (o *order) supersede(key int64, d *fattorino.Delivery) (before []*fattorino
 	if !o.latest {
 		return nil
 	}
-	if waited := o.newest[key]; waited != nil {
+	waited := o.newest[key]
+	if waited != nil && waited.ID > d.ID {
+		return nil // d was sent again, and comes before the newest
+	}
+	if waited != nil {
 		before = append(before, waited)
+		o.parking[key]++
 	}
 	o.newest[key] = d
 	return before
@@ -144,12 +149,12 @@ func (o *order) outdated(window *fifo[*fattorino.Delivery], i int, key int64) bo
 	if !o.latest || key == 0 {
 		return false
 	}
-	if o.newest[key] != nil {
+	d := window.at(i)
+	if newest := o.newest[key]; newest != nil && newest.ID > d.ID {
 		return true
 	}
-	entity := window.at(i).Event.Entity
 	for j := i + 1; j < window.len(); j++ {
-		if other := window.at(j).Event.Entity; other.Type == entity.Type && slices.Equal(other.IDs, entity.IDs) {
+		if other := window.at(j); other.ID > d.ID && !other.Event.Private() && d.Event.Entity.Equal(other.Event.Entity) {
 			return true
 		}
 	}
@@ -164,12 +169,10 @@ func (o *order) recorded(d *fattorino.Delivery) (lookUp int64) {
 		return 0
 	}
 	switch {
-	case d.State == fattorino.Waiting:
+	case d.State == fattorino.Waiting, d.Reason == fattorino.Superseded && o.waited(key, d):
 		if o.parking[key]--; o.parking[key] == 0 {
 			delete(o.parking, key)
 		}
-	case d.Reason == fattorino.Superseded && o.waited(key, d):
-		return 0 // it was not its turn
 	default:
 		delete(o.busy, key)
 		if d.State == fattorino.Pending {
@@ -234,9 +237,14 @@ func (d *dispatcher) lookedUp(l *lane, key int64, found []*fattorino.Delivery, e
 	meanwhile := o.looking[key]
 	delete(o.looking, key)
 	switch {
-	case len(found) > 0:
-		d.supersede(l, found[:len(found)-1])
-		next := *found[len(found)-1]
+	case len(found) > 1:
+		// It is written that the others are skipped before the newest is sent, or
+		// a crash could bring them back after it.
+		older := found[:len(found)-1]
+		o.parking[key] += len(older)
+		d.supersede(l, older)
+	case len(found) == 1:
+		next := *found[0]
 		if newest := o.newest[key]; newest != nil && newest.ID <= next.ID {
 			delete(o.newest, key)
 		}

@@ -74,6 +74,9 @@ type Entity struct {
 	IDs  []string
 }
 
+// Equal tells whether two entities are the same, their ids in the same order.
+func (e Entity) Equal(o Entity) bool { return e.Type == o.Type && slices.Equal(e.IDs, o.IDs) }
+
 // String gives "type/id,id"; empty for the zero Entity.
 func (e Entity) String() string {
 	if e.Type == "" && len(e.IDs) == 0 {

@@ -103,12 +103,25 @@ func (c *checker) mayAttempt(d *delivery) {
 	}
 }
 
+// superseded tells whether the subscription wants the latest alone, and has
+// something newer about the entity.
+func (d *delivery) superseded() bool {
+	return d.sub.Options.Ordering == fattorino.Latest && slices.ContainsFunc(d.sub.deliveries, func(o *delivery) bool {
+		return o.ID > d.ID && o.orderedWith(d)
+	})
+}
+
 // orderedWith tells whether one of two deliveries of a subscription has to wait
 // for the other.
 func (d *delivery) orderedWith(o *delivery) bool {
 	switch d.sub.Options.Ordering {
 	case fattorino.Strict:
 		return true
+	case fattorino.Latest:
+		if d.Event.Private() || o.Event.Private() {
+			return false // a test is no state of anything
+		}
+		fallthrough
 	case fattorino.ByEntity:
 		entity := d.Event.Entity.String()
 		return entity != "" && entity == o.Event.Entity.String()
@@ -206,6 +219,7 @@ func (c *checker) unattempted(d *delivery, got *fattorino.Delivery) {
 		}
 		c.violate(d.about(), "delivery %d waits, and there is none that it waits for", d.ID)
 	case got.State == fattorino.Discarded && got.Reason == fattorino.SinkGone && d.sub.State.Gone():
+	case got.State == fattorino.Discarded && got.Reason == fattorino.Superseded && d.superseded():
 	case got.State == fattorino.Discarded && got.Reason == fattorino.Unfit && unfit(d.sub.Subscription, d.Event):
 	default:
 		c.violate(d.about(), "delivery %d was made %s (%s) without an attempt", d.ID, got.State, got.Reason)

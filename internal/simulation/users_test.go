@@ -194,7 +194,7 @@ func (w *world) options(n *fattorino.NewSubscription, of []any) {
 	if n.Format == fattorino.Batched {
 		o.BatchSize, o.BatchLinger = 1+w.chance.draw(5, "batch", of...), w.chance.between(time.Millisecond, 20*time.Second, "linger", of...)
 	} else {
-		o.Ordering = pick(w.chance, []fattorino.Ordering{fattorino.Unordered, fattorino.ByEntity, fattorino.ByEntity, fattorino.Strict}, "ordering", of...)
+		o.Ordering = pick(w.chance, []fattorino.Ordering{fattorino.Unordered, fattorino.ByEntity, fattorino.ByEntity, fattorino.Latest, fattorino.Strict}, "ordering", of...)
 	}
 	o.Handshake = pick(w.chance, []string{"", "none", "none"}, "handshake", of...)
 	if w.chance.oneIn(3, "schedule", of...) {
