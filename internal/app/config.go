@@ -14,6 +14,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/native"
 	"github.com/fattorino-dev/fattorino/internal/postgres"
 	"github.com/fattorino-dev/fattorino/internal/sign"
+	"github.com/fattorino-dev/fattorino/internal/ui"
 )
 
 // Config is every setting of the program. [Default] gives the defaults;
@@ -35,6 +36,8 @@ type Config struct {
 
 	Sandbox   bool   `key:"sandbox" group:"server" help:"Serve invoices to try the Defacto contract with, at /invoices: a sandbox, not for production."`
 	PublicURL string `key:"public_url" group:"server" help:"URL under which this service is reached from outside, as https://hooks.example.com. It stands in thin notifications, callbacks and tokens."`
+
+	PortalFrameAncestors []string `key:"portal_frame_ancestors" group:"server" help:"Origins whose pages may show those of portal links in a frame, as https://app.example.com. None: no page may."`
 
 	TemplatesFile string `key:"templates_file" group:"server" help:"YAML file of templates for chat messages (Go text/template): under slack, teams or discord, a template for each event type, as invoice.paid, invoice.* or *."`
 	TypesFile     string `key:"types_file" group:"server" help:"YAML file of own event types and groups, put in place at each start. Under types: each name with description, common (the common name that it counts as), deprecated (what to use instead) and schema (a JSON Schema); under groups: each name with its list of types."`
@@ -170,6 +173,9 @@ func (c *Config) checkServer(f *faults) {
 	// The contract knows best which it can use.
 	if _, err = native.New(native.Options{Keychain: sign.NewKeychain(nil), BaseURL: c.PublicURL}); err != nil {
 		f.add("public_url", "it is not an absolute http or https URL without user, query and fragment, as https://hooks.example.com")
+	}
+	for _, origin := range c.PortalFrameAncestors {
+		f.addError("portal_frame_ancestors", ui.CheckFrameAncestor(origin))
 	}
 	f.addError("templates_file", checkTemplates(c.TemplatesFile))
 	_, _, err = readTypes(c.TypesFile)

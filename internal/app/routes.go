@@ -12,6 +12,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/defacto"
 	"github.com/fattorino-dev/fattorino/internal/fic"
 	"github.com/fattorino-dev/fattorino/internal/inspect"
+	"github.com/fattorino-dev/fattorino/internal/portal"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 	"github.com/fattorino-dev/fattorino/internal/subscriptions"
 	"github.com/fattorino-dev/fattorino/internal/ui"
@@ -20,7 +21,9 @@ import (
 // routes is the list of all that is served. /healthz is answered at the gate,
 // before there are routes.
 func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (http.Handler, error) {
+	links := portal.New(portal.Config{Documents: a.store, Store: a.engine, Signer: masterKeys.keychain})
 	native, err := api.New(api.Config{
+		Portal: links, PublicURL: a.config.PublicURL,
 		Service: a.service, Keys: keys, MasterKeys: masterKeys, Log: a.log, Limits: a.apiLimits(),
 		Contracts: c.choosers(), Elsewhere: c.elsewhere(), Callbacks: c.native,
 	})
@@ -32,7 +35,7 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 		return nil, err
 	}
 	bins := a.startInspector(keys, masterKeys.keychain)
-	pages, err := ui.New(a.uiConfig(keys, c, bins))
+	pages, err := ui.New(a.uiConfig(keys, c, bins, links))
 	if err != nil {
 		return nil, err
 	}

@@ -6,13 +6,15 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/facturascripts"
 	"github.com/fattorino-dev/fattorino/internal/inspect"
 	"github.com/fattorino-dev/fattorino/internal/native"
+	"github.com/fattorino-dev/fattorino/internal/portal"
 	"github.com/fattorino-dev/fattorino/internal/ui"
 )
 
 // uiConfig gives what the management interface is made of.
-func (a *App) uiConfig(keys *keyring, c contracts, bins *inspect.Bins) ui.Config {
+func (a *App) uiConfig(keys *keyring, c contracts, bins *inspect.Bins, links *portal.Links) ui.Config {
 	config := ui.Config{
 		Service: a.service, Documents: a.store, Store: a.engine, Keys: uiKeys{keys}, Bins: bins, Log: a.log,
+		Portal: links, FrameAncestors: a.config.PortalFrameAncestors,
 		Contracts: map[string]ui.Chooser{facturascripts.Name: c.facturascripts, native.Name: c.native},
 	}
 	for _, s := range a.config.Settings() {

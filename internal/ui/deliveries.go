@@ -52,7 +52,7 @@ type deliveryFilter struct {
 
 // deliveries shows the list, newest first.
 func (u *UI) deliveries(w http.ResponseWriter, r *http.Request, v *visit) error {
-	subs, err := u.Service.Subscriptions(r.Context(), caller(0), v.Company, "")
+	subs, err := u.Service.Subscriptions(r.Context(), v.caller(0), v.Company, "")
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (u *UI) deliveries(w http.ResponseWriter, r *http.Request, v *visit) error 
 	if len(view.Faults) > 0 {
 		return u.render(w, v, http.StatusUnprocessableEntity, "deliveries", view)
 	}
-	list, err := u.Service.Deliveries(r.Context(), caller(0), v.Company, query)
+	list, err := u.Service.Deliveries(r.Context(), v.caller(0), v.Company, query)
 	if fattorino.KindOf(err) == fattorino.Invalid {
 		view.Faults.add("type", "%s", fattorino.AsError(err).Msg)
 		return u.render(w, v, http.StatusUnprocessableEntity, "deliveries", view)

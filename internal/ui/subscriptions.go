@@ -50,11 +50,11 @@ type subscriptionFilter struct {
 
 // subscriptions shows the list.
 func (u *UI) subscriptions(w http.ResponseWriter, r *http.Request, v *visit) error {
-	all, err := u.Service.Subscriptions(r.Context(), caller(0), v.Company, "")
+	all, err := u.Service.Subscriptions(r.Context(), v.caller(0), v.Company, "")
 	if err != nil {
 		return err
 	}
-	apps, err := u.allApps(r.Context())
+	apps, err := u.appsOf(r.Context(), v)
 	if err != nil {
 		return err
 	}
