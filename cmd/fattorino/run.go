@@ -130,7 +130,7 @@ func showDefaults(k *kong.Kong) error {
 
 func settingGroups() kong.Option {
 	return kong.Groups{
-		"server": "Server", "sinks": "Sinks", "limits": "Limits",
+		"server": "Server", "signin": "Sign-in", "sinks": "Sinks", "limits": "Limits",
 		"fic": "Fatture in Cloud", "connection": "Connection to the server",
 	}
 }

@@ -42,6 +42,11 @@ type Config struct {
 	TemplatesFile string `key:"templates_file" group:"server" help:"YAML file of templates for chat messages (Go text/template): under slack, teams or discord, a template for each event type, as invoice.paid, invoice.* or *."`
 	TypesFile     string `key:"types_file" group:"server" help:"YAML file of own event types and groups, put in place at each start. Under types: each name with description, common (the common name that it counts as), deprecated (what to use instead) and schema (a JSON Schema); under groups: each name with its list of types."`
 
+	OIDCIssuer       string   `key:"oidc_issuer" group:"signin" help:"OpenID Connect issuer that people can sign in with on the management UI, as https://login.example.com; it needs oidc_client_id and public_url. Not set: passwords and tokens alone."`
+	OIDCClientID     string   `key:"oidc_client_id" group:"signin" help:"Client that the issuer knows this service as. Its redirect URI is public_url with /ui/sign-in/oidc/callback."`
+	OIDCClientSecret string   `key:"oidc_client_secret" group:"signin" secret:"true" help:"The client's secret. Not set: a public client."`
+	OIDCRoles        []string `key:"oidc_roles" group:"signin" help:"Who may do what of those who sign in there, each as role:claim=value: admin:groups=webhook-admins. Roles are viewer, operator and admin; who has none of the values may do nothing."`
+
 	AllowNetworks    []string `key:"allow_networks" group:"sinks" help:"Own networks in which sinks may be though they are not public, as 10.1.0.0/16."`
 	SinkPorts        []string `key:"sink_ports" group:"sinks" help:"The only ports that sinks may have. Empty: all but those known to be dangerous."`
 	PublicNames      []string `key:"public_names" group:"sinks" help:"Host names under which this service is reached: refused as sinks, for they would be a loop."`
@@ -144,6 +149,7 @@ func (f *faults) atLeast(key string, value, least int64) {
 func (c *Config) Validate() error {
 	var f faults
 	c.checkServer(&f)
+	c.checkSignIn(&f)
 	c.checkSinks(&f)
 	c.checkLimits(&f)
 	c.checkFIC(&f)
@@ -182,6 +188,21 @@ func (c *Config) checkServer(f *faults) {
 	f.addError("types_file", err)
 	f.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	f.oneOf("log_format", c.LogFormat, logAuto, logText, logJSON)
+}
+
+// checkSignIn looks at the settings of OpenID Connect, which go together.
+func (c *Config) checkSignIn(f *faults) {
+	f.addError("oidc_roles", ui.CheckOpenIDRoles(c.OIDCRoles))
+	if c.OIDCIssuer == "" {
+		return
+	}
+	f.addError("oidc_issuer", ui.CheckIssuer(c.OIDCIssuer))
+	if c.OIDCClientID == "" {
+		f.add("oidc_client_id", "it is empty: give the client that oidc_issuer knows this service as")
+	}
+	if c.PublicURL == "" {
+		f.add("public_url", "it is empty: oidc_issuer sends browsers back to it")
+	}
 }
 
 func (c *Config) checkSinks(f *faults) {

@@ -35,7 +35,11 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 		return nil, err
 	}
 	bins := a.startInspector(keys, masterKeys.keychain)
-	pages, err := ui.New(a.uiConfig(keys, c, bins, links))
+	uiConfig := a.uiConfig(keys, c, bins, links)
+	if uiConfig.OpenID, err = a.openID(); err != nil {
+		return nil, err
+	}
+	pages, err := ui.New(uiConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +61,9 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 	mux.Handle("GET /ui/companies/{company}/events/live", a.untilStop(pages)) // as long as someone looks
 	mux.Handle("GET /ui/inspect/{bin}/live", a.untilStop(pages))
 	mux.Handle("GET "+strings.TrimSuffix(inspect.Path, "/"), http.RedirectHandler("/ui/inspect", http.StatusSeeOther))
-	mux.Handle(inspect.Path+"{bin}", a.untilStop(bins)) // which may take their time to answer
-	mux.Handle(inspect.Path+"{bin}/{rest...}", a.untilStop(bins))
+	recorder := a.untilStop(ui.WithoutSecrets(bins)) // which may take their time to answer
+	mux.Handle(inspect.Path+"{bin}", recorder)
+	mux.Handle(inspect.Path+"{bin}/{rest...}", recorder)
 	mux.Handle("GET /{$}", http.RedirectHandler("/ui/", http.StatusSeeOther))
 	mux.Handle("/", native) // which says that there is no such thing
 	return noRedirects(mux), nil

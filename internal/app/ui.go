@@ -23,6 +23,17 @@ func (a *App) uiConfig(keys *keyring, c contracts, bins *inspect.Bins, links *po
 	return config
 }
 
+// openID gives the sign-in by OpenID Connect; nil where there is none.
+func (a *App) openID() (*ui.OpenID, error) {
+	if a.config.OIDCIssuer == "" {
+		return nil, nil //nolint:nilnil // passwords and tokens alone, and nothing went wrong
+	}
+	return ui.NewOpenID(ui.OpenIDOptions{
+		Issuer: a.config.OIDCIssuer, ClientID: a.config.OIDCClientID, ClientSecret: a.config.OIDCClientSecret,
+		Roles: a.config.OIDCRoles, BaseURL: a.config.PublicURL,
+	})
+}
+
 // uiKeys are the signing keys, as the management interface knows them.
 type uiKeys struct{ ring *keyring }
 
