@@ -20,6 +20,7 @@ type deliveriesView struct {
 	States        []string
 	Subscriptions []subscriptionChoice
 	Next          string // path of the next page; empty = this is the last
+	Resend        string // path of the page to send again what failed of these
 	Faults        formFaults
 }
 
@@ -59,7 +60,7 @@ func (u *UI) deliveries(w http.ResponseWriter, r *http.Request, v *visit) error 
 	filter := readDeliveryFilter(r.URL.Query())
 	view := deliveriesView{
 		Filter: filter, Filtered: filter != (deliveryFilter{}), Faults: formFaults{},
-		States: []string{"pending", "waiting", "delivered", "discarded"},
+		States: []string{"pending", "waiting", "delivered", "discarded"}, Resend: filter.resendPath(v.Company),
 	}
 	for _, sub := range subs {
 		view.Subscriptions = append(view.Subscriptions, subscriptionChoice{sub.ID, titleOf(sub)})

@@ -83,7 +83,7 @@ func writtenKeys(t *testing.T, file string) (keys []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pattern := range []string{`\bt "([a-z_.0-9]*[a-z0-9])"`, `\.T\("([a-z_.0-9]*[a-z0-9])"`, `Title: "(secret\.[a-z]+)"`, `\{"(field\.[a-z_]+)", `, `fact\{"([a-z_.]+)",`} {
+	for _, pattern := range []string{`\bt "([a-z_.0-9]*[a-z0-9])"`, `\.T\("([a-z_.0-9]*[a-z0-9])"`, `Title: "(secret\.[a-z]+)"`, `\{"((?:field|column|filter)\.[a-z_]+)", `, `fact\{"([a-z_.]+)",`} {
 		for _, found := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
 			keys = append(keys, found[1])
 		}

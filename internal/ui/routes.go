@@ -57,6 +57,9 @@ func (u *UI) routes() []route {
 		{"POST " + subscription + "/delete", operator, u.deleteSubscription},
 
 		{"GET " + company + "deliveries", viewer, u.deliveries},
+		{"GET " + company + "deliveries/resend", operator, u.confirmResend},
+		{"POST " + company + "deliveries/resend", operator, u.resendAll},
+		{"POST " + company + "deliveries/resend/stop", operator, u.stopResending},
 		{"GET " + company + "deliveries/{delivery}", viewer, u.delivery},
 		{"POST " + company + "deliveries/{delivery}/resend", operator, u.resend},
 		{"GET " + company + "events", viewer, u.events},

@@ -34,6 +34,9 @@ func TestEveryRouteIsForItsRolesAlone(t *testing.T) {
 		"POST /ui/companies/{company}/subscriptions/{subscription}/delete":  operator,
 
 		"GET /ui/companies/{company}/deliveries":                    viewer,
+		"GET /ui/companies/{company}/deliveries/resend":             operator,
+		"POST /ui/companies/{company}/deliveries/resend":            operator,
+		"POST /ui/companies/{company}/deliveries/resend/stop":       operator,
 		"GET /ui/companies/{company}/deliveries/{delivery}":         viewer,
 		"POST /ui/companies/{company}/deliveries/{delivery}/resend": operator,
 		"GET /ui/companies/{company}/events":                        viewer,

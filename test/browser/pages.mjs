@@ -26,6 +26,7 @@ async function pages(page) {
     "subscription-delete": `${company}/subscriptions/1/delete`,
     deliveries: `${company}/deliveries`,
     "deliveries-filtered": `${company}/deliveries?state=discarded&type=invoice.paid`,
+    "deliveries-resend": `${company}/deliveries/resend`,
     delivery: of("invoice.paid"),
     "delivery-hostile": of("javascript:"),
     events: `${company}/events`,
