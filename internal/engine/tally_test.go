@@ -50,6 +50,7 @@ func TestWhatBecomesOfDeliveriesIsCounted(t *testing.T) {
 		for _, id := range []string{"down", "a", "b"} {
 			f.publish(t, event(1, id, "invoice.paid", nil))
 			f.publish(t, event(1, "bad-"+id, "invoice.created", nil))
+			synctest.Wait()
 		}
 		synctest.Wait()
 		if got := f.counted(t, 1, good.ID); got != before {
