@@ -169,7 +169,7 @@ func (u *UI) leavePortal(w http.ResponseWriter, r *http.Request, _ *visit) error
 // business.
 func (u *UI) portalOver(w http.ResponseWriter, v *visit) error {
 	u.allowFrames(w.Header())
-	return u.render(w, v, http.StatusForbidden, "portal", nil)
+	return u.render(w, v, http.StatusGone, "portal", nil)
 }
 
 // inPortal tells of a request of nobody that it comes from a portal that is
