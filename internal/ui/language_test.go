@@ -111,6 +111,7 @@ func madeKeys(f *fixture) (keys []string) {
 	add("reason.", []string{string(fattorino.Refused), string(fattorino.Exhausted), string(fattorino.SinkGone), string(fattorino.Unfit)}, "", ".help")
 	add("path.", []string{"before", "later", "type", "filter", "unverified", "ended", "since", "unknown", "by.type", "by.common", "by.wildcard"}, "")
 	add("role.", []string{"nobody"}, "")
+	add("range.", []string{"1h", "24h", "7d", "30d"}, "")
 	add("role.", []string{"viewer", "operator", "admin"}, "", ".help")
 	add("contract.", []string{"native", "fic", "defacto", "facturascripts"}, "", ".help")
 	add("kind.", []string{"api", "publish", "admin"}, "", ".help")

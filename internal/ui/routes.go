@@ -41,6 +41,7 @@ func (u *UI) routes() []route {
 		{"GET " + base + "password", viewer, u.passwordPage},
 		{"POST " + base + "password", viewer, u.changePassword},
 
+		{"GET " + company + "overview", viewer, u.overview},
 		{"GET " + company + "subscriptions", viewer, u.subscriptions},
 		{"GET " + company + "subscriptions/new", operator, u.newSubscription},
 		{"POST " + company + "subscriptions/new", operator, u.createSubscription},

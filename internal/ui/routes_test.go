@@ -18,6 +18,7 @@ func TestEveryRouteIsForItsRolesAlone(t *testing.T) {
 		"GET /ui/portal/{link}": nobody, "POST /ui/portal-end": nobody, "GET /ui/portal-logo/{logo}": nobody, "GET /ui/portal-theme/{file}": nobody,
 		"POST /ui/preferences": nobody, "GET /ui/{$}": viewer, "GET /ui/password": viewer, "POST /ui/password": viewer,
 
+		"GET /ui/companies/{company}/overview":                              viewer,
 		"GET /ui/companies/{company}/subscriptions":                         viewer,
 		"GET /ui/companies/{company}/subscriptions/new":                     operator,
 		"POST /ui/companies/{company}/subscriptions/new":                    operator,

@@ -32,6 +32,7 @@ type subscriptionView struct {
 	Many      bool // and more than were counted
 	NextDue   time.Time
 	Recent    []deliveryRow
+	Charts    []chart // of the last day
 }
 
 // A fact is one line of what a subscription has chosen.
@@ -76,6 +77,9 @@ func (u *UI) subscription(w http.ResponseWriter, r *http.Request, v *visit) erro
 		return err
 	}
 	view.Recent = deliveryRows(recent, []*fattorino.Subscription{sub})
+	if view.Charts, err = u.dayCharts(r.Context(), v, sub.ID); err != nil {
+		return err
+	}
 	return u.render(w, v, http.StatusOK, "subscription", view)
 }
 

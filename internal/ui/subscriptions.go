@@ -39,6 +39,7 @@ type subscriptionRow struct {
 	More     int      // how many others
 	State    fattorino.State
 	Created  time.Time
+	Spark    spark
 }
 
 // subscriptionFilter is what the list is narrowed to; empty = not.
@@ -72,6 +73,9 @@ func (u *UI) subscriptions(w http.ResponseWriter, r *http.Request, v *visit) err
 			break
 		}
 		view.Rows = append(view.Rows, rowOf(sub, apps))
+	}
+	if err := u.addSparks(r.Context(), v, view.Rows); err != nil {
+		return err
 	}
 	return u.render(w, v, http.StatusOK, "subscriptions", view)
 }
