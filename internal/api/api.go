@@ -25,6 +25,8 @@ type Config struct {
 	Keys    Keys
 	// MasterKeys are for the operator alone.
 	MasterKeys MasterKeyring
+	// Users sign in to the management UI.
+	Users Users
 	// Portal makes links to the pages of the management UI.
 	Portal *portal.Links
 	// PublicURL is where the service is reached; empty = where a request says

@@ -58,6 +58,27 @@ func (e MasterKeysKeptIn) Valid() bool {
 	}
 }
 
+// Defines values for UserRole.
+const (
+	Admin    UserRole = "admin"
+	Operator UserRole = "operator"
+	Viewer   UserRole = "viewer"
+)
+
+// Valid indicates whether the value is a known member of the UserRole enum.
+func (e UserRole) Valid() bool {
+	switch e {
+	case Admin:
+		return true
+	case Operator:
+		return true
+	case Viewer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Answer defines model for Answer.
 type Answer struct {
 	// Status Absent where no status line came.
@@ -450,6 +471,16 @@ type NewType struct {
 
 	// Schema A JSON Schema (draft 2020-12 unless its `$schema` says otherwise) that the data of events must match, of 256 KiB at most. It may refer to nothing outside itself; `format` is checked; regular expressions are those of Go (RE2).
 	Schema json.RawMessage `json:"schema,omitempty,omitzero"`
+}
+
+// NewUser defines model for NewUser.
+type NewUser struct {
+	// Name Letters, digits and `. _ @ + -`.
+	Name     string `json:"name"`
+	Password string `json:"password"`
+
+	// Role `viewer` sees everything but secrets, tokens, users and settings; `operator` changes subscriptions and has deliveries sent again as well; `admin` does everything.
+	Role UserRole `json:"role"`
 }
 
 // PortalLink defines model for PortalLink.
@@ -890,6 +921,34 @@ type TypeGroup struct {
 	Types []string `json:"types"`
 }
 
+// User defines model for User.
+type User struct {
+	CreatedAt time.Time `json:"created_at"`
+	Name      string    `json:"name"`
+
+	// PasswordAt When the password was set.
+	PasswordAt time.Time `json:"password_at"`
+
+	// Role `viewer` sees everything but secrets, tokens, users and settings; `operator` changes subscriptions and has deliveries sent again as well; `admin` does everything.
+	Role UserRole `json:"role"`
+}
+
+// UserChange defines model for UserChange.
+type UserChange struct {
+	Password string `json:"password,omitempty,omitzero"`
+
+	// Role `viewer` sees everything but secrets, tokens, users and settings; `operator` changes subscriptions and has deliveries sent again as well; `admin` does everything.
+	Role UserRole `json:"role,omitempty,omitzero"`
+}
+
+// UserList defines model for UserList.
+type UserList struct {
+	Users []User `json:"users"`
+}
+
+// UserRole `viewer` sees everything but secrets, tokens, users and settings; `operator` changes subscriptions and has deliveries sent again as well; `admin` does everything.
+type UserRole string
+
 // VerifyRequest defines model for VerifyRequest.
 type VerifyRequest struct {
 	// Method How the challenge travels to the sink, where the contract has two ways.
@@ -1157,6 +1216,12 @@ type CreatePortalLinkJSONRequestBody = NewPortalLink
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = NewToken
 
+// CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
+type CreateUserJSONRequestBody = NewUser
+
+// ChangeUserJSONRequestBody defines body for ChangeUser for application/json ContentType.
+type ChangeUserJSONRequestBody = UserChange
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetKeySet Show the key set
@@ -1294,6 +1359,18 @@ type ServerInterface interface {
 	// RevokeToken Revoke a token
 	// (DELETE /v1/tokens/{token})
 	RevokeToken(w http.ResponseWriter, r *http.Request, token int64)
+	// ListUsers List users
+	// (GET /v1/users)
+	ListUsers(w http.ResponseWriter, r *http.Request)
+	// CreateUser Make a user
+	// (POST /v1/users)
+	CreateUser(w http.ResponseWriter, r *http.Request)
+	// DeleteUser Delete a user
+	// (DELETE /v1/users/{user})
+	DeleteUser(w http.ResponseWriter, r *http.Request, user string)
+	// ChangeUser Change a user
+	// (PATCH /v1/users/{user})
+	ChangeUser(w http.ResponseWriter, r *http.Request, user string)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -2984,6 +3061,86 @@ func (siw *ServerInterfaceWrapper) RevokeToken(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// ListUsers operation middleware
+func (siw *ServerInterfaceWrapper) ListUsers(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUsers(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateUser operation middleware
+func (siw *ServerInterfaceWrapper) CreateUser(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateUser(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteUser operation middleware
+func (siw *ServerInterfaceWrapper) DeleteUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user" -------------
+	var user string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user", r.PathValue("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteUser(w, r, user)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangeUser operation middleware
+func (siw *ServerInterfaceWrapper) ChangeUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user" -------------
+	var user string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user", r.PathValue("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeUser(w, r, user)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -3149,6 +3306,10 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/tokens", wrapper.ListTokens)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/tokens", wrapper.CreateToken)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/tokens/{token}", wrapper.RevokeToken)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/users", wrapper.ListUsers)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/users", wrapper.CreateUser)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/users/{user}", wrapper.DeleteUser)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/v1/users/{user}", wrapper.ChangeUser)
 
 	return m
 }
