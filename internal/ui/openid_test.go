@@ -491,3 +491,39 @@ func TestIssuersAndRolesThatCannotBe(t *testing.T) {
 		t.Errorf("a claim that is a URL is read as %+v, %v", grants, err)
 	}
 }
+
+func TestSecretsOfThePagesAreKeptFromOtherHandlers(t *testing.T) {
+	t.Parallel()
+	var seen string
+	h := WithoutSecrets(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r.Header.Get("Cookie") }))
+	for sent, want := range map[string]string{
+		"": "", "a=b; c=d": "a=b; c=d",
+		"a=b; fattorino_session=secret; c=d":                               "a=b; c=d",
+		"__Host-fattorino_session=secret; __Host-fattorino_openid=x; c=d":  "c=d",
+		"fattorino_openid=secret; fattorino_theme=dark; other_session=xyz": "fattorino_theme=dark; other_session=xyz",
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/inspect/x", nil)
+		if sent != "" {
+			r.Header.Set("Cookie", sent)
+		}
+		h.ServeHTTP(nil, r)
+		if seen != want {
+			t.Errorf("%q: the handler sees %q, want %q", sent, seen, want)
+		}
+	}
+}
+
+func TestEveryFormFromAnotherSiteIsRefused(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	for _, rt := range f.ui.routes() {
+		path, posted := strings.CutPrefix(rt.pattern, "POST ")
+		if !posted {
+			continue
+		}
+		got := f.browser().do(http.MethodPost, strings.NewReplacer("{", "", "}", "").Replace(path), url.Values{"secret": {adminSecret}}, "Sec-Fetch-Site", "cross-site")
+		if got.status != http.StatusForbidden || got.header.Get("Set-Cookie") != "" {
+			t.Errorf("%s: got %d, want 403 and no cookie", rt.pattern, got.status)
+		}
+	}
+}
