@@ -26,8 +26,8 @@ func (*demoCommand) Help() string {
 every signature; one of them fails once on purpose. A company, an app and tokens
 are made, challenges are answered, events are published, notifications arrive, one
 of them is retried. One event is heard under three contracts, each in its own
-words, and the tutorial of Defacto is played on invoices of the sandbox. All of it
-is HTTP on this machine. Then it stays up to be played with, until it is
+words, and a bin of the inspector shows it arrive; the tutorial of Defacto is
+played on invoices of the sandbox. All of it is HTTP on this machine. Then it stays up to be played with, until it is
 interrupted.
 
 Example:
@@ -86,6 +86,7 @@ type demo struct {
 	firstSeq     int64
 
 	voices struct{ fic, facturascripts, native, defacto voice }
+	bin    demoBin
 
 	invoice struct {
 		id      string

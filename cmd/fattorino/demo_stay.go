@@ -13,15 +13,16 @@ func (d *demo) stayUp(ctx context.Context) {
 	d.out.paragraph(fmt.Sprintf(`It stays up until you press Ctrl-C. Go on by hand:
 
   the service      %s   (the API explained: %[1]s/docs)
+  inspector        %s   (shows what arrives; sign in with the admin token)
   admin token      %s
   publish token    %s
   api token        %s
-  Defacto key      %s`, url, d.tokens.admin, d.tokens.publish, d.tokens.api, d.tokens.defacto))
+  Defacto key      %s`, url, d.bin.page, d.tokens.admin, d.tokens.publish, d.tokens.api, d.tokens.defacto))
 	d.out.line("  subscribers")
 	for _, l := range d.listeners {
 		d.out.line(fmt.Sprintf("    %-16s %s", l.contract, l.url))
 	}
-	d.out.paragraph(fmt.Sprintf(`Publish that an invoice was paid; three subscribers hear of it:
+	d.out.paragraph(fmt.Sprintf(`Publish that an invoice was paid; three subscribers and the bin hear of it:
 
 curl -s %s/v1/events -H 'Authorization: Bearer %s' -H 'Content-Type: application/cloudevents+json' -d '{"specversion":"1.0","id":"by-hand-1","source":"urn:demo:me","type":"invoice.paid","companyid":"%d","data":{"id":99}}'
 

@@ -37,10 +37,13 @@ func (d *demo) story() []chapter {
 			{name: "one subscribes under Fatture in Cloud", run: d.subscribeFIC},
 			{name: "one subscribes under FacturaScripts", run: d.subscribeFacturaScripts},
 			{name: "one subscribes under the native contract, and is challenged", run: d.subscribeNative},
+			{name: "a bin of the inspector is there to look on", run: d.openBin},
+			{name: "it is subscribed too, under the native contract", run: d.subscribeBin},
 			{name: "the platform publishes that an invoice was paid", run: d.publishPaid},
 			{name: "Fatture in Cloud's subscriber heard it", run: d.heardFIC, below: d.show(&d.voices.fic)},
 			{name: "FacturaScripts' subscriber heard it", run: d.heardFacturaScripts, below: d.show(&d.voices.facturascripts)},
 			{name: "the native subscriber heard it", run: d.heardNative, below: d.show(&d.voices.native)},
+			{name: "the bin shows it as it arrived", run: d.shownByBin},
 		}},
 		{"Defacto's tutorial, on invoices of the sandbox", []step{
 			{name: "a key is made for one company, and is good", run: d.makeKey},

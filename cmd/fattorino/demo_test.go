@@ -63,6 +63,9 @@ func TestTheDemoStaysUpUntilItIsInterrupted(t *testing.T) {
 	}()
 	shown := stdout.await(t, "What the subscribers receive from here on:")
 	// The lines work as they are pasted.
+	if !strings.Contains(shown, "/ui/inspect/") {
+		t.Errorf("the address of the bin is not shown:\n%s", shown)
+	}
 	for line, want := range map[string]int{"/v1/events -H": http.StatusAccepted, "/invoices -H": http.StatusCreated} {
 		paste(t, shown, line, want)
 	}

@@ -23,7 +23,9 @@ type settingFlags struct {
 
 // secretFlags says which settings are no flags: other users of a machine can
 // read the arguments of a process.
-func secretFlags() kong.Option { return kong.IgnoreFields(`.*\.AdminToken`, `.*\.DatabasePassword`, `.*\.MasterKeys`) }
+func secretFlags() kong.Option {
+	return kong.IgnoreFields(`.*\.AdminToken`, `.*\.DatabasePassword`, `.*\.MasterKeys`, `.*\.OIDCClientSecret`)
+}
 
 // settings are all settings and where each comes from.
 type settings struct {

@@ -14,6 +14,7 @@ import (
 	"net/http"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/portal"
 )
 
 //go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2 --config codegen.yaml openapi.yaml
@@ -24,8 +25,15 @@ type Config struct {
 	Keys    Keys
 	// MasterKeys are for the operator alone.
 	MasterKeys MasterKeyring
-	Log        *slog.Logger
-	Limits     Limits
+	// Users sign in to the management UI.
+	Users Users
+	// Portal makes links to the pages of the management UI.
+	Portal *portal.Links
+	// PublicURL is where the service is reached; empty = where a request says
+	// that it was sent.
+	PublicURL string
+	Log       *slog.Logger
+	Limits    Limits
 
 	// Contracts are those whose subscriptions are made and changed here, by name.
 	Contracts map[string]Chooser

@@ -141,6 +141,36 @@ func (c *Client) RotateKey(ctx context.Context, name string) (*PublicKey, error)
 	return &answer, c.do(ctx, http.MethodPost, "/v1/keys/"+url.PathEscape(name)+"/rotate", "", nil, &answer)
 }
 
+// ListUsers gives the users of the management UI.
+func (c *Client) ListUsers(ctx context.Context) ([]User, error) {
+	var answer UserList
+	err := c.get(ctx, "/v1/users", nil, &answer)
+	return answer.Users, err
+}
+
+// CreateUser makes a user.
+func (c *Client) CreateUser(ctx context.Context, u NewUser) (*User, error) {
+	var answer User
+	return &answer, c.send(ctx, "/v1/users", u, &answer)
+}
+
+// ChangeUser gives a user another role, password or both.
+func (c *Client) ChangeUser(ctx context.Context, name string, change UserChange) (*User, error) {
+	body, err := json.Marshal(change)
+	if err != nil {
+		return nil, fmt.Errorf("encode request: %w", err)
+	}
+	var answer User
+	return &answer, c.do(ctx, http.MethodPatch, userPath(name), "application/json", body, &answer)
+}
+
+// DeleteUser deletes a user.
+func (c *Client) DeleteUser(ctx context.Context, name string) error {
+	return c.do(ctx, http.MethodDelete, userPath(name), "", nil, nil)
+}
+
+func userPath(name string) string { return "/v1/users/" + url.PathEscape(name) }
+
 // ListMasterKeys gives the ids of the master keys.
 func (c *Client) ListMasterKeys(ctx context.Context) (*MasterKeys, error) {
 	var answer MasterKeys

@@ -58,6 +58,27 @@ func (e MasterKeysKeptIn) Valid() bool {
 	}
 }
 
+// Defines values for UserRole.
+const (
+	Admin    UserRole = "admin"
+	Operator UserRole = "operator"
+	Viewer   UserRole = "viewer"
+)
+
+// Valid indicates whether the value is a known member of the UserRole enum.
+func (e UserRole) Valid() bool {
+	switch e {
+	case Admin:
+		return true
+	case Operator:
+		return true
+	case Viewer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Answer defines model for Answer.
 type Answer struct {
 	// Status Absent where no status line came.
@@ -338,6 +359,24 @@ type NewGroup struct {
 	Types []string `json:"types"`
 }
 
+// NewPortalLink defines model for NewPortalLink.
+type NewPortalLink struct {
+	// AppID The app whose subscriptions the pages show.
+	AppID int64 `json:"app_id"`
+
+	// Company The company that they are for.
+	Company int64 `json:"company"`
+
+	// Minutes How long the link and its sessions are good; left out = 60.
+	Minutes int `json:"minutes,omitempty,omitzero"`
+
+	// Scopes What may be subscribed to and seen, as the `scopes` of a token; left out = everything.
+	Scopes []string `json:"scopes,omitempty,omitzero"`
+
+	// Theme How the pages look. What is left out is as in the management UI.
+	Theme PortalTheme `json:"theme,omitempty,omitzero"`
+}
+
 // NewSubscription defines model for NewSubscription.
 type NewSubscription struct {
 	// BatchLinger How long the first event of a batch waits for others, in seconds, to the millisecond, in the format `batch`. Left out or 0 = 1. One answer counts for all events of a batch.
@@ -432,6 +471,40 @@ type NewType struct {
 
 	// Schema A JSON Schema (draft 2020-12 unless its `$schema` says otherwise) that the data of events must match, of 256 KiB at most. It may refer to nothing outside itself; `format` is checked; regular expressions are those of Go (RE2).
 	Schema json.RawMessage `json:"schema,omitempty,omitzero"`
+}
+
+// NewUser defines model for NewUser.
+type NewUser struct {
+	// Name Letters, digits and `. _ @ + -`.
+	Name     string `json:"name"`
+	Password string `json:"password"`
+
+	// Role `viewer` sees everything but secrets, tokens, users and settings; `operator` changes subscriptions and has deliveries sent again as well; `admin` does everything.
+	Role UserRole `json:"role"`
+}
+
+// PortalLink defines model for PortalLink.
+type PortalLink struct {
+	// ExpiresAt When the link and its sessions end.
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID To withdraw the link by.
+	ID string `json:"id"`
+
+	// URL What opens the pages, shown this once. Whoever has it can do what it allows: hand it to the integrator alone.
+	URL string `json:"url"`
+}
+
+// PortalTheme How the pages look. What is left out is as in the management UI.
+type PortalTheme struct {
+	// Color The colour of links and buttons, as `#0a7d5a`. It is made lighter or darker where text could not be read.
+	Color string `json:"color,omitempty,omitzero"`
+
+	// Logo A picture, PNG or JPEG, in base64: 64 KiB and 1024 pixels a side at most.
+	Logo []byte `json:"logo,omitempty,omitzero"`
+
+	// Name The name on the pages.
+	Name string `json:"name,omitempty,omitzero"`
 }
 
 // Problem What went wrong (RFC 9457).
@@ -848,6 +921,34 @@ type TypeGroup struct {
 	Types []string `json:"types"`
 }
 
+// User defines model for User.
+type User struct {
+	CreatedAt time.Time `json:"created_at"`
+	Name      string    `json:"name"`
+
+	// PasswordAt When the password was set.
+	PasswordAt time.Time `json:"password_at"`
+
+	// Role `viewer` sees everything but secrets, tokens, users and settings; `operator` changes subscriptions and has deliveries sent again as well; `admin` does everything.
+	Role UserRole `json:"role"`
+}
+
+// UserChange defines model for UserChange.
+type UserChange struct {
+	Password string `json:"password,omitempty,omitzero"`
+
+	// Role `viewer` sees everything but secrets, tokens, users and settings; `operator` changes subscriptions and has deliveries sent again as well; `admin` does everything.
+	Role UserRole `json:"role,omitempty,omitzero"`
+}
+
+// UserList defines model for UserList.
+type UserList struct {
+	Users []User `json:"users"`
+}
+
+// UserRole `viewer` sees everything but secrets, tokens, users and settings; `operator` changes subscriptions and has deliveries sent again as well; `admin` does everything.
+type UserRole string
+
 // VerifyRequest defines model for VerifyRequest.
 type VerifyRequest struct {
 	// Method How the challenge travels to the sink, where the contract has two ways.
@@ -1109,8 +1210,17 @@ type PublishEventsApplicationCloudeventsBatchPlusJSONRequestBody = PublishEvents
 // ResealSecretsJSONRequestBody defines body for ResealSecrets for application/json ContentType.
 type ResealSecretsJSONRequestBody = ResealRequest
 
+// CreatePortalLinkJSONRequestBody defines body for CreatePortalLink for application/json ContentType.
+type CreatePortalLinkJSONRequestBody = NewPortalLink
+
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = NewToken
+
+// CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
+type CreateUserJSONRequestBody = NewUser
+
+// ChangeUserJSONRequestBody defines body for ChangeUser for application/json ContentType.
+type ChangeUserJSONRequestBody = UserChange
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -1234,6 +1344,12 @@ type ServerInterface interface {
 	// RemoveMasterKey Remove a master key
 	// (DELETE /v1/master-keys/{master_key})
 	RemoveMasterKey(w http.ResponseWriter, r *http.Request, masterKey string)
+	// CreatePortalLink Create a portal link
+	// (POST /v1/portal-links)
+	CreatePortalLink(w http.ResponseWriter, r *http.Request)
+	// DeletePortalLink Withdraw a portal link
+	// (DELETE /v1/portal-links/{link})
+	DeletePortalLink(w http.ResponseWriter, r *http.Request, link string)
 	// ListTokens List tokens
 	// (GET /v1/tokens)
 	ListTokens(w http.ResponseWriter, r *http.Request, params ListTokensParams)
@@ -1243,6 +1359,18 @@ type ServerInterface interface {
 	// RevokeToken Revoke a token
 	// (DELETE /v1/tokens/{token})
 	RevokeToken(w http.ResponseWriter, r *http.Request, token int64)
+	// ListUsers List users
+	// (GET /v1/users)
+	ListUsers(w http.ResponseWriter, r *http.Request)
+	// CreateUser Make a user
+	// (POST /v1/users)
+	CreateUser(w http.ResponseWriter, r *http.Request)
+	// DeleteUser Delete a user
+	// (DELETE /v1/users/{user})
+	DeleteUser(w http.ResponseWriter, r *http.Request, user string)
+	// ChangeUser Change a user
+	// (PATCH /v1/users/{user})
+	ChangeUser(w http.ResponseWriter, r *http.Request, user string)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -2807,6 +2935,46 @@ func (siw *ServerInterfaceWrapper) RemoveMasterKey(w http.ResponseWriter, r *htt
 	handler.ServeHTTP(w, r)
 }
 
+// CreatePortalLink operation middleware
+func (siw *ServerInterfaceWrapper) CreatePortalLink(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreatePortalLink(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeletePortalLink operation middleware
+func (siw *ServerInterfaceWrapper) DeletePortalLink(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "link" -------------
+	var link string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "link", r.PathValue("link"), &link, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "link", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeletePortalLink(w, r, link)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(w http.ResponseWriter, r *http.Request) {
 
@@ -2884,6 +3052,86 @@ func (siw *ServerInterfaceWrapper) RevokeToken(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.RevokeToken(w, r, token)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListUsers operation middleware
+func (siw *ServerInterfaceWrapper) ListUsers(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUsers(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateUser operation middleware
+func (siw *ServerInterfaceWrapper) CreateUser(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateUser(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteUser operation middleware
+func (siw *ServerInterfaceWrapper) DeleteUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user" -------------
+	var user string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user", r.PathValue("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteUser(w, r, user)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangeUser operation middleware
+func (siw *ServerInterfaceWrapper) ChangeUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user" -------------
+	var user string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user", r.PathValue("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeUser(w, r, user)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3053,9 +3301,15 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/master-keys", wrapper.AddMasterKey)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/master-keys/{master_key}", wrapper.RemoveMasterKey)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/master-keys/reseal", wrapper.ResealSecrets)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/portal-links", wrapper.CreatePortalLink)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/portal-links/{link}", wrapper.DeletePortalLink)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/tokens", wrapper.ListTokens)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/tokens", wrapper.CreateToken)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/tokens/{token}", wrapper.RevokeToken)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/users", wrapper.ListUsers)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/users", wrapper.CreateUser)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/users/{user}", wrapper.DeleteUser)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/v1/users/{user}", wrapper.ChangeUser)
 
 	return m
 }

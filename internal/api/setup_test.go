@@ -28,6 +28,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fic"
 	"github.com/fattorino-dev/fattorino/internal/filter"
 	"github.com/fattorino-dev/fattorino/internal/native"
+	"github.com/fattorino-dev/fattorino/internal/portal"
 	"github.com/fattorino-dev/fattorino/internal/schema"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 	"github.com/fattorino-dev/fattorino/internal/sqlite"
@@ -50,6 +51,7 @@ type fixture struct {
 	engine  *engine.Engine
 	store   *sqlite.Store
 	keys    *keys
+	portal  *portal.Links
 	native  *native.Contract
 	log     *logBuffer
 	spec    *spec
@@ -99,7 +101,9 @@ func start(t *testing.T, change ...func(*api.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.portal = portal.New(portal.Config{Documents: f.store, Store: f.engine, Signer: keychain})
 	config := api.Config{
+		Portal:  f.portal,
 		Service: f.service, Keys: f.keys, Log: log,
 		Contracts: map[string]api.Chooser{native.Name: f.native, facturascripts.Name: plugin}, Callbacks: f.native,
 		Elsewhere: map[string]string{"fic": "/c/{company_id}/subscriptions"},

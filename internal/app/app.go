@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -52,6 +53,9 @@ type App struct {
 	server   *http.Server
 	gate     gate
 	failed   chan error
+
+	lease     *postgres.Lease // nil where there is nobody to share with
+	leaseLost atomic.Bool
 
 	store   *watchedStore
 	engine  *engine.Engine
@@ -207,7 +211,13 @@ func (a *App) openStore(ctx context.Context) (closingStore, error) {
 	if err := os.MkdirAll(a.config.Data, 0o700); err != nil {
 		return nil, &fattorino.Error{Kind: fattorino.Invalid, Msg: fmt.Sprintf("cannot make the data folder: %v", err), Fix: "set data to a folder that can be written to", Err: err}
 	}
-	return postgres.Open(ctx, postgres.Options{URL: a.config.Database, Password: a.config.DatabasePassword})
+	o := postgres.Options{URL: a.config.Database, Password: a.config.DatabasePassword}
+	var err error
+	// Before anything is changed there: the other may be of an older version.
+	if o.Lease, err = a.takeLease(ctx, o); err != nil {
+		return nil, err
+	}
+	return postgres.Open(ctx, o)
 }
 
 // startEngine makes the way out and what uses it.
@@ -234,7 +244,7 @@ func (a *App) startEngine(ctx context.Context, policy egress.Policy, contracts [
 			Lane: a.config.LaneLimit, Host: a.config.HostLimit, Node: a.config.NodeLimit,
 			Window: a.config.Window, WindowBytes: a.config.WindowBytes,
 		},
-		Retention: time.Duration(a.config.Retention), Metrics: a.registry,
+		Retention: time.Duration(a.config.Retention), Metrics: a.registry, Held: a.held(),
 	})
 	if err != nil {
 		return err
@@ -242,7 +252,7 @@ func (a *App) startEngine(ctx context.Context, policy egress.Policy, contracts [
 	if err := a.engine.Start(ctx); err != nil {
 		return fmt.Errorf("start engine: %w", err)
 	}
-	a.onStop("engine", 15*time.Second, a.engine.Stop)
+	a.onStop("engine", 15*time.Second, a.stopEngine)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/native"
 	"github.com/fattorino-dev/fattorino/internal/postgres"
 	"github.com/fattorino-dev/fattorino/internal/sign"
+	"github.com/fattorino-dev/fattorino/internal/ui"
 )
 
 // Config is every setting of the program. [Default] gives the defaults;
@@ -23,7 +24,7 @@ import (
 // (help), where it belongs (group) and that it is never shown (secret).
 type Config struct {
 	Data             string `key:"data" group:"server" help:"Folder that keeps everything: the database and the master keys. Made where it is not there."`
-	Database         string `key:"database" group:"server" help:"PostgreSQL database to keep everything in but the master keys, as postgres://user@host:5432/name?sslmode=verify-full; one process at a time. Not set: a file in the data folder."`
+	Database         string `key:"database" group:"server" help:"PostgreSQL database to keep everything in but the master keys, as postgres://user@host:5432/name?sslmode=verify-full; one process serves it, others stand by. Not set: a file in the data folder."`
 	DatabasePassword string `key:"database_password" group:"server" secret:"true" help:"Password for the database. Not set: as PostgreSQL's own clients find it (PGPASSWORD, a password file)."`
 	Listen           string `key:"listen" group:"server" help:"Address to serve on, as host:port. Port 0 takes any that is free."`
 	Dev              bool   `key:"dev" group:"server" help:"For work on one machine: allow sinks on this machine, and plain http to them. Not for production."`
@@ -36,8 +37,15 @@ type Config struct {
 	Sandbox   bool   `key:"sandbox" group:"server" help:"Serve invoices to try the Defacto contract with, at /invoices: a sandbox, not for production."`
 	PublicURL string `key:"public_url" group:"server" help:"URL under which this service is reached from outside, as https://hooks.example.com. It stands in thin notifications, callbacks and tokens."`
 
+	PortalFrameAncestors []string `key:"portal_frame_ancestors" group:"server" help:"Origins whose pages may show those of portal links in a frame, as https://app.example.com. None: no page may."`
+
 	TemplatesFile string `key:"templates_file" group:"server" help:"YAML file of templates for chat messages (Go text/template): under slack, teams or discord, a template for each event type, as invoice.paid, invoice.* or *."`
 	TypesFile     string `key:"types_file" group:"server" help:"YAML file of own event types and groups, put in place at each start. Under types: each name with description, common (the common name that it counts as), deprecated (what to use instead) and schema (a JSON Schema); under groups: each name with its list of types."`
+
+	OIDCIssuer       string   `key:"oidc_issuer" group:"signin" help:"OpenID Connect issuer that people can sign in with on the management UI, as https://login.example.com; it needs oidc_client_id and public_url. Not set: passwords and tokens alone."`
+	OIDCClientID     string   `key:"oidc_client_id" group:"signin" help:"Client that the issuer knows this service as. Its redirect URI is public_url with /ui/sign-in/oidc/callback."`
+	OIDCClientSecret string   `key:"oidc_client_secret" group:"signin" secret:"true" help:"The client's secret. Not set: a public client."`
+	OIDCRoles        []string `key:"oidc_roles" group:"signin" help:"Who may do what of those who sign in there, each as role:claim=value: admin:groups=webhook-admins. Roles are viewer, operator and admin; who has none of the values may do nothing."`
 
 	AllowNetworks    []string `key:"allow_networks" group:"sinks" help:"Own networks in which sinks may be though they are not public, as 10.1.0.0/16."`
 	SinkPorts        []string `key:"sink_ports" group:"sinks" help:"The only ports that sinks may have. Empty: all but those known to be dangerous."`
@@ -141,6 +149,7 @@ func (f *faults) atLeast(key string, value, least int64) {
 func (c *Config) Validate() error {
 	var f faults
 	c.checkServer(&f)
+	c.checkSignIn(&f)
 	c.checkSinks(&f)
 	c.checkLimits(&f)
 	c.checkFIC(&f)
@@ -171,11 +180,29 @@ func (c *Config) checkServer(f *faults) {
 	if _, err = native.New(native.Options{Keychain: sign.NewKeychain(nil), BaseURL: c.PublicURL}); err != nil {
 		f.add("public_url", "it is not an absolute http or https URL without user, query and fragment, as https://hooks.example.com")
 	}
+	for _, origin := range c.PortalFrameAncestors {
+		f.addError("portal_frame_ancestors", ui.CheckFrameAncestor(origin))
+	}
 	f.addError("templates_file", checkTemplates(c.TemplatesFile))
 	_, _, err = readTypes(c.TypesFile)
 	f.addError("types_file", err)
 	f.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	f.oneOf("log_format", c.LogFormat, logAuto, logText, logJSON)
+}
+
+// checkSignIn looks at the settings of OpenID Connect, which go together.
+func (c *Config) checkSignIn(f *faults) {
+	f.addError("oidc_roles", ui.CheckOpenIDRoles(c.OIDCRoles))
+	if c.OIDCIssuer == "" {
+		return
+	}
+	f.addError("oidc_issuer", ui.CheckIssuer(c.OIDCIssuer))
+	if c.OIDCClientID == "" {
+		f.add("oidc_client_id", "it is empty: give the client that oidc_issuer knows this service as")
+	}
+	if c.PublicURL == "" {
+		f.add("public_url", "it is empty: oidc_issuer sends browsers back to it")
+	}
 }
 
 func (c *Config) checkSinks(f *faults) {

@@ -109,6 +109,8 @@ func TestValidateNamesTheSettingThatWouldFailLater(t *testing.T) {
 		{"public_url", "hooks.example.com"},
 		{"public_url", "ftp://hooks.example.com"},
 		{"public_url", "https://hooks.example.com/?a=b"},
+		{"oidc_issuer", "http://login.example.com"},
+		{"oidc_roles", "everybody"},
 		{"log_level", "loud"},
 		{"log_format", "xml"},
 		{"allow_networks", "10.0.0.1"},
@@ -179,10 +181,29 @@ func TestValidateTakesWhatIsGood(t *testing.T) {
 	}
 }
 
+func TestSignInByOpenIDNeedsAClientAndAnAddressToComeBackTo(t *testing.T) {
+	t.Parallel()
+	c := app.Default()
+	c.OIDCIssuer, c.OIDCClientID, c.PublicURL = "https://login.example.com", "fattorino", "https://hooks.example.com"
+	if err := c.Validate(); err != nil {
+		t.Errorf("with both: %v", err)
+	}
+	for key, change := range map[string]func(*app.Config){
+		"oidc_client_id": func(c *app.Config) { c.OIDCClientID = "" },
+		"public_url":     func(c *app.Config) { c.PublicURL = "" },
+	} {
+		lacking := c
+		change(&lacking)
+		if wrong, ok := errors.AsType[*app.SettingError](lacking.Validate()); !ok || wrong.Key != key {
+			t.Errorf("without %s: got %v", key, wrong)
+		}
+	}
+}
+
 func TestNoWayOfPrintingSettingsShowsASecret(t *testing.T) {
 	t.Parallel()
 	c := app.Default()
-	c.AdminToken, c.MasterKeys = "secret-token", "m1:secret-key"
+	c.AdminToken, c.MasterKeys, c.OIDCClientSecret = "secret-token", "m1:secret-key", "secret-client"
 	shown := []string{
 		fmt.Sprint(c), fmt.Sprint(&c), fmt.Sprintf("%+v %#v %s", c, c, &c), c.LogValue().String(),
 		fmt.Sprint(c.Validate()), fmt.Sprint(c.Settings()),

@@ -16,6 +16,7 @@ import (
 type gate struct {
 	routes  atomic.Pointer[http.Handler]
 	closing atomic.Bool
+	standby atomic.Bool
 }
 
 func (g *gate) open(routes http.Handler) { g.routes.Store(&routes) }
@@ -24,7 +25,10 @@ func (g *gate) open(routes http.Handler) { g.routes.Store(&routes) }
 // those under way are finished are still answered.
 func (g *gate) close() { g.closing.Store(true) }
 
-// ServeHTTP hands on, or answers for an app that is starting.
+// standBy has the gate say, or no longer say, that another process serves.
+func (g *gate) standBy(yes bool) { g.standby.Store(yes) }
+
+// ServeHTTP hands on, or answers for an app that is starting or stands by.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch routes := g.routes.Load(); {
 	case r.URL.Path == "/healthz":
@@ -34,8 +38,12 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case routes != nil:
 		(*routes).ServeHTTP(w, r)
 	default:
+		state := "starting"
+		if g.standby.Load() {
+			state = "standby"
+		}
 		w.Header().Set("Retry-After", "2")
-		writeText(w, http.StatusServiceUnavailable, "starting")
+		writeText(w, http.StatusServiceUnavailable, state)
 	}
 }
 

@@ -43,15 +43,17 @@ func mayImport() map[string][]string {
 		"storetest":         {"fattorino"},
 
 		// Doors know how to speak, and not what keeps or sends; nor each other.
-		"api":            {"auth", "cloudevents", "fattorino", "httpjson", "samples"},
+		"api":            {"auth", "cloudevents", "fattorino", "httpjson", "portal", "samples"},
 		"defacto":        {"auth", "fattorino", "httpjson"},
 		"fic":            {"auth", "fattorino", "httpjson"},
 		"facturascripts": {"auth", "cloudevents", "fattorino", "httpjson", "sign"},
 		"subscriptions":  {"auth", "fattorino", "httpjson"}, // the native contract, as other clients know it
-		"ui":             {"fattorino", "httpjson", "inspect", "samples"},
+		"ui":             {"fattorino", "httpjson", "inspect", "portal", "samples"},
 
 		// Bins take in what any contract sends, and are shown in ui.
 		"inspect": {"fattorino", "sign"},
+		// Links to pages of ui, which are asked for in api.
+		"portal": {"fattorino"},
 
 		// The native contract has its door in api, and is a package of its own for
 		// what it builds and signs.
@@ -59,7 +61,7 @@ func mayImport() map[string][]string {
 
 		// app joins them all.
 		"app": slices.Concat(doors, stores, []string{
-			"auth", "cloudevents", "egress", "engine", "fattorino", "filter", "httpjson", "inspect", "native", "schema", "sign",
+			"auth", "cloudevents", "egress", "engine", "fattorino", "filter", "httpjson", "inspect", "native", "portal", "schema", "sign",
 		}),
 		// The program starts app, and is a client of the API besides.
 		"cmd/fattorino": {"api", "app", "cloudevents", "fattorino"},
@@ -68,6 +70,8 @@ func mayImport() map[string][]string {
 		"test/bench": {},
 		// Private database servers, for every test that wants one.
 		"test/pgcluster": {},
+		// An OpenID provider, likewise.
+		"test/openid": {},
 		// What shows how to receive notifications knows nothing of ours.
 		"docs/examples/go": {},
 	}

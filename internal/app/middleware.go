@@ -76,12 +76,13 @@ func ambiguous(r *http.Request) bool {
 	return len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1)
 }
 
-// shownPath gives the path of a request for the log. That of a callback ends in
-// a key that is secret.
+// shownPath gives the path of a request for the log. That of a callback, and that
+// of a portal link, ends in what is secret.
 func shownPath(r *http.Request) string {
-	const callbacks = "/v1/handshakes/"
-	if strings.HasPrefix(r.URL.Path, callbacks) {
-		return callbacks + "…"
+	for _, secret := range []string{"/v1/handshakes/", "/ui/portal/"} {
+		if strings.HasPrefix(r.URL.Path, secret) {
+			return secret + "…"
+		}
 	}
 	return r.URL.Path
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/defacto"
 	"github.com/fattorino-dev/fattorino/internal/fic"
 	"github.com/fattorino-dev/fattorino/internal/inspect"
+	"github.com/fattorino-dev/fattorino/internal/portal"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 	"github.com/fattorino-dev/fattorino/internal/subscriptions"
 	"github.com/fattorino-dev/fattorino/internal/ui"
@@ -20,8 +21,10 @@ import (
 // routes is the list of all that is served. /healthz is answered at the gate,
 // before there are routes.
 func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (http.Handler, error) {
+	links := portal.New(portal.Config{Documents: a.store, Store: a.engine, Signer: masterKeys.keychain})
 	native, err := api.New(api.Config{
-		Service: a.service, Keys: keys, MasterKeys: masterKeys, Log: a.log, Limits: a.apiLimits(),
+		Portal: links, PublicURL: a.config.PublicURL,
+		Service: a.service, Keys: keys, MasterKeys: masterKeys, Users: users{ui.NewUsers(a.store, a.engine)}, Log: a.log, Limits: a.apiLimits(),
 		Contracts: c.choosers(), Elsewhere: c.elsewhere(), Callbacks: c.native,
 	})
 	if err != nil {
@@ -32,7 +35,11 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 		return nil, err
 	}
 	bins := a.startInspector(keys, masterKeys.keychain)
-	pages, err := ui.New(a.uiConfig(keys, c, bins))
+	uiConfig := a.uiConfig(keys, c, bins, links)
+	if uiConfig.OpenID, err = a.openID(); err != nil {
+		return nil, err
+	}
+	pages, err := ui.New(uiConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +61,9 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 	mux.Handle("GET /ui/companies/{company}/events/live", a.untilStop(pages)) // as long as someone looks
 	mux.Handle("GET /ui/inspect/{bin}/live", a.untilStop(pages))
 	mux.Handle("GET "+strings.TrimSuffix(inspect.Path, "/"), http.RedirectHandler("/ui/inspect", http.StatusSeeOther))
-	mux.Handle(inspect.Path+"{bin}", a.untilStop(bins)) // which may take their time to answer
-	mux.Handle(inspect.Path+"{bin}/{rest...}", a.untilStop(bins))
+	recorder := a.untilStop(ui.WithoutSecrets(bins)) // which may take their time to answer
+	mux.Handle(inspect.Path+"{bin}", recorder)
+	mux.Handle(inspect.Path+"{bin}/{rest...}", recorder)
 	mux.Handle("GET /{$}", http.RedirectHandler("/ui/", http.StatusSeeOther))
 	mux.Handle("/", native) // which says that there is no such thing
 	return noRedirects(mux), nil

@@ -6,19 +6,32 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/facturascripts"
 	"github.com/fattorino-dev/fattorino/internal/inspect"
 	"github.com/fattorino-dev/fattorino/internal/native"
+	"github.com/fattorino-dev/fattorino/internal/portal"
 	"github.com/fattorino-dev/fattorino/internal/ui"
 )
 
 // uiConfig gives what the management interface is made of.
-func (a *App) uiConfig(keys *keyring, c contracts, bins *inspect.Bins) ui.Config {
+func (a *App) uiConfig(keys *keyring, c contracts, bins *inspect.Bins, links *portal.Links) ui.Config {
 	config := ui.Config{
 		Service: a.service, Documents: a.store, Store: a.engine, Keys: uiKeys{keys}, Bins: bins, Log: a.log,
+		Portal: links, FrameAncestors: a.config.PortalFrameAncestors,
 		Contracts: map[string]ui.Chooser{facturascripts.Name: c.facturascripts, native.Name: c.native},
 	}
 	for _, s := range a.config.Settings() {
 		config.Settings = append(config.Settings, ui.Setting{Key: s.Key, Group: s.Group, Help: s.Help, Value: s.String()})
 	}
 	return config
+}
+
+// openID gives the sign-in by OpenID Connect; nil where there is none.
+func (a *App) openID() (*ui.OpenID, error) {
+	if a.config.OIDCIssuer == "" {
+		return nil, nil //nolint:nilnil // passwords and tokens alone, and nothing went wrong
+	}
+	return ui.NewOpenID(ui.OpenIDOptions{
+		Issuer: a.config.OIDCIssuer, ClientID: a.config.OIDCClientID, ClientSecret: a.config.OIDCClientSecret,
+		Roles: a.config.OIDCRoles, BaseURL: a.config.PublicURL,
+	})
 }
 
 // uiKeys are the signing keys, as the management interface knows them.

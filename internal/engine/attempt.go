@@ -11,11 +11,14 @@ import (
 
 // attempt makes one attempt: build, sign, send. What its answer means is
 // settled when it is written. It gives nothing when the attempt was cut off by
-// the program's stop, which is no fault of the sink's: the deliveries stay
-// pending.
+// the program's stop, which is no fault of the sink's, or could not begin before
+// it: the deliveries stay pending.
 func (e *Engine) attempt(t task) []*outcome {
 	if t.sub.State.Gone() {
 		return t.discarded(fattorino.SinkGone)
+	}
+	if !e.maySend() {
+		return nil
 	}
 	started := time.Now()
 	request, err := e.notification(t, started)

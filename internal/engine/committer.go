@@ -27,6 +27,7 @@ type committer struct {
 	unwritten atomic.Int64 // outcomes that wait to be written, or are being
 
 	scratch fattorino.Subscription // where an answer is settled; the committer's goroutine alone uses it
+	tallies *tallies
 }
 
 // queue is what waits to be written.
@@ -72,6 +73,7 @@ func newCommitter(e *Engine) *committer {
 	c := &committer{Engine: e, wake: make(chan struct{}, 1)}
 	c.retrying = time.AfterFunc(time.Hour, c.signal)
 	c.retrying.Stop()
+	c.tallies = newTallies(c.signal)
 	return c
 }
 
@@ -148,10 +150,14 @@ func (c *committer) run() {
 			if !c.write(q) {
 				break
 			}
+			c.saveTallies(time.Now())
 			runtime.Gosched()
 		}
+		c.saveTallies(time.Now())
 		if c.finished() {
 			c.saveSettled()
+			c.tallies.last()
+			c.saveTallies(time.Now())
 			c.refuseRest()
 			return
 		}
@@ -277,6 +283,7 @@ func (c *committer) tryCommit(publishes []*publish, outcomes []*outcome) error {
 	c.unwritten.Add(-int64(len(outcomes)))
 	c.dispatcher.recorded(outcomes, b.Outcomes)
 	c.metrics.outcomes(b.Outcomes)
+	c.tallies.count(outcomes, b.Outcomes, started)
 	return nil
 }
 

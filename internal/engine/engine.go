@@ -53,6 +53,9 @@ type Config struct {
 	Limits         Limits                // zero fields take the default
 	Retention      time.Duration         // how long events are kept; 0 = for ever
 	Metrics        prometheus.Registerer // nil = not measured
+	// Held gives a channel that is closed where this process may send, and that
+	// is closed once it may again where it may not; nil = it always may.
+	Held func() <-chan struct{}
 }
 
 // An Engine accepts events and delivers them. It implements
@@ -60,6 +63,7 @@ type Config struct {
 type Engine struct {
 	store      fattorino.Store
 	sender     Sender
+	held       func() <-chan struct{}
 	log        *slog.Logger
 	retention  time.Duration
 	metrics    *metrics
@@ -90,7 +94,7 @@ func New(c Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		store: c.Store, sender: c.Sender, log: c.Log,
+		store: c.Store, sender: c.Sender, held: c.Held, log: c.Log,
 		retention: c.Retention, metrics: newMetrics(c.Metrics), stopping: make(chan struct{}), endsChanged: make(chan struct{}, 1),
 	}
 	e.work, e.stopWork = context.WithCancel(context.Background())
@@ -177,6 +181,25 @@ func (e *Engine) Stop(ctx context.Context) error {
 	e.committer.stop()
 	e.running.Wait()
 	return e.committer.lastError()
+}
+
+// maySend waits until this process may send. It gives false where the engine is
+// stopped before that.
+func (e *Engine) maySend() bool {
+	if e.held == nil {
+		return true
+	}
+	select {
+	case <-e.held(): // it may now, even while it is being stopped
+		return true
+	default:
+	}
+	select {
+	case <-e.held():
+		return true
+	case <-e.stopping:
+		return false
+	}
 }
 
 // Publish implements [fattorino.Engine].

@@ -85,6 +85,9 @@ func (h *handshakes) challenge(s *fattorino.Subscription) {
 		return
 	}
 	defer func() { <-h.slots }()
+	if !h.maySend() {
+		return // asked again at the next start
+	}
 	rate, failure := 0, error(nil)
 	if rules := h.contract(s).Handshake(s); rules != nil {
 		rate, failure = h.ask(rules, s)

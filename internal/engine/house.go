@@ -10,6 +10,11 @@ import (
 // pruneEvery is the time between two looks for events past their retention.
 const pruneEvery = time.Hour
 
+// firstPrune is how long after the start the first one is: soon, so that a
+// program that is restarted every day prunes as well, and not while it is busy
+// with what has piled up.
+const firstPrune = 5 * time.Minute
+
 // pruneStep is how many events one transaction looks at: few, so that what
 // comes in meanwhile hardly waits.
 const pruneStep = 200
@@ -17,7 +22,7 @@ const pruneStep = 200
 // keepHouse ends subscriptions whose time is over and deletes what is past its
 // retention, until the program stops.
 func (e *Engine) keepHouse() {
-	prune := time.NewTicker(pruneEvery)
+	prune := time.NewTimer(firstPrune)
 	defer prune.Stop()
 	end := time.NewTimer(longestSleep)
 	defer end.Stop()
@@ -28,9 +33,8 @@ func (e *Engine) keepHouse() {
 			e.endOverdue(time.Now())
 		case <-e.endsChanged:
 		case <-prune.C:
-			if e.retention > 0 {
-				e.prune(time.Now().Add(-e.retention))
-			}
+			e.tidy(time.Now())
+			prune.Reset(pruneEvery)
 		case <-e.stopping:
 			return
 		}
@@ -63,6 +67,34 @@ func (e *Engine) endOverdue(now time.Time) {
 		})
 		if err != nil {
 			e.log.Error("a subscription whose time is over could not be ended: trying again", "subscription", id, "error", err)
+		}
+	}
+}
+
+// tidy deletes what is past its retention, and keeps statistics small.
+func (e *Engine) tidy(now time.Time) {
+	e.tidyTallies("add minutes of statistics to their hours", func(tx fattorino.Tx) (bool, error) {
+		return tx.RollTallies(now.Add(-fattorino.MinutesKept))
+	})
+	if e.retention == 0 {
+		return
+	}
+	before := now.Add(-e.retention)
+	e.tidyTallies("delete statistics past their retention", func(tx fattorino.Tx) (bool, error) { return tx.PruneTallies(before) })
+	e.prune(before)
+}
+
+// tidyTallies takes steps until there is nothing more to do, or the program
+// stops.
+func (e *Engine) tidyTallies(what string, step func(fattorino.Tx) (more bool, err error)) {
+	for more := true; more; {
+		err := e.Update(context.Background(), func(tx fattorino.Tx) (err error) {
+			more, err = step(tx)
+			return err
+		})
+		if err != nil {
+			e.log.Error("could not "+what+": trying again within the hour", "error", err)
+			return
 		}
 	}
 }

@@ -72,6 +72,7 @@ type Service struct {
 	Config
 	contracts map[string]Contract
 	tokens    tokenCache
+	resends   resends
 
 	vocabulary atomic.Pointer[vocabulary]
 	changing   sync.Mutex // held while the vocabulary is changed, so that none puts an older one in place

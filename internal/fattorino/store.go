@@ -47,6 +47,8 @@ type Batch struct {
 	Outcomes      []Outcome
 	Subscriptions []*Subscription // changed by the outcomes
 	Settled       []Settled
+	Tallies       []Tally // of minutes; added to what was counted of them before
+	Pulses        []Pulse
 }
 
 // A Publish is the events of one request: all of them are written, or none.
@@ -85,6 +87,7 @@ type Backlog struct {
 // Tx is the store inside one transaction of the committer.
 type Tx interface {
 	ResealTx
+	TallyTx
 
 	// EnsureCompany makes the company if it is not there.
 	EnsureCompany(id int64, now time.Time) error
@@ -142,6 +145,7 @@ type Tx interface {
 // A Reader answers the questions of the use cases.
 type Reader interface {
 	ResealReader
+	TallyReader
 
 	Companies(ctx context.Context, after int64, limit int) ([]*Company, error)
 	Company(ctx context.Context, id int64) (*Company, error)

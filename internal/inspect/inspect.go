@@ -247,11 +247,12 @@ func (b *Bins) allow(id string, now time.Time) bool {
 	return b.limiters[id].AllowN(now, 1)
 }
 
-// forget drops what is in memory of a bin that is gone.
+// forget drops what is in memory of a bin that is gone. Who looks at it finds
+// out by looking.
 func (b *Bins) forget(id string) {
-	b.announce(id)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	delete(b.arrivals, id)
 	delete(b.limiters, id)
 }
 

@@ -80,6 +80,14 @@ func (c *commit) divide(ctx context.Context) error {
 		s := of(c.layout.ofSubscription(l.Subscription))
 		s.settled = append(s.settled, l)
 	}
+	for _, t := range c.batch.Tallies {
+		s := of(c.layout.of(t.Company))
+		s.tallies = append(s.tallies, t)
+	}
+	for _, p := range c.batch.Pulses {
+		s := of(c.layout.ofSubscription(p.Subscription))
+		s.pulses = append(s.pulses, p)
+	}
 	c.shares = slices.SortedFunc(maps.Values(byPart), func(a, b *share) int { return cmp.Compare(a.part, b.part) })
 	return nil
 }

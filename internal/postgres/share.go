@@ -20,6 +20,8 @@ type share struct {
 	outcomes      []fattorino.Outcome
 	subscriptions []*fattorino.Subscription
 	settled       []fattorino.Settled
+	tallies       []fattorino.Tally
+	pulses        []fattorino.Pulse
 
 	// As it stands, once the part is locked.
 	state     state
@@ -193,6 +195,7 @@ func (s *share) write(b *pgx.Batch) {
 			s.part, s.state.day, s.state.number, s.accepted, len(s.subscriptions))
 	}
 	s.writeSettled(b)
+	s.writeTallies(b)
 }
 
 func (s *share) writeCompanies(b *pgx.Batch) {

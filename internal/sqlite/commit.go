@@ -75,6 +75,9 @@ func (c *commit) write(b *fattorino.Batch) error {
 			return fmt.Errorf("write lane: %w", err)
 		}
 	}
+	if err := c.tally(b); err != nil {
+		return fmt.Errorf("write tallies: %w", err)
+	}
 	return nil
 }
 

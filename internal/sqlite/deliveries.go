@@ -141,9 +141,15 @@ func (l *logSearch) run(ctx context.Context) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
+	return l.walk(ctx, ways, max(l.q.Limit, firstSteps))
+}
+
+// walk goes the ways by turns, n deliveries at first, until one has led to the
+// whole page or to its end.
+func (l *logSearch) walk(ctx context.Context, ways []way, n int) ([]int64, error) {
 	keep := l.filter()
 	found := make([][]int64, len(ways))
-	for n := max(l.q.Limit, firstSteps); ; n = max(l.q.Limit, min(2*n, mostSteps)) {
+	for ; ; n = min(2*n, max(l.q.Limit, mostSteps)) {
 		for i, w := range ways {
 			if err := ctx.Err(); err != nil {
 				return nil, err

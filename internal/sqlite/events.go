@@ -8,13 +8,14 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
+const selectEvents = `SELECT ` + eventColumns + ` FROM events e WHERE e.company = ? AND e.seq > ? AND e.seq > 0 ORDER BY e.seq LIMIT ?`
+
 // Events implements [fattorino.Reader].
 func (s *Store) Events(ctx context.Context, q fattorino.EventQuery) ([]*fattorino.Event, error) {
 	if len(q.Types) > 0 {
 		return s.eventsOfTypes(ctx, q)
 	}
-	rows, err := s.read.QueryContext(ctx, `SELECT `+eventColumns+` FROM events e
-		WHERE e.company = ? AND e.seq > ? AND e.seq > 0 ORDER BY e.seq LIMIT ?`, q.Company, q.After, q.Limit)
+	rows, err := s.read.QueryContext(ctx, selectEvents, q.Company, q.After, q.Limit)
 	return collect(rows, err, scanEvent)
 }
 

@@ -1,6 +1,35 @@
 package sqlite
 
-import "testing"
+import (
+	"context"
+	"testing"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// EachWay answers a query once by each way there is, alone and in small steps.
+func (s *Store) EachWay(ctx context.Context, q fattorino.DeliveryQuery) (pages [][]int64, err error) {
+	bounds, err := s.boundsOf(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	err = s.snapshot(ctx, func(h *hot) error {
+		search := &logSearch{hot: h, q: q, span: bounds, subscriptions: toJSON(q.Subscriptions)}
+		ways, err := search.ways()
+		if err != nil {
+			return err
+		}
+		for _, w := range ways {
+			page, err := search.walk(ctx, []way{w}, 1)
+			if err != nil {
+				return err
+			}
+			pages = append(pages, page)
+		}
+		return nil
+	})
+	return pages, err
+}
 
 // Pragmas reads the settings of the writing connection.
 func (s *Store) Pragmas(t *testing.T) map[string]string {

@@ -123,12 +123,14 @@ func (s *Store) Delivery(ctx context.Context, id int64) (*fattorino.Delivery, er
 	return find(ctx, s, "delivery", id, scanDelivery, selectDelivery+`WHERE d.id = ?`)
 }
 
+const selectAttempts = `SELECT p.number, a.attempts FROM (
+		SELECT 1 AS number, page FROM deliveries WHERE id = ?1 AND page IS NOT NULL
+		UNION ALL SELECT number, page FROM retries WHERE delivery = ?1) p
+	JOIN attempts a USING (page) ORDER BY p.number`
+
 // Attempts implements [fattorino.Reader].
 func (s *Store) Attempts(ctx context.Context, delivery int64) ([]*fattorino.Attempt, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT p.number, a.attempts FROM (
-			SELECT 1 AS number, page FROM deliveries WHERE id = ? AND page IS NOT NULL
-			UNION ALL SELECT number, page FROM retries WHERE delivery = ?) p
-		JOIN attempts a USING (page) ORDER BY p.number`, delivery, delivery)
+	rows, err := s.read.QueryContext(ctx, selectAttempts, delivery)
 	return collect(rows, err, func(r row) (*fattorino.Attempt, error) {
 		var number int
 		var page sql.RawBytes

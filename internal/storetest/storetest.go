@@ -54,6 +54,9 @@ func Run(t *testing.T, open Open, options ...Option) {
 		{"recent events of a type are found from the end", testRecentEvents},
 		{"documents are kept by kind, company and id", testDocuments},
 		{"documents come due in order, whatever their company", testDueDocuments},
+		{"what is counted is added up, by minutes and then by hours", testTallies},
+		{"the pulse of a subscription goes on from where it was", testPulses},
+		{"what is unsettled is counted, with its oldest", testUnsettled},
 		{"an update that fails writes nothing", testUpdateRollsBack},
 		{"pruning spares what is pending, and gives no id twice", testPrune},
 	} {

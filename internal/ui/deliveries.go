@@ -20,6 +20,7 @@ type deliveriesView struct {
 	States        []string
 	Subscriptions []subscriptionChoice
 	Next          string // path of the next page; empty = this is the last
+	Resend        string // path of the page to send again what failed of these
 	Faults        formFaults
 }
 
@@ -52,14 +53,14 @@ type deliveryFilter struct {
 
 // deliveries shows the list, newest first.
 func (u *UI) deliveries(w http.ResponseWriter, r *http.Request, v *visit) error {
-	subs, err := u.Service.Subscriptions(r.Context(), caller(0), v.Company, "")
+	subs, err := u.Service.Subscriptions(r.Context(), v.caller(0), v.Company, "")
 	if err != nil {
 		return err
 	}
 	filter := readDeliveryFilter(r.URL.Query())
 	view := deliveriesView{
 		Filter: filter, Filtered: filter != (deliveryFilter{}), Faults: formFaults{},
-		States: []string{"pending", "waiting", "delivered", "discarded"},
+		States: []string{"pending", "waiting", "delivered", "discarded"}, Resend: filter.resendPath(v.Company),
 	}
 	for _, sub := range subs {
 		view.Subscriptions = append(view.Subscriptions, subscriptionChoice{sub.ID, titleOf(sub)})
@@ -68,7 +69,7 @@ func (u *UI) deliveries(w http.ResponseWriter, r *http.Request, v *visit) error 
 	if len(view.Faults) > 0 {
 		return u.render(w, v, http.StatusUnprocessableEntity, "deliveries", view)
 	}
-	list, err := u.Service.Deliveries(r.Context(), caller(0), v.Company, query)
+	list, err := u.Service.Deliveries(r.Context(), v.caller(0), v.Company, query)
 	if fattorino.KindOf(err) == fattorino.Invalid {
 		view.Faults.add("type", "%s", fattorino.AsError(err).Msg)
 		return u.render(w, v, http.StatusUnprocessableEntity, "deliveries", view)

@@ -43,7 +43,7 @@ func (u *UI) delivery(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err != nil {
 		return err
 	}
-	d, sub, attempts, err := u.Service.Delivery(r.Context(), caller(0), v.Company, id)
+	d, sub, attempts, err := u.Service.Delivery(r.Context(), v.caller(0), v.Company, id)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (u *UI) resend(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err != nil {
 		return err
 	}
-	if _, err := u.Service.Resend(r.Context(), caller(0), v.Company, id); err != nil {
+	if _, err := u.Service.Resend(r.Context(), v.caller(0), v.Company, id); err != nil {
 		return err
 	}
 	return done(w, r, deliveryPath(v.Company, id), "resent")

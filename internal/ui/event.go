@@ -38,7 +38,7 @@ func (u *UI) event(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err != nil {
 		return err
 	}
-	e, path, err := u.Service.Explain(r.Context(), caller(0), v.Company, seq)
+	e, path, err := u.Service.Explain(r.Context(), v.caller(0), v.Company, seq)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ const (
 
 // events shows the list, newest first.
 func (u *UI) events(w http.ResponseWriter, r *http.Request, v *visit) error {
-	company, err := u.Service.Company(r.Context(), caller(0), v.Company)
+	company, err := u.Service.Company(r.Context(), v.caller(0), v.Company)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (u *UI) events(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if view.Before > 0 {
 		before = min(before, view.Before)
 	}
-	list, reached, err := u.newestEvents(r.Context(), v.Company, before, view.Type)
+	list, reached, err := u.newestEvents(r.Context(), v, before, view.Type)
 	if fattorino.KindOf(err) == fattorino.Invalid {
 		view.Faults.add("type", "%s", fattorino.AsError(err).Msg)
 		return u.render(w, v, http.StatusUnprocessableEntity, "events", view)
@@ -84,18 +84,18 @@ func eventRowOf(e *fattorino.Event) eventRow {
 // newestEvents gives the events before a seq, newest first: a page or more,
 // as far as they are within reach; and the seq that it has looked back to, 1
 // where there is nothing older.
-func (u *UI) newestEvents(ctx context.Context, company, before int64, typ string) (list []*fattorino.Event, reached int64, err error) {
+func (u *UI) newestEvents(ctx context.Context, v *visit, before int64, typ string) (list []*fattorino.Event, reached int64, err error) {
 	reached = before
 	for range eventWindows {
 		if reached <= 1 || len(list) > pageSize {
 			break
 		}
 		from := max(1, reached-eventWindow)
-		window, err := u.eventsBetween(ctx, company, from, reached, typ)
+		window, err := u.eventsBetween(ctx, v, from, reached, typ)
 		if fattorino.KindOf(err) == fattorino.Gone {
 			// The older ones are kept no longer; of this window, those that are
 			// come from the beginning.
-			window, err = u.eventsBetween(ctx, company, 1, reached, typ)
+			window, err = u.eventsBetween(ctx, v, 1, reached, typ)
 			from = 1
 		}
 		if err != nil {
@@ -108,11 +108,11 @@ func (u *UI) newestEvents(ctx context.Context, company, before int64, typ string
 }
 
 // eventsBetween gives the events of seq from to before to, oldest first.
-func (u *UI) eventsBetween(ctx context.Context, company, from, to int64, typ string) ([]*fattorino.Event, error) {
-	q := fattorino.EventQuery{Company: company, After: from - 1, Limit: eventWindow}
+func (u *UI) eventsBetween(ctx context.Context, v *visit, from, to int64, typ string) ([]*fattorino.Event, error) {
+	q := fattorino.EventQuery{Company: v.Company, After: from - 1, Limit: eventWindow}
 	if typ != "" {
 		q.Types = []string{typ}
 	}
-	list, _, err := u.Service.Pull(ctx, caller(0), q, 0)
+	list, _, err := u.Service.Pull(ctx, v.caller(0), q, 0)
 	return slices.DeleteFunc(list, func(e *fattorino.Event) bool { return e.Seq >= to }), err
 }

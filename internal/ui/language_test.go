@@ -83,7 +83,7 @@ func writtenKeys(t *testing.T, file string) (keys []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pattern := range []string{`\bt "([a-z_.0-9]*[a-z0-9])"`, `\.T\("([a-z_.0-9]*[a-z0-9])"`, `Title: "(secret\.[a-z]+)"`, `\{"(field\.[a-z_]+)", `, `fact\{"([a-z_.]+)",`} {
+	for _, pattern := range []string{`\bt "([a-z_.0-9]*[a-z0-9])"`, `\.T\("([a-z_.0-9]*[a-z0-9])"`, `Title: "(secret\.[a-z]+)"`, `\{"((?:field|column|filter)\.[a-z_]+)", `, `fact\{"([a-z_.]+)",`} {
 		for _, found := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
 			keys = append(keys, found[1])
 		}
@@ -111,6 +111,7 @@ func madeKeys(f *fixture) (keys []string) {
 	add("reason.", []string{string(fattorino.Refused), string(fattorino.Exhausted), string(fattorino.SinkGone), string(fattorino.Unfit)}, "", ".help")
 	add("path.", []string{"before", "later", "type", "filter", "unverified", "ended", "since", "unknown", "by.type", "by.common", "by.wildcard"}, "")
 	add("role.", []string{"nobody"}, "")
+	add("range.", []string{"1h", "24h", "7d", "30d"}, "")
 	add("role.", []string{"viewer", "operator", "admin"}, "", ".help")
 	add("contract.", []string{"native", "fic", "defacto", "facturascripts"}, "", ".help")
 	add("kind.", []string{"api", "publish", "admin"}, "", ".help")

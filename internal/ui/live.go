@@ -38,10 +38,10 @@ func (u *UI) liveEvents(w http.ResponseWriter, r *http.Request, v *visit) error 
 	if err := stream.Flush(); err != nil {
 		return nil //nolint:nilerr // nobody looks any more
 	}
-	for end := time.Now().Add(liveLimit); time.Now().Before(end); {
+	for end := time.Now().Add(liveLimit); time.Now().Before(end) && u.stillOpen(r, v); {
 		var events []*fattorino.Event
 		q := fattorino.EventQuery{Company: v.Company, After: after, Limit: pageSize}
-		if events, after, err = u.Service.Pull(r.Context(), caller(0), q, liveBeat); err != nil || r.Context().Err() != nil {
+		if events, after, err = u.Service.Pull(r.Context(), v.caller(0), q, liveBeat); err != nil || r.Context().Err() != nil {
 			return nil //nolint:nilerr // the stream ends; whoever still looks connects again
 		}
 		message, err := u.eventMessages(v, events)

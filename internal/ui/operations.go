@@ -21,7 +21,7 @@ type companiesView struct {
 
 type companyForm struct{ ID, Name string }
 
-// landing leads to the subscriptions of the company looked at last; where there
+// landing leads to the overview of the company looked at last; where there
 // is but one, to that one's.
 func (u *UI) landing(w http.ResponseWriter, r *http.Request, v *visit) error {
 	company := v.Company
@@ -36,7 +36,7 @@ func (u *UI) landing(w http.ResponseWriter, r *http.Request, v *visit) error {
 	}
 	target := base + "companies"
 	if company > 0 {
-		target += "/" + strconv.FormatInt(company, 10) + "/subscriptions"
+		target += "/" + strconv.FormatInt(company, 10) + "/overview"
 	}
 	http.Redirect(w, r, target, http.StatusSeeOther)
 	return nil

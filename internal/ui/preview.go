@@ -39,6 +39,9 @@ func (u *UI) preview(w http.ResponseWriter, r *http.Request, v *visit) error {
 		return err
 	}
 	form, faults := readSubscriptionForm(r.PostForm), formFaults{}
+	if v.link != nil {
+		form.App = v.link.App
+	}
 	if form.Sink == "" {
 		form.Sink = "https://example.com/webhooks"
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/httpjson"
+	"github.com/fattorino-dev/fattorino/internal/portal"
 )
 
 // A route is one page or action, and the role that it needs.
@@ -32,10 +33,15 @@ func (u *UI) routes() []route {
 		{"GET " + callbackPath, nobody, u.finishOpenID},
 		{"POST " + base + "sign-out", nobody, u.signOut},
 		{"POST " + base + "preferences", nobody, u.preferences},
+		{"GET " + base + "portal/{link}", nobody, u.openPortal},
+		{"POST " + base + "portal-end", nobody, u.leavePortal},
+		{"GET " + base + "portal-logo/{logo}", nobody, u.portalLogo},
+		{"GET " + base + "portal-theme/{file}", nobody, u.portalTheme},
 		{"GET " + base + "{$}", viewer, u.landing},
 		{"GET " + base + "password", viewer, u.passwordPage},
 		{"POST " + base + "password", viewer, u.changePassword},
 
+		{"GET " + company + "overview", viewer, u.overview},
 		{"GET " + company + "subscriptions", viewer, u.subscriptions},
 		{"GET " + company + "subscriptions/new", operator, u.newSubscription},
 		{"POST " + company + "subscriptions/new", operator, u.createSubscription},
@@ -52,6 +58,9 @@ func (u *UI) routes() []route {
 		{"POST " + subscription + "/delete", operator, u.deleteSubscription},
 
 		{"GET " + company + "deliveries", viewer, u.deliveries},
+		{"GET " + company + "deliveries/resend", operator, u.confirmResend},
+		{"POST " + company + "deliveries/resend", operator, u.resendAll},
+		{"POST " + company + "deliveries/resend/stop", operator, u.stopResending},
 		{"GET " + company + "deliveries/{delivery}", viewer, u.delivery},
 		{"POST " + company + "deliveries/{delivery}/resend", operator, u.resend},
 		{"GET " + company + "events", viewer, u.events},
@@ -99,6 +108,9 @@ type visit struct {
 
 	Company     int64 // the company looked at now, or last; 0 = none
 	CompanyName string
+
+	Portal *portalView  // how a portal looks; nil = it is none
+	link   *portal.Link // by which they came; nil = they have signed in
 }
 
 // may tells whether who visits has the role.
@@ -127,7 +139,14 @@ func (u *UI) guard(rt route) http.Handler {
 			if err := u.identify(r.Context(), r, v); err != nil {
 				return err
 			}
+			if v.link != nil {
+				if done, err := u.keepWithin(w, r, v, rt); done || err != nil {
+					return err
+				}
+			}
 			switch {
+			case v.Role == nobody && rt.role > nobody && inPortal(r):
+				return u.portalOver(w, v)
 			case v.Role == nobody && rt.role > nobody:
 				toSignIn(w, r)
 				return nil
@@ -182,6 +201,9 @@ func harden(h http.Header) {
 
 // identify finds out who is signed in.
 func (u *UI) identify(ctx context.Context, r *http.Request, v *visit) error {
+	if found, err := u.identifyPortal(ctx, r, v); found || err != nil {
+		return err
+	}
 	cookie, err := r.Cookie(secretName(r, sessionCookie))
 	if err != nil {
 		return nil //nolint:nilerr // no cookie: nobody
@@ -247,7 +269,7 @@ func (u *UI) enterCompany(w http.ResponseWriter, r *http.Request, v *visit) erro
 	if v.Company < 1 {
 		return nil
 	}
-	company, err := u.Service.Company(r.Context(), caller(0), v.Company)
+	company, err := u.Service.Company(r.Context(), v.caller(0), v.Company)
 	switch {
 	case err == nil:
 		v.CompanyName = company.Name

@@ -15,8 +15,10 @@ func TestEveryRouteIsForItsRolesAlone(t *testing.T) {
 	t.Parallel()
 	want := map[string]role{
 		"GET /ui/static/{file...}": nobody, "GET /ui/sign-in": nobody, "POST /ui/sign-in": nobody, "GET /ui/sign-in/oidc": nobody, "GET /ui/sign-in/oidc/callback": nobody, "POST /ui/sign-out": nobody,
+		"GET /ui/portal/{link}": nobody, "POST /ui/portal-end": nobody, "GET /ui/portal-logo/{logo}": nobody, "GET /ui/portal-theme/{file}": nobody,
 		"POST /ui/preferences": nobody, "GET /ui/{$}": viewer, "GET /ui/password": viewer, "POST /ui/password": viewer,
 
+		"GET /ui/companies/{company}/overview":                              viewer,
 		"GET /ui/companies/{company}/subscriptions":                         viewer,
 		"GET /ui/companies/{company}/subscriptions/new":                     operator,
 		"POST /ui/companies/{company}/subscriptions/new":                    operator,
@@ -33,6 +35,9 @@ func TestEveryRouteIsForItsRolesAlone(t *testing.T) {
 		"POST /ui/companies/{company}/subscriptions/{subscription}/delete":  operator,
 
 		"GET /ui/companies/{company}/deliveries":                    viewer,
+		"GET /ui/companies/{company}/deliveries/resend":             operator,
+		"POST /ui/companies/{company}/deliveries/resend":            operator,
+		"POST /ui/companies/{company}/deliveries/resend/stop":       operator,
 		"GET /ui/companies/{company}/deliveries/{delivery}":         viewer,
 		"POST /ui/companies/{company}/deliveries/{delivery}/resend": operator,
 		"GET /ui/companies/{company}/events":                        viewer,
@@ -57,7 +62,7 @@ func TestEveryRouteIsForItsRolesAlone(t *testing.T) {
 	if len(routes) != len(want) {
 		t.Errorf("there are %d routes, and %d in this table", len(routes), len(want))
 	}
-	fill := strings.NewReplacer("{company}", "7", "{file...}", "app.css", "{$}", "", "{name}", "someone", "{subscription}", "99", "{delivery}", "99", "{seq}", "99", "{token}", "99", "{bin}", "99")
+	fill := strings.NewReplacer("{company}", "7", "{file...}", "app.css", "{$}", "", "{link}", "99", "{logo}", "99", "{file}", "99", "{name}", "someone", "{subscription}", "99", "{delivery}", "99", "{seq}", "99", "{token}", "99", "{bin}", "99")
 	for _, r := range []role{nobody, viewer, operator, admin} {
 		b := f.signedIn(r)
 		for _, rt := range routes {

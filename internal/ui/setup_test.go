@@ -20,6 +20,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/filter"
 	"github.com/fattorino-dev/fattorino/internal/inspect"
 	"github.com/fattorino-dev/fattorino/internal/native"
+	"github.com/fattorino-dev/fattorino/internal/portal"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 	"github.com/fattorino-dev/fattorino/internal/sqlite"
 )
@@ -81,7 +82,9 @@ func start(t *testing.T) *fixture {
 	bins := inspect.New(inspect.Config{
 		Documents: store, Store: e, Keychain: sign.NewKeychain(vault), Log: log, KeySet: func() []byte { return sign.JWKS[*sign.ES256Key]() },
 	})
+	links := portal.New(portal.Config{Documents: store, Store: e, Signer: sign.NewKeychain(vault)})
 	pages, err := New(Config{
+		Portal: links, FrameAncestors: []string{"https://app.example.com"},
 		Service: service, Documents: store, Store: e, Keys: oneKey{}, Log: log, Bins: bins,
 		Contracts: map[string]Chooser{native.Name: house, facturascripts.Name: plugin},
 		Settings:  []Setting{{Key: "data", Group: "server", Help: "Folder.", Value: "/data"}},

@@ -142,15 +142,15 @@ func (u *UI) signOut(w http.ResponseWriter, r *http.Request, _ *visit) error {
 }
 
 // preferences keeps the language and the theme in cookies.
-func (u *UI) preferences(w http.ResponseWriter, r *http.Request, _ *visit) error {
+func (u *UI) preferences(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := readForm(r); err != nil {
 		return err
 	}
 	if code := r.PostForm.Get("language"); u.languageOf(code) != nil {
-		setCookie(w, r, languageCookie, code, tasteLives)
+		u.setTaste(w, r, v, languageCookie, code)
 	}
 	if theme := r.PostForm.Get("theme"); theme == "light" || theme == "dark" || theme == "system" {
-		setCookie(w, r, themeCookie, theme, tasteLives)
+		u.setTaste(w, r, v, themeCookie, theme)
 	}
 	http.Redirect(w, r, ownPath(r.PostForm.Get("next")), http.StatusSeeOther) //nolint:gosec // ownPath leaves paths of these pages alone
 	return nil
@@ -245,10 +245,13 @@ func ownPath(next string) string {
 
 // onLoopback tells whether the browser is on this machine, where a cookie
 // travels over plain HTTP without anyone listening.
-func onLoopback(r *http.Request) bool {
-	host, _, err := net.SplitHostPort(r.Host)
+func onLoopback(r *http.Request) bool { return isLoopback(r.Host) }
+
+// isLoopback tells whether the host, with a port or without, is this machine.
+func isLoopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {
-		host = r.Host
+		host = hostport
 	}
 	address, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return host == "localhost" || (err == nil && address.IsLoopback())

@@ -32,6 +32,7 @@ type subscriptionView struct {
 	Many      bool // and more than were counted
 	NextDue   time.Time
 	Recent    []deliveryRow
+	Charts    []chart // of the last day
 }
 
 // A fact is one line of what a subscription has chosen.
@@ -44,8 +45,8 @@ type fact struct {
 const maxCounted = 100
 
 // countDue counts them, and finds the first.
-func (u *UI) countDue(ctx context.Context, view *subscriptionView) error {
-	due, err := u.Service.DueDeliveries(ctx, caller(0), view.Sub.Company, view.Sub.ID, maxCounted)
+func (u *UI) countDue(ctx context.Context, v *visit, view *subscriptionView) error {
+	due, err := u.Service.DueDeliveries(ctx, v.caller(0), view.Sub.Company, view.Sub.ID, maxCounted)
 	if err != nil || len(due) == 0 {
 		return err
 	}
@@ -63,19 +64,22 @@ func (u *UI) subscription(w http.ResponseWriter, r *http.Request, v *visit) erro
 	if err != nil {
 		return err
 	}
-	apps, err := u.allApps(r.Context())
+	apps, err := u.appsOf(r.Context(), v)
 	if err != nil {
 		return err
 	}
 	view.App = appName(apps, sub.App)
-	if err := u.countDue(r.Context(), view); err != nil {
+	if err := u.countDue(r.Context(), v, view); err != nil {
 		return err
 	}
-	recent, err := u.Service.Deliveries(r.Context(), caller(0), v.Company, fattorino.DeliveryQuery{Subscriptions: []int64{sub.ID}, Limit: 10})
+	recent, err := u.Service.Deliveries(r.Context(), v.caller(0), v.Company, fattorino.DeliveryQuery{Subscriptions: []int64{sub.ID}, Limit: 10})
 	if err != nil {
 		return err
 	}
 	view.Recent = deliveryRows(recent, []*fattorino.Subscription{sub})
+	if view.Charts, err = u.dayCharts(r.Context(), v, sub.ID); err != nil {
+		return err
+	}
 	return u.render(w, v, http.StatusOK, "subscription", view)
 }
 
@@ -85,7 +89,7 @@ func (u *UI) subscriptionOf(r *http.Request, v *visit) (*fattorino.Subscription,
 	if err != nil {
 		return nil, fattorino.Errorf(fattorino.NotFound, "there is no such subscription")
 	}
-	return u.Service.Subscription(r.Context(), caller(0), v.Company, "", id)
+	return u.Service.Subscription(r.Context(), v.caller(0), v.Company, "", id)
 }
 
 // describe gives what is known of a subscription from itself and its contract.

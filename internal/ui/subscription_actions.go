@@ -28,7 +28,7 @@ func (u *UI) verify(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if method != fattorino.ByQuery {
 		method = fattorino.ByHeader
 	}
-	sub, err = u.Service.VerifySubscription(r.Context(), caller(sub.App), v.Company, sub.Contract, sub.ID, method)
+	sub, err = u.Service.VerifySubscription(r.Context(), v.caller(sub.App), v.Company, sub.Contract, sub.ID, method)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (u *UI) test(w http.ResponseWriter, r *http.Request, v *visit) error {
 		return fattorino.InvalidField("type", "%q is no type of the contract %s", typ, sub.Contract)
 	}
 	common, _ := u.Service.Catalogs().Common(typ)
-	d, err := u.Service.SendTest(r.Context(), caller(sub.App), v.Company, sub.Contract, sub.ID, samples.Event(v.Company, typ, common, time.Now()))
+	d, err := u.Service.SendTest(r.Context(), v.caller(sub.App), v.Company, sub.Contract, sub.ID, samples.Event(v.Company, typ, common, time.Now()))
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (u *UI) setEnabled(w http.ResponseWriter, r *http.Request, v *visit, enable
 		}
 		return &fattorino.Error{Kind: fattorino.Conflict, Msg: "the subscription is not verified: nothing is sent to it", Fix: "verify it first"}
 	}}
-	if _, _, err := u.Service.ModifySubscription(r.Context(), caller(sub.App), v.Company, sub.Contract, sub.ID, change); err != nil {
+	if _, _, err := u.Service.ModifySubscription(r.Context(), v.caller(sub.App), v.Company, sub.Contract, sub.ID, change); err != nil {
 		return err
 	}
 	return done(w, r, subscriptionPath(v.Company, sub.ID), what)
@@ -104,7 +104,7 @@ func (u *UI) rotate(w http.ResponseWriter, r *http.Request, v *visit) error {
 		return err
 	}
 	change := fattorino.SubscriptionChange{Secret: &secret, Overlap: time.Duration(hours) * time.Hour, Unless: asSeen(sub)}
-	if _, _, err := u.Service.ModifySubscription(r.Context(), caller(sub.App), v.Company, sub.Contract, sub.ID, change); err != nil {
+	if _, _, err := u.Service.ModifySubscription(r.Context(), v.caller(sub.App), v.Company, sub.Contract, sub.ID, change); err != nil {
 		return err
 	}
 	return u.render(w, v, http.StatusOK, "subscription_secret", secretView{
@@ -135,7 +135,7 @@ func (u *UI) confirmDelete(w http.ResponseWriter, r *http.Request, v *visit) err
 	if err != nil {
 		return err
 	}
-	if err := u.countDue(r.Context(), view); err != nil {
+	if err := u.countDue(r.Context(), v, view); err != nil {
 		return err
 	}
 	return u.render(w, v, http.StatusOK, "subscription_delete", view)
@@ -146,7 +146,7 @@ func (u *UI) deleteSubscription(w http.ResponseWriter, r *http.Request, v *visit
 	if err != nil {
 		return err
 	}
-	if err := u.Service.DeleteSubscription(r.Context(), caller(sub.App), v.Company, sub.Contract, sub.ID); err != nil {
+	if err := u.Service.DeleteSubscription(r.Context(), v.caller(sub.App), v.Company, sub.Contract, sub.ID); err != nil {
 		return err
 	}
 	return done(w, r, base+"companies/"+strconv.FormatInt(v.Company, 10)+"/subscriptions", "deleted")

@@ -32,7 +32,7 @@ type formView struct {
 
 // newSubscription asks under which contract, and then shows the form.
 func (u *UI) newSubscription(w http.ResponseWriter, r *http.Request, v *visit) error {
-	apps, err := u.allApps(r.Context())
+	apps, err := u.appsOf(r.Context(), v)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (u *UI) newSubscription(w http.ResponseWriter, r *http.Request, v *visit) e
 // showForm shows a form, with whatever is in it.
 func (u *UI) showForm(w http.ResponseWriter, r *http.Request, v *visit, status int, view *formView) error {
 	var err error
-	if view.Apps, err = u.allApps(r.Context()); err != nil {
+	if view.Apps, err = u.appsOf(r.Context(), v); err != nil {
 		return err
 	}
 	catalog := u.catalogOf(view.Form.Contract)
@@ -73,7 +73,7 @@ func (u *UI) createSubscription(w http.ResponseWriter, r *http.Request, v *visit
 		return err
 	}
 	view := &formView{Form: readSubscriptionForm(r.PostForm), Faults: formFaults{}}
-	apps, err := u.allApps(r.Context())
+	apps, err := u.appsOf(r.Context(), v)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (u *UI) createSubscription(w http.ResponseWriter, r *http.Request, v *visit
 	if err == nil && len(view.Faults) == 0 {
 		var sub *fattorino.Subscription
 		var refused []fattorino.TypeRefusal
-		if sub, refused, err = u.Service.Subscribe(r.Context(), caller(view.Form.App), *wish); err == nil {
+		if sub, refused, err = u.Service.Subscribe(r.Context(), v.caller(view.Form.App), *wish); err == nil {
 			return u.created(w, r, v, sub, shown, refused)
 		}
 		err = withRefusals(err, refused)
@@ -231,7 +231,7 @@ func (u *UI) changeSubscription(w http.ResponseWriter, r *http.Request, v *visit
 	if err == nil && len(view.Faults) == 0 {
 		change := changeTo(sub, wish)
 		var refused []fattorino.TypeRefusal
-		if _, refused, err = u.Service.ModifySubscription(r.Context(), caller(sub.App), v.Company, sub.Contract, sub.ID, change); err == nil {
+		if _, refused, err = u.Service.ModifySubscription(r.Context(), v.caller(sub.App), v.Company, sub.Contract, sub.ID, change); err == nil {
 			return done(w, r, subscriptionPath(v.Company, sub.ID), "changed")
 		}
 		err = withRefusals(err, refused)

@@ -39,6 +39,7 @@ type subscriptionRow struct {
 	More     int      // how many others
 	State    fattorino.State
 	Created  time.Time
+	Spark    spark
 }
 
 // subscriptionFilter is what the list is narrowed to; empty = not.
@@ -50,11 +51,11 @@ type subscriptionFilter struct {
 
 // subscriptions shows the list.
 func (u *UI) subscriptions(w http.ResponseWriter, r *http.Request, v *visit) error {
-	all, err := u.Service.Subscriptions(r.Context(), caller(0), v.Company, "")
+	all, err := u.Service.Subscriptions(r.Context(), v.caller(0), v.Company, "")
 	if err != nil {
 		return err
 	}
-	apps, err := u.allApps(r.Context())
+	apps, err := u.appsOf(r.Context(), v)
 	if err != nil {
 		return err
 	}
@@ -72,6 +73,9 @@ func (u *UI) subscriptions(w http.ResponseWriter, r *http.Request, v *visit) err
 			break
 		}
 		view.Rows = append(view.Rows, rowOf(sub, apps))
+	}
+	if err := u.addSparks(r.Context(), v, view.Rows); err != nil {
+		return err
 	}
 	return u.render(w, v, http.StatusOK, "subscriptions", view)
 }

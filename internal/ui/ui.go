@@ -7,6 +7,7 @@ import (
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/inspect"
+	"github.com/fattorino-dev/fattorino/internal/portal"
 )
 
 // base is where the pages are.
@@ -20,9 +21,13 @@ type Config struct {
 	Contracts map[string]Chooser // those with more to choose than types, by name
 	Keys      Keys
 	Bins      *inspect.Bins
-	OpenID    *OpenID // nil = passwords and tokens alone
-	Settings  []Setting
-	Log       *slog.Logger
+	Portal    *portal.Links
+	// FrameAncestors are the origins whose pages may show those of portals in a
+	// frame, each one that CheckFrameAncestor takes.
+	FrameAncestors []string
+	OpenID         *OpenID // nil = passwords and tokens alone
+	Settings       []Setting
+	Log            *slog.Logger
 }
 
 // A Chooser is a contract that lets a subscriber choose, and keeps the secrets

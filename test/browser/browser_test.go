@@ -104,3 +104,11 @@ func TestWhatChangesStateWorksWithoutJavaScript(t *testing.T) {
 	s, to := serve(t), newSink(t)
 	drive(t, "flows.mjs", map[string]string{"URL": s.url, "SINK": to.url, "SCRIPT": "no"})
 }
+
+func TestTheInspectorShowsWhatArrives(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.call(t, "PUT", "/v1/companies/12345", jsonType, map[string]any{"name": "Rossi Costruzioni"}, http.StatusOK)
+	s.call(t, "POST", "/v1/apps", jsonType, map[string]any{"name": "Warehouse"}, http.StatusCreated)
+	drive(t, "inspect.mjs", map[string]string{"URL": s.url, "SCREENSHOTS": screenshots(t)})
+}

@@ -12,6 +12,8 @@ async function pages(page) {
   await page.goto(`${company}/events`);
   const events = await page.locator("a.row").evaluateAll((links) => links.map((a) => [a.textContent, a.href]));
   return {
+    overview: `${company}/overview`,
+    "overview-month": `${company}/overview?range=30d`,
     subscriptions: `${company}/subscriptions`,
     "subscriptions-filtered": `${company}/subscriptions?q=erp&state=active`,
     "subscriptions-none": `${company}/subscriptions?q=nothing+like+this`,
@@ -26,6 +28,7 @@ async function pages(page) {
     "subscription-delete": `${company}/subscriptions/1/delete`,
     deliveries: `${company}/deliveries`,
     "deliveries-filtered": `${company}/deliveries?state=discarded&type=invoice.paid`,
+    "deliveries-resend": `${company}/deliveries/resend`,
     delivery: of("invoice.paid"),
     "delivery-hostile": of("javascript:"),
     events: `${company}/events`,

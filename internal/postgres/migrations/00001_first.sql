@@ -144,6 +144,34 @@ CREATE TABLE lanes (
     PRIMARY KEY (part, subscription)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
+-- What became of deliveries, by the minute, and of older ones by the hour.
+CREATE TABLE tallies (
+    part         smallint NOT NULL,
+    company      bigint   NOT NULL,
+    subscription bigint   NOT NULL, -- 0 = all of the company
+    at           bigint   NOT NULL, -- when the minute or hour begins
+    hour         smallint NOT NULL, -- 0 of a minute, 1 of an hour
+    delivered    bigint   NOT NULL,
+    failed       bigint   NOT NULL, -- attempts
+    discarded    bigint   NOT NULL,
+    -- Attempts by how long the answer took: up to 5 ms, 10 ms and so on; see
+    -- LatencyBounds.
+    t0 bigint NOT NULL, t1 bigint NOT NULL, t2 bigint NOT NULL, t3 bigint NOT NULL,
+    t4 bigint NOT NULL, t5 bigint NOT NULL, t6 bigint NOT NULL, t7 bigint NOT NULL,
+    t8 bigint NOT NULL, t9 bigint NOT NULL, t10 bigint NOT NULL, t11 bigint NOT NULL,
+    PRIMARY KEY (part, company, subscription, at, hour)
+) WITH (fillfactor = 50);
+CREATE INDEX tallies_at ON tallies (part, hour, at);
+
+CREATE TABLE pulses ( -- how a subscription's attempts went of late
+    part         smallint NOT NULL,
+    subscription bigint   NOT NULL,
+    succeeded_at bigint,
+    failed_at    bigint,
+    in_a_row     bigint   NOT NULL, -- failed since the last success
+    PRIMARY KEY (part, subscription)
+) WITH (fillfactor = 50);
+
 CREATE TABLE events (
     part            smallint NOT NULL,
     key             bigint   NOT NULL,
@@ -271,6 +299,6 @@ END $$;
 
 -- +goose Down
 DROP FUNCTION make_day;
-DROP TABLE attempts, deliveries, event_ids, events, lanes, subscriptions, documents, own_groups, own_types,
+DROP TABLE attempts, deliveries, event_ids, events, tallies, pulses, lanes, subscriptions, documents, own_groups, own_types,
     counters, keys, tokens, apps, company_days, companies, parts, installation;
 DROP SEQUENCE subscription_numbers;

@@ -1,0 +1,169 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// counted are the columns of tallies that are added up.
+var counted = [3 + fattorino.LatencyClasses]string{
+	"delivered", "failed", "discarded", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", "t9", "t10", "t11",
+}
+
+// each writes a text for every column that is added up; each # in it is its
+// name.
+func each(text string) string {
+	all := make([]string, len(counted))
+	for i, column := range counted {
+		all[i] = strings.ReplaceAll(text, "#", column)
+	}
+	return strings.Join(all, ", ")
+}
+
+// writeTallies writes what was counted, in order, so that no two nodes wait for
+// each other. Where the connection breaks while it is committed, it may be
+// counted twice.
+func (s *share) writeTallies(b *pgx.Batch) {
+	slices.SortFunc(s.tallies, func(a, b fattorino.Tally) int {
+		return cmp.Or(cmp.Compare(a.Company, b.Company), cmp.Compare(a.Subscription, b.Subscription), a.At.Compare(b.At))
+	})
+	places := ""
+	for i := range counted {
+		places += ", $" + strconv.Itoa(i+5)
+	}
+	for i := range s.tallies {
+		t := &s.tallies[i]
+		values := []any{s.part, t.Company, t.Subscription, micros(t.At), t.Delivered, t.Failed, t.Discarded}
+		for _, n := range t.Latency {
+			values = append(values, n)
+		}
+		b.Queue(`INSERT INTO tallies AS t (part, company, subscription, at, hour, `+each("#")+`) VALUES ($1, $2, $3, $4, 0`+places+`)
+			ON CONFLICT (part, company, subscription, at, hour) DO UPDATE SET `+each("# = t.# + excluded.#"), values...)
+	}
+	slices.SortFunc(s.pulses, func(a, b fattorino.Pulse) int { return cmp.Compare(a.Subscription, b.Subscription) })
+	for _, p := range s.pulses {
+		b.Queue(`INSERT INTO pulses AS p (part, subscription, succeeded_at, failed_at, in_a_row) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (part, subscription) DO UPDATE SET
+				succeeded_at = coalesce(excluded.succeeded_at, p.succeeded_at), failed_at = coalesce(excluded.failed_at, p.failed_at),
+				in_a_row = excluded.in_a_row + CASE WHEN $6 THEN 0 ELSE p.in_a_row END`,
+			s.part, p.Subscription, optional(p.SucceededAt), optional(p.FailedAt), p.InARow, p.Broken)
+	}
+}
+
+// RollTallies implements [fattorino.TallyTx]: the minute of one part.
+func (t *tx) RollTallies(before time.Time) (bool, error) {
+	part, at, found, err := t.oldestTally(0, before)
+	if err != nil || !found {
+		return false, err
+	}
+	var b pgx.Batch
+	b.Queue(`INSERT INTO tallies AS t (part, company, subscription, at, hour, `+each("#")+`)
+		SELECT part, company, subscription, $3, 1, `+each("#")+` FROM tallies WHERE part = $1 AND hour = 0 AND at = $2
+		ON CONFLICT (part, company, subscription, at, hour) DO UPDATE SET `+each("# = t.# + excluded.#"), part, at, at-at%time.Hour.Microseconds())
+	b.Queue(`DELETE FROM tallies WHERE part = $1 AND hour = 0 AND at = $2`, part, at)
+	return true, t.tx.SendBatch(t.ctx, &b).Close()
+}
+
+// PruneTallies implements [fattorino.TallyTx]: the hour of one part.
+func (t *tx) PruneTallies(before time.Time) (bool, error) {
+	for hour := range 2 {
+		part, at, found, err := t.oldestTally(hour, before)
+		if err != nil {
+			return false, err
+		}
+		if found {
+			return true, t.exec(`DELETE FROM tallies WHERE part = $1 AND hour = $2 AND at = $3`, part, hour, at)
+		}
+	}
+	return false, nil
+}
+
+// oldestTally finds the part that has the oldest minute (0) or hour (1) before
+// the time, and when that was. One node at a time may.
+func (t *tx) oldestTally(hour int, before time.Time) (part int16, at int64, found bool, err error) {
+	if err := t.lockGlobal(); err != nil {
+		return 0, 0, false, err
+	}
+	err = t.tx.QueryRow(t.ctx, `SELECT p.part, t.at FROM parts p, LATERAL (
+			SELECT at FROM tallies WHERE part = p.part AND hour = $1 AND at < $2 ORDER BY at LIMIT 1
+		) t ORDER BY t.at LIMIT 1`, hour, micros(before)).Scan(&part, &at)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, 0, false, nil
+	}
+	return part, at, err == nil, err
+}
+
+// Tallies implements [fattorino.TallyReader].
+func (s *Store) Tallies(ctx context.Context, q fattorino.TallyQuery) ([]fattorino.Tally, error) {
+	apart := 0
+	if q.Each {
+		apart = 1
+	}
+	scan := func(r row) (fattorino.Tally, error) {
+		t := fattorino.Tally{Company: q.Company}
+		dest := []any{&t.Subscription, micro{&t.At}, &t.Delivered, &t.Failed, &t.Discarded}
+		for i := range t.Latency {
+			dest = append(dest, &t.Latency[i])
+		}
+		return t, r.Scan(dest...)
+	}
+	return read(ctx, s, scan, `SELECT t.subscription * $2::bigint, t.at - t.at % $3::bigint, `+each("sum(t.#)::bigint")+`
+		FROM unnest($5::bigint[]) AS u(subscription),
+		LATERAL (SELECT * FROM tallies WHERE part = $1 AND company = $4 AND subscription = u.subscription AND at >= $6 AND at < $7 OFFSET 0) t
+		GROUP BY 1, 2 ORDER BY 1, 2`,
+		s.layout.of(q.Company), apart, q.Step.Microseconds(), q.Company, q.Subscriptions, micros(q.From), micros(q.To))
+}
+
+// Pulses implements [fattorino.TallyReader].
+func (s *Store) Pulses(ctx context.Context, company int64, subscriptions []int64) ([]fattorino.Pulse, error) {
+	scan := func(r row) (p fattorino.Pulse, err error) {
+		return p, r.Scan(&p.Subscription, micro{&p.SucceededAt}, micro{&p.FailedAt}, &p.InARow)
+	}
+	return read(ctx, s, scan, `SELECT p.subscription, p.succeeded_at, p.failed_at, p.in_a_row FROM unnest($2::bigint[]) AS u(subscription),
+		LATERAL (SELECT * FROM pulses WHERE part = $1 AND subscription = u.subscription OFFSET 0) p`, s.layout.of(company), subscriptions)
+}
+
+// Unsettled implements [fattorino.TallyReader]. Where more is due than is
+// counted, the oldest is that of those due soonest.
+func (s *Store) Unsettled(ctx context.Context, subscription int64, most int) (left fattorino.Unsettled, err error) {
+	part := s.layout.ofSubscription(subscription)
+	settled, err := read(ctx, s, scanID, `SELECT settled FROM lanes WHERE part = $1 AND subscription = $2`, part, subscription)
+	if err != nil {
+		return left, err
+	}
+	oldest := int64(math.MaxInt64)
+	for _, condition := range []string{`id > $3 AND state = 0 AND due_at IS NULL ORDER BY id`, `due_at IS NOT NULL AND $3::bigint >= 0 ORDER BY due_at`, `waits_for IS NOT NULL AND $3::bigint >= 0 ORDER BY id`} {
+		after := int64(0)
+		if len(settled) > 0 {
+			after = settled[0]
+		}
+		found, err := read(ctx, s, scanCount, `SELECT count(*), coalesce(min(id), $5) FROM
+			(SELECT id FROM deliveries WHERE part = $1 AND subscription = $2 AND `+condition+` LIMIT $4) d`, part, subscription, after, most, int64(math.MaxInt64))
+		if err != nil {
+			return left, err
+		}
+		left.Count += int(found[0][0])
+		oldest = min(oldest, found[0][1])
+	}
+	if left.Count == 0 {
+		return left, nil
+	}
+	accepted, err := read(ctx, s, scanID, `SELECT e.accepted_at FROM (SELECT event FROM deliveries WHERE part = $1 AND id = $2 OFFSET 0) d,
+		LATERAL (SELECT accepted_at FROM events WHERE part = $1 AND key = d.event OFFSET 0) e`, part, oldest)
+	if err == nil && len(accepted) > 0 {
+		left.OldestAt = fromMicros(accepted[0])
+	}
+	return left, err
+}
+
+func scanCount(r row) (n [2]int64, err error) { return n, r.Scan(&n[0], &n[1]) }

@@ -1,0 +1,158 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// counted are the columns of tallies that are added up.
+var counted = [3 + fattorino.LatencyClasses]string{
+	"delivered", "failed", "discarded", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", "t9", "t10", "t11",
+}
+
+// each writes a text for every column that is added up; each # in it is its
+// name.
+func each(text string) string {
+	all := make([]string, len(counted))
+	for i, column := range counted {
+		all[i] = strings.ReplaceAll(text, "#", column)
+	}
+	return strings.Join(all, ", ")
+}
+
+// tally writes what was counted.
+func (c *commit) tally(b *fattorino.Batch) error {
+	if len(b.Tallies) == 0 && len(b.Pulses) == 0 {
+		return nil
+	}
+	add := `INSERT INTO tallies VALUES (?, ?, ?, 0, ` + each("?") + `) ON CONFLICT DO UPDATE SET ` + each("# = # + excluded.#")
+	for i := range b.Tallies {
+		t := &b.Tallies[i]
+		values := []driver.Value{t.Company, t.Subscription, micros(t.At), t.Delivered, t.Failed, t.Discarded}
+		for _, n := range t.Latency {
+			values = append(values, n)
+		}
+		if err := c.exec(add, values...); err != nil {
+			return err
+		}
+	}
+	for _, p := range b.Pulses {
+		if err := c.exec(putPulse, p.Subscription, optional(p.SucceededAt), optional(p.FailedAt), p.InARow, p.Broken); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const putPulse = `INSERT INTO pulses VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET
+	succeeded_at = coalesce(excluded.succeeded_at, succeeded_at), failed_at = coalesce(excluded.failed_at, failed_at),
+	in_a_row = excluded.in_a_row + CASE WHEN ?5 THEN 0 ELSE in_a_row END`
+
+// RollTallies implements [fattorino.TallyTx].
+func (t *tx) RollTallies(before time.Time) (bool, error) {
+	at, found, err := t.oldestTally(0, before)
+	if err != nil || !found {
+		return false, err
+	}
+	hour := at - at%time.Hour.Microseconds()
+	_, err = t.exec(`INSERT INTO tallies SELECT company, subscription, ?, 1, `+each("#")+` FROM tallies WHERE hour = 0 AND at = ?
+		ON CONFLICT DO UPDATE SET `+each("# = # + excluded.#"), hour, at)
+	if err == nil {
+		_, err = t.exec(`DELETE FROM tallies WHERE hour = 0 AND at = ?`, at)
+	}
+	return true, err
+}
+
+// PruneTallies implements [fattorino.TallyTx].
+func (t *tx) PruneTallies(before time.Time) (bool, error) {
+	for hour := range 2 {
+		at, found, err := t.oldestTally(hour, before)
+		if err != nil || found {
+			_, err := t.exec(`DELETE FROM tallies WHERE hour = ? AND at = ?`, hour, at)
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// oldestTally finds when the oldest minute (0) or hour (1) before the time was.
+func (t *tx) oldestTally(hour int, before time.Time) (at int64, found bool, err error) {
+	err = t.tx.QueryRowContext(t.ctx, `SELECT coalesce(min(at), 0), count(*) > 0 FROM
+		(SELECT at FROM tallies WHERE hour = ? AND at < ? ORDER BY at LIMIT 1)`, hour, micros(before)).Scan(&at, &found)
+	return at, found, err
+}
+
+const selectTallies = `SELECT subscription * ?1, at - at % ?2 AS step, `
+
+const ofTallies = ` FROM tallies WHERE company = ?3 AND subscription IN (SELECT value FROM json_each(?4)) AND at >= ?5 AND at < ?6
+	GROUP BY 1, 2 ORDER BY 1, 2`
+
+// Tallies implements [fattorino.TallyReader].
+func (s *Store) Tallies(ctx context.Context, q fattorino.TallyQuery) ([]fattorino.Tally, error) {
+	apart := 0
+	if q.Each {
+		apart = 1
+	}
+	rows, err := s.read.QueryContext(ctx, selectTallies+each("sum(#)")+ofTallies,
+		apart, q.Step.Microseconds(), q.Company, toJSON(orEmpty(q.Subscriptions)), micros(q.From), micros(q.To))
+	return collect(rows, err, func(r row) (fattorino.Tally, error) {
+		t := fattorino.Tally{Company: q.Company}
+		dest := []any{&t.Subscription, micro{&t.At}, &t.Delivered, &t.Failed, &t.Discarded}
+		for i := range t.Latency {
+			dest = append(dest, &t.Latency[i])
+		}
+		return t, r.Scan(dest...)
+	})
+}
+
+// Pulses implements [fattorino.TallyReader].
+func (s *Store) Pulses(ctx context.Context, _ int64, subscriptions []int64) ([]fattorino.Pulse, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT subscription, succeeded_at, failed_at, in_a_row FROM pulses
+		WHERE subscription IN (SELECT value FROM json_each(?))`, toJSON(orEmpty(subscriptions)))
+	return collect(rows, err, func(r row) (p fattorino.Pulse, err error) {
+		return p, r.Scan(&p.Subscription, micro{&p.SucceededAt}, micro{&p.FailedAt}, &p.InARow)
+	})
+}
+
+// What is left of a subscription is found in three indexes: what was never
+// tried, what is due again, and what waits. The first is looked for behind what
+// the lane is known to have settled.
+const (
+	countFresh = `SELECT count(*), min(id) FROM (SELECT id FROM deliveries INDEXED BY deliveries_lane WHERE subscription = ?1
+		AND id > coalesce((SELECT settled FROM lanes WHERE subscription = ?1), 0) AND state = 0 AND due_at IS NULL ORDER BY id LIMIT ?2)`
+	countDue = `SELECT count(*), (SELECT id FROM deliveries INDEXED BY deliveries_failed
+			WHERE subscription = ?1 AND state = 0 AND due_at IS NOT NULL ORDER BY id LIMIT 1)
+		FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_due WHERE subscription = ?1 AND due_at IS NOT NULL LIMIT ?2)`
+	countWaiting = `SELECT count(*), (SELECT id FROM deliveries INDEXED BY deliveries_failed
+			WHERE subscription = ?1 AND state >= 2 AND state = 3 ORDER BY id LIMIT 1)
+		FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_waiting WHERE subscription = ?1 AND waits_for IS NOT NULL LIMIT ?2)`
+)
+
+// Unsettled implements [fattorino.TallyReader].
+func (s *Store) Unsettled(ctx context.Context, subscription int64, most int) (left fattorino.Unsettled, err error) {
+	oldest := int64(0)
+	err = s.snapshot(ctx, func(h *hot) error {
+		for _, query := range []string{countFresh, countDue, countWaiting} {
+			err := h.query(2, func(row []driver.Value) error {
+				left.Count += int(row[0].(int64))
+				if id, found := row[1].(int64); found && (oldest == 0 || id < oldest) {
+					oldest = id
+				}
+				return nil
+			}, query, subscription, int64(most))
+			if err != nil {
+				return fmt.Errorf("count what is left: %w", err)
+			}
+		}
+		return h.query(1, func(row []driver.Value) error {
+			left.OldestAt = timeOf(row[0])
+			return nil
+		}, `SELECT accepted_at FROM events WHERE key = (SELECT event FROM deliveries WHERE id = ?)`, oldest)
+	})
+	return left, err
+}
