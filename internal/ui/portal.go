@@ -144,11 +144,11 @@ func CheckFrameAncestor(origin string) error {
 }
 
 // openPortal takes the text of a link in, and leads on to the pages.
-func (u *UI) openPortal(w http.ResponseWriter, r *http.Request, v *visit) error {
+func (u *UI) openPortal(w http.ResponseWriter, r *http.Request, _ *visit) error {
 	text := r.PathValue("link")
 	link, err := u.Portal.Open(r.Context(), text, time.Now())
 	if fattorino.KindOf(err) == fattorino.NotFound {
-		return u.portalOver(w, v)
+		return u.portalOver(w, r)
 	}
 	if err != nil {
 		return err
@@ -162,14 +162,14 @@ func (u *UI) openPortal(w http.ResponseWriter, r *http.Request, v *visit) error 
 // leavePortal has the browser forget the link.
 func (u *UI) leavePortal(w http.ResponseWriter, r *http.Request, _ *visit) error {
 	u.setFramedCookie(w, r, portalCookie, "", -time.Second)
-	return u.portalOver(w, u.preferred(r))
+	return u.portalOver(w, r)
 }
 
 // portalOver says that the link is over, or none: which of them is nobody's
 // business.
-func (u *UI) portalOver(w http.ResponseWriter, v *visit) error {
+func (u *UI) portalOver(w http.ResponseWriter, r *http.Request) error {
 	u.allowFrames(w.Header())
-	return u.render(w, v, http.StatusGone, "portal", nil)
+	return u.render(w, u.preferred(r), http.StatusGone, "portal", nil)
 }
 
 // inPortal tells of a request of nobody that it comes from a portal that is

@@ -146,7 +146,7 @@ func (u *UI) guard(rt route) http.Handler {
 			}
 			switch {
 			case v.Role == nobody && rt.role > nobody && inPortal(r):
-				return u.portalOver(w, v)
+				return u.portalOver(w, r)
 			case v.Role == nobody && rt.role > nobody:
 				toSignIn(w, r)
 				return nil
