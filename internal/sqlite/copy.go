@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +23,7 @@ func (s *Store) checkCopy(ctx context.Context, path string) error {
 		return fmt.Errorf("open store: %w", err)
 	}
 	if !empty && files != s.lock.files {
-		if err := s.checkAll(ctx); err != nil {
+		if err := checkAll(ctx, s.write); err != nil {
 			return &fattorino.Error{
 				Kind: fattorino.Invalid, Msg: "the database is damaged, as one that was copied while Fattorino was running: " + err.Error(),
 				Fix: "restore a backup that was made while it was stopped, or from a snapshot of the file system", Err: err,
@@ -53,21 +54,21 @@ func identify(path string) (files string, empty bool, err error) {
 
 // checkAll has SQLite check its structures, and looks whether the history of
 // each company is whole.
-func (s *Store) checkAll(ctx context.Context) error {
+func checkAll(ctx context.Context, db *sql.DB) error {
 	var found string
-	if err := s.write.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&found); err != nil {
+	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&found); err != nil {
 		return err
 	}
 	if found != "ok" {
 		return errors.New(found)
 	}
 	var made bool
-	err := s.write.QueryRowContext(ctx, `SELECT count(*) = 2 FROM sqlite_schema WHERE name IN ('companies', 'events')`).Scan(&made)
+	err := db.QueryRowContext(ctx, `SELECT count(*) = 2 FROM sqlite_schema WHERE name IN ('companies', 'events')`).Scan(&made)
 	if err != nil || !made {
 		return err // it was copied before anything was in it
 	}
 	var torn int
-	err = s.write.QueryRowContext(ctx, `
+	err = db.QueryRowContext(ctx, `
 		SELECT count(*) FROM companies c
 		JOIN (SELECT company, max(seq) AS last FROM events WHERE seq > 0 GROUP BY company) e ON e.company = c.id
 		WHERE e.last - c.pruned_seq <> (SELECT count(*) FROM events k WHERE k.company = c.id AND k.seq > c.pruned_seq)

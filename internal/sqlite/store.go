@@ -125,26 +125,35 @@ func dsn(path string, pragmas ...string) string {
 
 // migrate brings the schema to this version, and refuses a newer one.
 func migrate(ctx context.Context, db *sql.DB) error {
-	dir, err := fs.Sub(migrations, "migrations")
+	p, err := known(ctx, db)
 	if err != nil {
 		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
-	if err != nil {
-		return fmt.Errorf("migrations: %w", err)
-	}
-	have, err := p.GetDBVersion(ctx)
-	if err != nil {
-		return fmt.Errorf("the database cannot be read; restore a backup if the file is damaged: %w", translate(err))
-	}
-	sources := p.ListSources()
-	if newest := sources[len(sources)-1].Version; have > newest {
-		return fmt.Errorf("the data folder was written by a newer version of Fattorino (schema %d; this one knows up to %d): run that version, or restore a backup", have, newest)
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", translate(err))
 	}
 	return nil
+}
+
+// known refuses a schema of a newer version, and gives what migrates others.
+func known(ctx context.Context, db *sql.DB) (*goose.Provider, error) {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
+	if err != nil {
+		return nil, fmt.Errorf("migrations: %w", err)
+	}
+	have, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the database cannot be read; restore a backup if the file is damaged: %w", translate(err))
+	}
+	sources := p.ListSources()
+	if newest := sources[len(sources)-1].Version; have > newest {
+		return nil, fmt.Errorf("the data folder was written by a newer version of Fattorino (schema %d; this one knows up to %d): run that version, or restore a backup", have, newest)
+	}
+	return p, nil
 }
 
 func (s *Store) loadIDs(ctx context.Context) error {
