@@ -112,7 +112,7 @@ func (c *committer) addOutcomes(outcomes []*outcome) {
 
 // maxUnwritten bounds the outcomes that wait to be written. Above it no attempt
 // begins: sinks must not answer faster than the store can take down.
-const maxUnwritten = 2048
+const maxUnwritten = 1024
 
 func (c *committer) full() bool { return c.unwritten.Load() >= maxUnwritten }
 
