@@ -82,10 +82,15 @@ func (t *tx) PruneTallies(before time.Time) (bool, error) {
 
 // oldestTally finds when the oldest minute (0) or hour (1) before the time was.
 func (t *tx) oldestTally(hour int, before time.Time) (at int64, found bool, err error) {
-	err = t.tx.QueryRowContext(t.ctx, `SELECT coalesce(min(at), 0), count(*) > 0 FROM
-		(SELECT at FROM tallies WHERE hour = ? AND at < ? ORDER BY at LIMIT 1)`, hour, micros(before)).Scan(&at, &found)
+	err = t.tx.QueryRowContext(t.ctx, selectOldestTally, hour, micros(before)).Scan(&at, &found)
 	return at, found, err
 }
+
+const selectOldestTally = `SELECT coalesce(min(at), 0), count(*) > 0 FROM
+	(SELECT at FROM tallies WHERE hour = ? AND at < ? ORDER BY at LIMIT 1)`
+
+const selectPulses = `SELECT subscription, succeeded_at, failed_at, in_a_row FROM pulses
+	WHERE subscription IN (SELECT value FROM json_each(?))`
 
 const selectTallies = `SELECT subscription * ?1, at - at % ?2 AS step, `
 
@@ -112,8 +117,7 @@ func (s *Store) Tallies(ctx context.Context, q fattorino.TallyQuery) ([]fattorin
 
 // Pulses implements [fattorino.TallyReader].
 func (s *Store) Pulses(ctx context.Context, _ int64, subscriptions []int64) ([]fattorino.Pulse, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT subscription, succeeded_at, failed_at, in_a_row FROM pulses
-		WHERE subscription IN (SELECT value FROM json_each(?))`, toJSON(orEmpty(subscriptions)))
+	rows, err := s.read.QueryContext(ctx, selectPulses, toJSON(orEmpty(subscriptions)))
 	return collect(rows, err, func(r row) (p fattorino.Pulse, err error) {
 		return p, r.Scan(&p.Subscription, micro{&p.SucceededAt}, micro{&p.FailedAt}, &p.InARow)
 	})

@@ -13,7 +13,6 @@ import (
 // A chart is drawn by a script from its data; without one, as its picture. Its
 // table says the same in words.
 type chart struct {
-	ID      string
 	Title   string
 	Unit    string
 	Stacked bool
@@ -49,21 +48,21 @@ const (
 )
 
 // deliveriesChart shows what became of deliveries, step by step.
-func deliveriesChart(l *language, id string, buckets []fattorino.Bucket) chart {
+func deliveriesChart(l *language, step time.Duration, buckets []fattorino.Bucket) chart {
 	c := chart{
-		ID: id, Title: l.T("chart.deliveries"), Unit: l.T("chart.deliveries.unit"), Stacked: true,
+		Title: l.T("chart.deliveries"), Unit: l.T("chart.deliveries.unit", l.age(step)), Stacked: true,
 		Series: []series{{l.T("chart.delivered"), "series-good"}, {l.T("chart.failed"), "series-warn"}, {l.T("chart.discarded"), "series-bad"}},
 		Bars:   barsOf(buckets, pictureWidth, pictureHeight),
 	}
 	return c.with(buckets, func(b *fattorino.Bucket) []*float64 {
 		return []*float64{new(float64(b.Delivered)), new(float64(b.Failed)), new(float64(b.Discarded))}
-	}, func(v float64) string { return strconv.FormatFloat(v, 'f', 0, 64) })
+	}, func(v float64) string { return l.count(int64(v)) })
 }
 
 // latencyChart shows how long answers took, step by step.
-func latencyChart(l *language, id string, buckets []fattorino.Bucket) chart {
+func latencyChart(l *language, buckets []fattorino.Bucket) chart {
 	c := chart{
-		ID: id, Title: l.T("chart.latency"), Unit: "ms",
+		Title: l.T("chart.latency"), Unit: "ms",
 		Series: []series{{"p50", "series-low"}, {"p95", "series-middle"}, {"p99", "series-high"}},
 	}
 	c = c.with(buckets, func(b *fattorino.Bucket) []*float64 {
@@ -170,6 +169,6 @@ func sparkOf(l *language, buckets []fattorino.Bucket) spark {
 	}
 	return spark{
 		Bars: barsOf(buckets, sparkWidth, sparkHeight),
-		Text: l.T("spark.text", strconv.FormatInt(sum.Delivered, 10), strconv.FormatInt(sum.Failed, 10), strconv.FormatInt(sum.Discarded, 10)),
+		Text: l.T("spark.text", l.count(sum.Delivered), l.count(sum.Failed), l.count(sum.Discarded)),
 	}
 }

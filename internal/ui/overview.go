@@ -42,6 +42,7 @@ type overviewView struct {
 	Now, Span figures
 	Backlog   backlog
 	Attention []attention
+	Worst     []attention // those of them that are shown
 	Charts    []chart
 }
 
@@ -83,7 +84,7 @@ func (u *UI) overview(w http.ResponseWriter, r *http.Request, v *visit) error {
 	view := overviewView{
 		Periods: all, Period: chosen.Name, Here: r.URL.Path + "?range=" + chosen.Name, Any: len(health) > 0,
 		Now: figuresOf(v.Language, recent, now), Span: figuresOf(v.Language, buckets, now), Backlog: backlogOf(v.Language, health, now),
-		Charts: []chart{deliveriesChart(v.Language, "deliveries", buckets), latencyChart(v.Language, "latency", buckets)},
+		Charts: []chart{deliveriesChart(v.Language, chosen.step, buckets), latencyChart(v.Language, buckets)},
 	}
 	for _, h := range health {
 		if a, found := u.attend(v, &h, now); found {
@@ -91,6 +92,7 @@ func (u *UI) overview(w http.ResponseWriter, r *http.Request, v *visit) error {
 		}
 	}
 	slices.SortStableFunc(view.Attention, func(a, b attention) int { return a.rank - b.rank })
+	view.Worst = view.Attention[:min(len(view.Attention), mostShown)]
 	return u.render(w, v, http.StatusOK, "overview", view)
 }
 
@@ -102,7 +104,7 @@ func figuresOf(l *language, buckets []fattorino.Bucket, now time.Time) figures {
 	}
 	f := figures{
 		Rate:      l.decimal(float64(sum.Delivered) / now.Sub(buckets[0].At).Seconds()),
-		Delivered: strconv.FormatInt(sum.Delivered, 10), Attempts: strconv.FormatInt(sum.Delivered+sum.Failed, 10),
+		Delivered: l.count(sum.Delivered), Attempts: l.count(sum.Delivered + sum.Failed),
 		Fine: sum.SuccessRate() >= 0.99,
 	}
 	if sum.Delivered+sum.Failed > 0 {
@@ -126,7 +128,7 @@ func backlogOf(l *language, health []fattorino.Health, now time.Time) backlog {
 			oldest = h.OldestAt
 		}
 	}
-	b := backlog{Count: strconv.Itoa(count) + more, Calm: oldest.IsZero() || now.Sub(oldest) < patientFor}
+	b := backlog{Count: l.count(int64(count)) + more, Calm: oldest.IsZero() || now.Sub(oldest) < patientFor}
 	if !oldest.IsZero() {
 		b.Age = l.age(now.Sub(oldest))
 	}
@@ -147,6 +149,21 @@ func (l *language) decimal(v float64) string {
 		return text
 	}
 	return strings.Replace(text, ".", ",", 1)
+}
+
+// count writes a whole number, its thousands apart.
+func (l *language) count(n int64) string {
+	text, mark := strconv.FormatInt(n, 10), "."
+	switch l.Code {
+	case "en":
+		mark = ","
+	case "fr":
+		mark = "\u202f"
+	}
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + mark + text[i:]
+	}
+	return text
 }
 
 // age writes how long ago something was, in its largest unit.
@@ -184,6 +201,8 @@ type hidden struct{ Name, Value string }
 const (
 	// failingFrom is from how many failures in a row on a sink is called failing.
 	failingFrom = 3
+	// mostShown is how many of those that need attention are shown.
+	mostShown = 8
 	// patientFor is for how long something may wait before anyone need look.
 	patientFor = 15 * time.Minute
 	// endsSoon is how long before its end a subscription is said to end.
@@ -211,7 +230,7 @@ func (u *UI) attend(v *visit, h *fattorino.Health, now time.Time) (attention, bo
 			post("test", l.T("test.do"), hidden{"type", types[0]})
 		}
 	case sub.State == fattorino.Active && h.InARow >= failingFrom:
-		a.rank, a.Bad, a.Title, a.Text = 1, true, l.T("attention.failing"), l.T("attention.failing.text", strconv.FormatInt(h.InARow, 10), since)
+		a.rank, a.Bad, a.Title, a.Text = 1, true, l.T("attention.failing"), l.T("attention.failing.text", l.count(h.InARow), since)
 		a.Action, a.Href = l.T("attention.answers"), log
 	case sub.State == fattorino.Unverified:
 		a.rank, a.Title, a.Text = 2, l.T("attention.unverified"), l.T("attention.unverified.text")
@@ -229,20 +248,20 @@ func (u *UI) attend(v *visit, h *fattorino.Health, now time.Time) (attention, bo
 	case h.OldestAt.IsZero() || now.Sub(h.OldestAt) < patientFor:
 		return a, false
 	case sub.State == fattorino.Disabled:
-		a.rank, a.Title, a.Text = 4, l.T("attention.paused"), l.T("attention.backlog.text", countOf(h), l.age(now.Sub(h.OldestAt)))
+		a.rank, a.Title, a.Text = 4, l.T("attention.paused"), l.T("attention.backlog.text", countOf(l, h), l.age(now.Sub(h.OldestAt)))
 		post("enable", l.T("action.enable"), hidden{})
 	default:
-		a.rank, a.Title, a.Text = 5, l.T("attention.backlog"), l.T("attention.backlog.text", countOf(h), l.age(now.Sub(h.OldestAt)))
+		a.rank, a.Title, a.Text = 5, l.T("attention.backlog"), l.T("attention.backlog.text", countOf(l, h), l.age(now.Sub(h.OldestAt)))
 		a.Action, a.Href = l.T("attention.pending"), log+"&state=pending"
 	}
 	return a, true
 }
 
-func countOf(h *fattorino.Health) string {
+func countOf(l *language, h *fattorino.Health) string {
 	if h.More {
-		return strconv.Itoa(h.Backlog) + "+"
+		return l.count(int64(h.Backlog)) + "+"
 	}
-	return strconv.Itoa(h.Backlog)
+	return l.count(int64(h.Backlog))
 }
 
 // How far back the small pictures in the list look, and in what steps.
@@ -276,5 +295,5 @@ func (u *UI) dayCharts(ctx context.Context, v *visit, subscription int64) ([]cha
 	if err != nil {
 		return nil, err
 	}
-	return []chart{deliveriesChart(v.Language, "deliveries", buckets), latencyChart(v.Language, "latency", buckets)}, nil
+	return []chart{deliveriesChart(v.Language, day.step, buckets), latencyChart(v.Language, buckets)}, nil
 }

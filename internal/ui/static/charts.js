@@ -3,16 +3,18 @@
 
 (() => {
   const drawn = new Map(); // by figure
+  const height = 210; // px
 
   // colours gives those of the legend, as the theme has them.
   function colours(figure) {
     return [...figure.querySelectorAll(".legend i")].map((mark) => getComputedStyle(mark).backgroundColor);
   }
 
-  // stacked adds each series to those before it.
+  // stacked adds each series to those before it; where it has nothing of its
+  // own there is nothing to draw.
   function stacked(values) {
     const sum = values[0].map(() => 0);
-    return values.map((series) => series.map((value, i) => (sum[i] += value)));
+    return values.map((series) => series.map((value, i) => ((sum[i] += value), value > 0 ? sum[i] : null)));
   }
 
   function format(unit) {
@@ -21,9 +23,15 @@
   }
 
   function times(span) {
-    const options = span > 2 * 86400 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" };
+    const options = span > 2 * 86400 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
     const time = new Intl.DateTimeFormat(document.documentElement.lang, options);
     return (_, splits) => splits.map((at) => time.format(new Date(at * 1000)));
+  }
+
+  // alone gives the values that no line leads to or from.
+  function alone(chart, series) {
+    const values = chart.data[series];
+    return values.flatMap((v, i) => (v != null && values[i - 1] == null && values[i + 1] == null ? [i] : []));
   }
 
   function draw(figure) {
@@ -37,21 +45,23 @@
     const shown = data.stacked ? stacked(data.values) : data.values;
     const order = shown.map((_, i) => (data.stacked ? shown.length - 1 - i : i));
     const most = Math.max(...shown.flat().filter((v) => v != null), data.stacked ? 4 : 1);
+    const half = data.at.length > 1 ? (data.at[1] - data.at[0]) / 2 : 30;
     const axis = { stroke: style.getPropertyValue("color"), font: `12px ${style.fontFamily}`, ticks: { show: false } };
     const grid = { stroke: getComputedStyle(plot).borderTopColor, width: 1 };
     const options = {
       width: plot.clientWidth,
-      height: 210,
+      height,
+      padding: [10, 6, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { show: !data.stacked }, drag: { x: false, y: false } },
-      scales: { x: { time: true }, y: { range: [0, most * 1.08] } },
+      scales: { x: { time: true, range: [data.at[0] - half, data.at.at(-1) + half] }, y: { range: [0, most * 1.08] } },
       axes: [
-        { ...axis, grid: { show: false }, space: 70, values: times(data.at.at(-1) - data.at[0]) },
-        { ...axis, grid, size: 62, splits: undefined, values: (_, splits) => splits.map((v) => (data.stacked && v % 1 !== 0 ? "" : write(v))) },
+        { ...axis, grid: { show: false }, space: 70, size: 26, values: times(data.at.at(-1) - data.at[0]) },
+        { ...axis, grid, size: 58, values: (_, splits) => splits.map((v) => (data.stacked && v % 1 !== 0 ? "" : write(v))) },
       ],
       series: [{}, ...order.map((i) => (data.stacked
-        ? { fill: colour[i], stroke: colour[i], width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.8, 60], radius: 0 }) }
-        : { stroke: colour[i], width: 2, points: { show: true, size: 4, fill: colour[i] } }))],
+        ? { fill: colour[i], stroke: colour[i], width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.72, 60] }) }
+        : { stroke: colour[i], width: 2, points: { show: true, size: 5, fill: colour[i], filter: alone } }))],
       hooks: {
         setCursor: [(u) => outputs.forEach((output, i) => {
           output.textContent = u.cursor.idx == null ? "" : write(data.values[i][u.cursor.idx]);
@@ -69,7 +79,7 @@
       const known = drawn.get(target.closest("[data-chart]"));
       if (known && known.width !== target.clientWidth) {
         known.width = target.clientWidth;
-        known.chart.setSize({ width: target.clientWidth, height: 210 });
+        known.chart.setSize({ width: target.clientWidth, height });
       }
     }
   });
