@@ -104,7 +104,13 @@ func (s *Service) CreateApp(ctx context.Context, caller *Token, name string) (*A
 		return nil, InvalidField("name", "the name must have 1 to 200 bytes")
 	}
 	app := &App{Name: name, CreatedAt: time.Now()}
-	return app, s.Engine.Update(ctx, func(tx Tx) error { return tx.PutApp(app) })
+	return app, s.do(ctx, caller, "app.create", 0, "", func(tx Tx, d *Deed) error {
+		if err := tx.PutApp(app); err != nil {
+			return err
+		}
+		d.Object = objectOf("app", app.ID)
+		return nil
+	})
 }
 
 // Apps lists apps by id.
@@ -127,7 +133,7 @@ func (s *Service) CreateToken(ctx context.Context, caller *Token, t Token) (*Tok
 		return nil, "", err
 	}
 	token, secret := mint(t, now)
-	err := s.Engine.Update(ctx, func(tx Tx) error {
+	err := s.do(ctx, caller, "token.create", 0, "", func(tx Tx, d *Deed) error {
 		if token.App != 0 {
 			if _, err := tx.App(token.App); KindOf(err) == NotFound {
 				return InvalidField("app_id", "there is no app %d", token.App)
@@ -140,7 +146,11 @@ func (s *Service) CreateToken(ctx context.Context, caller *Token, t Token) (*Tok
 				return err
 			}
 		}
-		return insert(tx, token)
+		if err := insert(tx, token); err != nil {
+			return err
+		}
+		d.Object = objectOf("token", token.ID)
+		return nil
 	})
 	if err != nil {
 		return nil, "", err
@@ -214,12 +224,13 @@ func (s *Service) RevokeToken(ctx context.Context, caller *Token, id int64) erro
 	if err := need(caller, 0, AdminToken); err != nil {
 		return err
 	}
-	err := s.Engine.Update(ctx, func(tx Tx) error {
+	err := s.do(ctx, caller, "token.revoke", 0, objectOf("token", id), func(tx Tx, d *Deed) error {
 		found, err := tx.Token(id)
 		if err != nil {
 			return err
 		}
 		if !found.RevokedAt.IsZero() {
+			d.Action = "" // it was out of force already
 			return nil
 		}
 		t := *found
@@ -257,7 +268,7 @@ func (s *Service) NameCompany(ctx context.Context, caller *Token, id int64, name
 	if len(name) > 200 {
 		return nil, InvalidField("name", "the name has more than 200 bytes")
 	}
-	err := s.Engine.Update(ctx, func(tx Tx) error {
+	err := s.do(ctx, caller, "company.name", id, objectOf("company", id), func(tx Tx, _ *Deed) error {
 		if err := tx.EnsureCompany(id, time.Now()); err != nil {
 			return err
 		}

@@ -118,7 +118,7 @@ func (s *Service) Resend(ctx context.Context, caller *Token, company, id int64) 
 		return nil, err
 	}
 	var d *Delivery
-	err := s.Engine.Update(ctx, func(tx Tx) error {
+	err := s.do(ctx, caller, "delivery.resend", company, objectOf("delivery", id), func(tx Tx, _ *Deed) error {
 		found, err := tx.Delivery(id)
 		if err != nil {
 			return hide("delivery", err)

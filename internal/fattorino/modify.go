@@ -45,7 +45,7 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 	}
 	var sub *Subscription
 	var taken []TypeRefusal
-	err = s.Engine.Update(ctx, func(tx Tx) error {
+	err = s.do(ctx, caller, c.action(), company, objectOf("subscription", id), func(tx Tx, _ *Deed) error {
 		now := time.Now()
 		if sub, err = s.ownSubscription(tx, caller, company, contract, id); err != nil {
 			return err
@@ -94,6 +94,19 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 	}
 	settled, err := s.awaitHandshake(ctx, sub)
 	return settled, refused, err
+}
+
+// action names the change in the audit.
+func (c *SubscriptionChange) action() string {
+	switch {
+	case c.Secret != nil:
+		return "subscription.rotate"
+	case c.Enabled != nil && *c.Enabled:
+		return "subscription.enable"
+	case c.Enabled != nil:
+		return "subscription.disable"
+	}
+	return "subscription.change"
 }
 
 // apply changes what needs no further rule.

@@ -158,7 +158,7 @@ func (s *Service) PutOwnType(ctx context.Context, caller *Token, t OwnType, dryR
 	if err := s.checkChange(c, false); err != nil || dryRun {
 		return &t, old == nil, err
 	}
-	return &t, old == nil, s.change(ctx, c)
+	return &t, old == nil, s.change(ctx, caller, "type.put", "type/"+t.Name, c)
 }
 
 // DeleteOwnType takes back what the operator said of a type. Events of the type
@@ -184,7 +184,7 @@ func (s *Service) DeleteOwnType(ctx context.Context, caller *Token, name string)
 			}
 		}
 	}
-	return s.change(ctx, ownChange{drop: func(tx Tx) error { return tx.DeleteOwnType(name) }})
+	return s.change(ctx, caller, "type.delete", "type/"+name, ownChange{drop: func(tx Tx) error { return tx.DeleteOwnType(name) }})
 }
 
 // PutOwnGroup makes one of the operator's groups, or replaces its types;
@@ -201,7 +201,7 @@ func (s *Service) PutOwnGroup(ctx context.Context, caller *Token, g Group, dryRu
 	if err := s.checkChange(c, false); err != nil || dryRun {
 		return !there, err
 	}
-	return !there, s.change(ctx, c)
+	return !there, s.change(ctx, caller, "group.put", "group/"+g.Name, c)
 }
 
 // DeleteOwnGroup deletes one of the operator's groups.
@@ -214,7 +214,7 @@ func (s *Service) DeleteOwnGroup(ctx context.Context, caller *Token, name string
 	if _, there := s.vocabulary.Load().groups[name]; !there {
 		return noSuch("group of the operator's")
 	}
-	return s.change(ctx, ownChange{drop: func(tx Tx) error { return tx.DeleteOwnGroup(name) }})
+	return s.change(ctx, caller, "group.delete", "group/"+name, ownChange{drop: func(tx Tx) error { return tx.DeleteOwnGroup(name) }})
 }
 
 // ApplyOwnTypes puts types and groups, all or none; what is there as it is wished
@@ -248,7 +248,7 @@ func (s *Service) ApplyOwnTypes(ctx context.Context, types []OwnType, groups []G
 	if err := s.checkChange(c, true); err != nil {
 		return err
 	}
-	return s.change(ctx, c)
+	return s.change(ctx, &Token{Kind: AdminToken, Name: "settings"}, "type.apply", fmt.Sprintf("%d types, %d groups", len(c.types), len(c.groups)), c)
 }
 
 // An ownChange is a change of the operator's types and groups.
@@ -260,8 +260,8 @@ type ownChange struct {
 
 // change writes a change that has been checked, and puts it in force. It is
 // called with the lock held.
-func (s *Service) change(ctx context.Context, c ownChange) error {
-	err := s.Engine.Update(ctx, func(tx Tx) error {
+func (s *Service) change(ctx context.Context, caller *Token, action, object string, c ownChange) error {
+	err := s.do(ctx, caller, action, 0, object, func(tx Tx, _ *Deed) error {
 		for _, t := range c.types {
 			if err := tx.PutOwnType(t); err != nil {
 				return err

@@ -2,6 +2,7 @@ package fattorino
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -85,6 +86,9 @@ func (s *Service) ResendAll(ctx context.Context, caller *Token, company int64, q
 
 // resendEach resends the deliveries, step by step, until it is stopped.
 func (s *Service) resendEach(ctx context.Context, caller *Token, company int64, ids []int64, run *resendRun) error {
+	if err := s.Note(context.WithoutCancel(ctx), caller, "delivery.resend_all", company, fmt.Sprintf("%d deliveries", len(ids))); err != nil {
+		return err
+	}
 	for step := range slices.Chunk(ids, resendStep) {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // it was told to stop, which is no failure
@@ -147,12 +151,12 @@ func (s *Service) Resending(caller *Token, company int64) (Resending, bool, erro
 
 // StopResending ends a run after the step that it is at; what was sent again
 // until then stays so. Where none is under way, nothing happens.
-func (s *Service) StopResending(caller *Token, company int64) error {
+func (s *Service) StopResending(ctx context.Context, caller *Token, company int64) error {
 	if err := need(caller, company, APIToken, AdminToken); err != nil {
 		return err
 	}
-	if run := s.resends.get(resendKey{company, caller.ownApp()}); run != nil {
-		run.cancel()
+	if run := s.resends.get(resendKey{company, caller.ownApp()}); run != nil && run.cancel() {
+		return s.Note(ctx, caller, "delivery.resend_stop", company, "")
 	}
 	return nil
 }
@@ -208,13 +212,16 @@ func (r *resendRun) count(resent, skipped int) {
 	r.now.Skipped += skipped
 }
 
-func (r *resendRun) cancel() {
+// cancel stops the run; false where it has ended.
+func (r *resendRun) cancel() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.now.EndedAt.IsZero() {
-		r.now.Stopped = true
-	}
 	r.stop()
+	if !r.now.EndedAt.IsZero() {
+		return false
+	}
+	r.now.Stopped = true
+	return true
 }
 
 func (r *resendRun) end(err error) {

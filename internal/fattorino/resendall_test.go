@@ -1,6 +1,7 @@
 package fattorino_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
@@ -140,11 +141,14 @@ func TestARunIsOneAtATimeAndCanBeStopped(t *testing.T) {
 		t.Errorf("%+v, %v, %v; want it under way", run, known, err)
 	}
 	fails(t, f.ResendAll(t.Context(), f.admin, 7, fattorino.DeliveryQuery{}, ""), fattorino.Conflict)
-	if err := f.StopResending(f.admin, 7); err != nil {
-		t.Fatal(err)
-	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- f.StopResending(t.Context(), f.admin, 7) }()
+	eventually(t, func() bool {
+		run, _, err := f.Resending(f.admin, 7)
+		return err == nil && run.Stopped
+	})
 	close(through)
-	if err := <-busy; err != nil {
+	if err := errors.Join(<-busy, <-stopped); err != nil {
 		t.Fatal(err)
 	}
 	run := f.ended(t, f.admin)
@@ -164,7 +168,7 @@ func TestAPublisherSendsNothingAgain(t *testing.T) {
 	f := setup(t)
 	publisher := &fattorino.Token{Kind: fattorino.PublishToken}
 	fails(t, f.ResendAll(t.Context(), publisher, 7, fattorino.DeliveryQuery{}, ""), fattorino.Denied)
-	fails(t, f.StopResending(publisher, 7), fattorino.Denied)
+	fails(t, f.StopResending(t.Context(), publisher, 7), fattorino.Denied)
 	_, _, err := f.Resending(publisher, 7)
 	fails(t, err, fattorino.Denied)
 }

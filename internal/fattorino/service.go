@@ -73,6 +73,7 @@ type Service struct {
 	contracts map[string]Contract
 	tokens    tokenCache
 	resends   resends
+	pruning   pruning
 
 	vocabulary atomic.Pointer[vocabulary]
 	changing   sync.Mutex // held while the vocabulary is changed, so that none puts an older one in place

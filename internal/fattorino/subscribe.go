@@ -57,7 +57,7 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 	now := time.Now()
 	var sub *Subscription
 	var taken []TypeRefusal
-	err = s.Engine.Update(ctx, func(tx Tx) error {
+	err = s.do(ctx, caller, "subscription.create", n.Company, "", func(tx Tx, d *Deed) error {
 		own, err := tx.OwnSubscriptions(n.Company, caller.App)
 		if err != nil {
 			return err
@@ -80,7 +80,11 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 			return err
 		}
 		sub.moveTo(n.Sink, n.Method, now)
-		return s.enter(tx, contract, sub, now)
+		if err := s.enter(tx, contract, sub, now); err != nil {
+			return err
+		}
+		d.Object = objectOf("subscription", sub.ID)
+		return nil
 	})
 	refused = append(refused, taken...)
 	if err != nil {
@@ -165,7 +169,7 @@ func (s *Service) DeleteSubscriptionUnless(ctx context.Context, caller *Token, c
 	if _, err := s.owner(caller, company, contract); err != nil {
 		return err
 	}
-	return s.Engine.Update(ctx, func(tx Tx) error {
+	return s.do(ctx, caller, "subscription.delete", company, objectOf("subscription", id), func(tx Tx, _ *Deed) error {
 		sub, err := visibleSubscription(tx, caller, company, contract, id)
 		if err != nil {
 			return err
@@ -186,7 +190,7 @@ func (s *Service) VerifySubscription(ctx context.Context, caller *Token, company
 		return nil, err
 	}
 	var sub *Subscription
-	err = s.Engine.Update(ctx, func(tx Tx) error {
+	err = s.do(ctx, caller, "subscription.verify", company, objectOf("subscription", id), func(tx Tx, _ *Deed) error {
 		if sub, err = s.ownSubscription(tx, caller, company, contract, id); err != nil {
 			return err
 		}
@@ -244,7 +248,7 @@ func (s *Service) SendTest(ctx context.Context, caller *Token, company int64, co
 		return nil, err
 	}
 	var d *Delivery
-	err := s.Engine.Update(ctx, func(tx Tx) error {
+	err := s.do(ctx, caller, "subscription.test", company, objectOf("subscription", id), func(tx Tx, _ *Deed) error {
 		sub, err := s.ownSubscription(tx, caller, company, contract, id)
 		if err != nil {
 			return err

@@ -45,6 +45,9 @@ type Token struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero = never
 	RevokedAt time.Time // zero = in force
+
+	// Name is of the user who acts with it, where a door knows; it is not kept.
+	Name string
 }
 
 // Live tells whether the token is in force at now.

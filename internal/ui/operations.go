@@ -79,7 +79,7 @@ func (u *UI) nameCompany(w http.ResponseWriter, r *http.Request, v *visit) error
 		view.Faults.add("id", "%q is not a positive whole number", view.Form.ID)
 		return u.showCompanies(w, r, v, http.StatusUnprocessableEntity, view)
 	}
-	_, err = u.Service.NameCompany(r.Context(), caller(0), id, view.Form.Name)
+	_, err = u.Service.NameCompany(r.Context(), v.caller(0), id, view.Form.Name)
 	if fattorino.KindOf(err) == fattorino.Invalid {
 		view.Faults.take(fattorino.AsError(err))
 		return u.showCompanies(w, r, v, http.StatusUnprocessableEntity, view)
@@ -107,7 +107,7 @@ func (u *UI) apps(w http.ResponseWriter, r *http.Request, v *visit) error {
 
 func (u *UI) createApp(w http.ResponseWriter, r *http.Request, v *visit) error {
 	name := r.FormValue("name")
-	_, err := u.Service.CreateApp(r.Context(), caller(0), name)
+	_, err := u.Service.CreateApp(r.Context(), v.caller(0), name)
 	if fattorino.KindOf(err) == fattorino.Invalid {
 		list, listErr := u.allApps(r.Context())
 		if listErr != nil {
@@ -159,8 +159,11 @@ func (u *UI) keys(w http.ResponseWriter, _ *http.Request, v *visit) error {
 	return u.render(w, v, http.StatusOK, "keys", keysView{signingKey, id, pem})
 }
 
-func (u *UI) rotateKey(w http.ResponseWriter, r *http.Request, _ *visit) error {
+func (u *UI) rotateKey(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := u.Keys.Rotate(r.Context(), signingKey); err != nil {
+		return err
+	}
+	if err := u.noteDeed(r, v, "key.rotate", "key/"+signingKey); err != nil {
 		return err
 	}
 	return done(w, r, base+"keys", "key")

@@ -98,9 +98,13 @@ func (v *visit) enterPortal(link *portal.Link) {
 // the name of the app, or that of the portal.
 func (v *visit) caller(app int64) *fattorino.Token {
 	if v.link != nil {
-		return v.link.Caller()
+		token := v.link.Caller()
+		token.Name = v.Who
+		return token
 	}
-	return caller(app)
+	token := caller(app)
+	token.Name = v.Who
+	return token
 }
 
 // keepWithin holds a visit of a portal to its routes and its company. The first

@@ -103,7 +103,7 @@ func (u *UI) resendAll(w http.ResponseWriter, r *http.Request, v *visit) error {
 
 // stopResending ends the run that is under way.
 func (u *UI) stopResending(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if err := u.Service.StopResending(v.caller(0), v.Company); err != nil {
+	if err := u.Service.StopResending(r.Context(), v.caller(0), v.Company); err != nil {
 		return err
 	}
 	return done(w, r, resendPath(v.Company), "resend_stopped")

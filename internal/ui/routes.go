@@ -91,6 +91,7 @@ func (u *UI) routes() []route {
 		{"POST " + base + "users", admin, u.addUser},
 		{"POST " + base + "users/{name}", admin, u.changeUser},
 		{"POST " + base + "users/{name}/delete", admin, u.deleteUser},
+		{"GET " + base + "audit", admin, u.audit},
 		{"GET " + base + "settings", admin, u.settings},
 	}
 }

@@ -52,7 +52,7 @@ func TestEveryRouteIsForItsRolesAlone(t *testing.T) {
 		"GET /ui/tokens": admin, "POST /ui/tokens": admin, "POST /ui/tokens/{token}/revoke": admin,
 		"GET /ui/catalogs": viewer, "GET /ui/keys": viewer, "POST /ui/keys/rotate": admin,
 		"GET /ui/users": admin, "POST /ui/users": admin, "POST /ui/users/{name}": admin, "POST /ui/users/{name}/delete": admin,
-		"GET /ui/settings": admin,
+		"GET /ui/settings": admin, "GET /ui/audit": admin,
 	}
 	f := start(t)
 	if _, err := f.service.NameCompany(t.Context(), caller(0), 7, "Rossi"); err != nil {

@@ -65,7 +65,7 @@ func (u *UI) createToken(w http.ResponseWriter, r *http.Request, v *visit) error
 	faults := formFaults{}
 	wish := form.wish(faults)
 	if len(faults) == 0 {
-		_, secret, err := u.Service.CreateToken(r.Context(), caller(0), wish)
+		_, secret, err := u.Service.CreateToken(r.Context(), v.caller(0), wish)
 		if err == nil {
 			return u.render(w, v, http.StatusOK, "tokens_secret", secretView{Title: "secret.token", Secret: secret, Back: base + "tokens"})
 		}
@@ -96,12 +96,12 @@ func (f *tokenForm) wish(faults formFaults) fattorino.Token {
 	return t
 }
 
-func (u *UI) revokeToken(w http.ResponseWriter, r *http.Request, _ *visit) error {
+func (u *UI) revokeToken(w http.ResponseWriter, r *http.Request, v *visit) error {
 	id, err := parseID(r, "token")
 	if err != nil {
 		return err
 	}
-	if err := u.Service.RevokeToken(r.Context(), caller(0), id); err != nil {
+	if err := u.Service.RevokeToken(r.Context(), v.caller(0), id); err != nil {
 		return err
 	}
 	return done(w, r, base+"tokens", "revoked")

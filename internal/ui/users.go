@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ func (u *UI) addUser(w http.ResponseWriter, r *http.Request, v *visit) error {
 		return err
 	}
 	u.throttle.hash(func() { err = u.accounts.addUser(r.Context(), form.Name, r.PostForm.Get("password"), chosen) })
-	return u.afterUser(w, r, v, form, err, "user")
+	return u.afterUser(w, r, v, form, err, "add", "user")
 }
 
 // changeUser gives a user another role, and another password where one is
@@ -57,17 +58,20 @@ func (u *UI) changeUser(w http.ResponseWriter, r *http.Request, v *visit) error 
 	u.throttle.hash(func() {
 		err = u.accounts.changeUser(r.Context(), r.PathValue("name"), r.PostForm.Get("password"), chosen)
 	})
-	return u.afterUser(w, r, v, userForm{Role: viewer.String()}, err, "user_changed")
+	return u.afterUser(w, r, v, userForm{Role: viewer.String()}, err, "change", "user_changed")
 }
 
 func (u *UI) deleteUser(w http.ResponseWriter, r *http.Request, v *visit) error {
 	err := u.accounts.deleteUser(r.Context(), r.PathValue("name"))
-	return u.afterUser(w, r, v, userForm{}, err, "user_deleted")
+	return u.afterUser(w, r, v, userForm{}, err, "delete", "user_deleted")
 }
 
 // afterUser goes back to the list, or shows what is wrong in it.
-func (u *UI) afterUser(w http.ResponseWriter, r *http.Request, v *visit, form userForm, err error, what string) error {
+func (u *UI) afterUser(w http.ResponseWriter, r *http.Request, v *visit, form userForm, err error, verb, what string) error {
 	if err == nil {
+		if err := u.noteDeed(r, v, "user."+verb, "user/"+cmp.Or(r.PathValue("name"), form.Name)); err != nil {
+			return err
+		}
 		return done(w, r, base+"users", what)
 	}
 	e := fattorino.AsError(err)

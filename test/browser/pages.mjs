@@ -40,6 +40,8 @@ async function pages(page) {
     catalogs: `${url}/ui/catalogs?contract=fic`,
     keys: `${url}/ui/keys`,
     users: `${url}/ui/users`,
+    audit: `${url}/ui/audit`,
+    "audit-filtered": `${url}/ui/audit?q=subscription`,
     settings: `${url}/ui/settings`,
     "not-found": `${url}/ui/nothing/here`,
   };
