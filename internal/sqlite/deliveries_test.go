@@ -22,6 +22,7 @@ type randomLog struct {
 	company       int64
 	subscriptions []int64
 	deliveries    []*fattorino.Delivery // in the order of their ids
+	events        []*fattorino.Event    // in the order of Seq, without private ones
 }
 
 // TestDeliveriesAreThoseOfANaiveFilter pages through random logs by random
@@ -45,6 +46,7 @@ func TestDeliveriesAreThoseOfANaiveFilter(t *testing.T) {
 		if rapid.Bool().Draw(t, "listed") {
 			l.fill(clock)
 		}
+		l.checkEvents()
 		for range 5 {
 			// when a query is answered page by page,
 			q := l.query(began, clock)
@@ -70,6 +72,34 @@ func TestDeliveriesAreThoseOfANaiveFilter(t *testing.T) {
 			}
 		}
 	})
+}
+
+// checkEvents asks for the company's events of some types, page by page.
+func (l *randomLog) checkEvents() {
+	l.t.Helper()
+	q := fattorino.EventQuery{Company: l.company, Limit: rapid.IntRange(1, 40).Draw(l.t, "limit of events")}
+	q.Types = rapid.SliceOfNDistinct(rapid.SampledFrom(logTypes), 1, 3, rapid.ID).Draw(l.t, "types of events")
+	var want, got []int64
+	for _, e := range l.events {
+		if slices.Contains(q.Types, e.Type) || slices.Contains(q.Types, e.Common) {
+			want = append(want, e.Seq)
+		}
+	}
+	for more := true; more; {
+		page, err := l.Events(context.Background(), q)
+		l.must(err)
+		for _, e := range page {
+			if e.Seq <= q.After {
+				l.t.Fatalf("event %d after %d", e.Seq, q.After)
+			}
+			got = append(got, e.Seq)
+			q.After = e.Seq
+		}
+		more = len(page) == q.Limit
+	}
+	if !slices.Equal(got, want) {
+		l.t.Fatalf("events of %v by %d: %v, want %v", q.Types, q.Limit, got, want)
+	}
 }
 
 // checkEachWay looks whether every way to the page leads there.
@@ -147,6 +177,7 @@ func (l *randomLog) publish(at time.Time) {
 		p.Events, p.Targets = append(p.Events, e), append(p.Targets, targets)
 	}
 	l.must(l.Commit(context.Background(), &fattorino.Batch{Now: at, Publishes: []*fattorino.Publish{p}}))
+	l.events = append(l.events, p.Events...)
 	for i, e := range p.Events {
 		for j, subscription := range p.Targets[i] {
 			l.deliveries = append(l.deliveries, &fattorino.Delivery{ID: p.First[i] + int64(j), Subscription: subscription, Event: e})
