@@ -87,30 +87,34 @@ func TestTheFirstRequestsFailAndNoMore(t *testing.T) {
 
 func TestAnAnswerCanBeDelayed(t *testing.T) {
 	t.Parallel()
-	f := start(t)
-	bin := f.bin()
-	f.answers(bin, inspect.Answer{Status: http.StatusOK, FailStatus: 500, Delay: 300 * time.Millisecond})
-	began := time.Now()
-	f.post(f.sink(bin), "")
-	if took := time.Since(began); took < 300*time.Millisecond {
-		t.Errorf("the answer came after %s", took)
-	}
-	// Who waits no longer is waited for no longer.
-	f.answers(bin, inspect.Answer{Status: http.StatusOK, FailStatus: 500, Delay: 30 * time.Second})
-	ctx, cancel := context.WithCancel(t.Context())
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, f.sink(bin), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	arrival := f.bins.Arrival(bin.ID)
-	go func() {
-		<-arrival
-		cancel()
-	}()
-	if answer, err := f.client.Do(request); err == nil { //nolint:bodyclose // it is closed where there is one
-		answer.Body.Close()
-		t.Error("the answer did not wait")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t)
+		bin := f.bin()
+		f.answers(bin, inspect.Answer{Status: http.StatusAccepted, FailStatus: 500, Delay: 30 * time.Second})
+		began := time.Now()
+		if got := f.take(bin, ""); got != http.StatusAccepted || time.Since(began) != 30*time.Second {
+			t.Errorf("got %d after %s, want 202 after 30 s", got, time.Since(began))
+		}
+		// Who waits no longer is waited for no longer.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, inspect.Path+bin.ID, nil)
+		r.SetPathValue("bin", bin.ID)
+		began = time.Now()
+		f.bins.ServeHTTP(httptest.NewRecorder(), r)
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("a sender that has gone was waited for, %s in all", took)
+		}
+		// Where too many wait already, the next is told at once.
+		for range 128 {
+			go f.take(bin, "")
+		}
+		time.Sleep(time.Second)
+		began = time.Now()
+		if got := f.take(bin, ""); got != http.StatusServiceUnavailable || time.Since(began) != 0 {
+			t.Errorf("with too many waiting: got %d after %s, want 503 at once", got, time.Since(began))
+		}
+	})
 }
 
 // Whatever its owner sets, a bin's answer is never a page, a script, a cookie or
