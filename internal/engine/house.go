@@ -73,27 +73,27 @@ func (e *Engine) endOverdue(now time.Time) {
 
 // tidy deletes what is past its retention, and keeps statistics small.
 func (e *Engine) tidy(now time.Time) {
-	e.tidyTallies("add minutes of statistics to their hours", func(tx fattorino.Tx) (bool, error) {
+	e.tidyTallies(func(tx fattorino.Tx) (bool, error) {
 		return tx.RollTallies(now.Add(-fattorino.MinutesKept))
 	})
 	if e.retention == 0 {
 		return
 	}
 	before := now.Add(-e.retention)
-	e.tidyTallies("delete statistics past their retention", func(tx fattorino.Tx) (bool, error) { return tx.PruneTallies(before) })
+	e.tidyTallies(func(tx fattorino.Tx) (bool, error) { return tx.PruneTallies(before) })
 	e.prune(before)
 }
 
 // tidyTallies takes steps until there is nothing more to do, or the program
 // stops.
-func (e *Engine) tidyTallies(what string, step func(fattorino.Tx) (more bool, err error)) {
+func (e *Engine) tidyTallies(step func(fattorino.Tx) (more bool, err error)) {
 	for more := true; more; {
 		err := e.Update(context.Background(), func(tx fattorino.Tx) (err error) {
 			more, err = step(tx)
 			return err
 		})
 		if err != nil {
-			e.log.Error("could not "+what+": trying again within the hour", "error", err)
+			e.log.Error("old statistics could not be added up or deleted: trying again within the hour", "error", err)
 			return
 		}
 	}

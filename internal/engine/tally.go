@@ -49,11 +49,12 @@ func (t *tallies) count(outcomes []*outcome, written []fattorino.Outcome, now ti
 			c = &fattorino.Counts{}
 			t.counts[key] = c
 		}
-		switch {
-		case d.State == fattorino.Discarded:
+		switch d.State {
+		case fattorino.Discarded:
 			c.Discarded++
-		case d.State == fattorino.Delivered:
+		case fattorino.Delivered:
 			c.Delivered++
+		case fattorino.Pending, fattorino.Waiting:
 		}
 		if o.attempt != nil {
 			t.attempted(c, o, d.State == fattorino.Delivered)

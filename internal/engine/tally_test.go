@@ -98,9 +98,9 @@ func TestWhatBecomesOfDeliveriesIsCounted(t *testing.T) {
 func TestStatisticsThatCannotBeWrittenWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var store *failing
-		f := start(t, t.TempDir(), &sink{}, func(s *setup) {
-			s.wrap = func(real fattorino.Store) fattorino.Store {
-				store = &failing{Store: real}
+		f := start(t, t.TempDir(), &sink{}, func(c *setup) {
+			c.wrap = func(s fattorino.Store) fattorino.Store {
+				store = &failing{Store: s}
 				return store
 			}
 		})

@@ -19,8 +19,8 @@ type Bucket struct {
 	Counts
 }
 
-// P50, P95 and P99 estimate the time within which half of the attempts, and so
-// on, was answered: see [Latency.Quantile].
+// P50 estimates the time within which half of the attempts was answered, P95
+// and P99 that of 95 and 99 of a hundred: see [Latency.Quantile].
 func (c *Counts) P50() time.Duration { return c.Latency.Quantile(0.50) }
 
 // P95 is described with [Counts.P50].

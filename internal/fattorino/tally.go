@@ -7,12 +7,12 @@ import (
 
 // LatencyBounds are the upper bounds of the classes that the times of answered
 // attempts are counted in; what took longer is in one class more.
-func LatencyBounds() [LatencyClasses - 1]time.Duration { return latencyBounds }
-
-var latencyBounds = [LatencyClasses - 1]time.Duration{
-	5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
-	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
-	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
+func LatencyBounds() [LatencyClasses - 1]time.Duration {
+	return [...]time.Duration{
+		5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
+		100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+		time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
+	}
 }
 
 // LatencyClasses is how many classes there are.
@@ -23,7 +23,7 @@ type Latency [LatencyClasses]int64
 
 // Add counts a time.
 func (l *Latency) Add(took time.Duration) {
-	for i, bound := range latencyBounds {
+	for i, bound := range LatencyBounds() {
 		if took <= bound {
 			l[i]++
 			return
@@ -41,7 +41,7 @@ func (l *Latency) Quantile(share float64) time.Duration {
 		all += n
 	}
 	rank, low := share*float64(all), time.Duration(0)
-	for i, bound := range latencyBounds {
+	for i, bound := range LatencyBounds() {
 		if n := float64(l[i]); n > 0 && rank <= n {
 			return low + time.Duration(float64(bound-low)*max(0, rank)/n)
 		}

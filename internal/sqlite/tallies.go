@@ -11,15 +11,13 @@ import (
 )
 
 // counted are the columns of tallies that are added up.
-var counted = [3 + fattorino.LatencyClasses]string{
-	"delivered", "failed", "discarded", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", "t9", "t10", "t11",
-}
+const counted = `delivered failed discarded t0 t1 t2 t3 t4 t5 t6 t7 t8 t9 t10 t11`
 
 // each writes a text for every column that is added up; each # in it is its
 // name.
 func each(text string) string {
-	all := make([]string, len(counted))
-	for i, column := range counted {
+	all := strings.Fields(counted)
+	for i, column := range all {
 		all[i] = strings.ReplaceAll(text, "#", column)
 	}
 	return strings.Join(all, ", ")

@@ -27,8 +27,8 @@ func (b *bundle) tallied(company int64, from, to time.Time, step time.Duration, 
 
 func testTallies(t *testing.T, b *bundle) {
 	minute := start.Truncate(time.Hour).Add(58 * time.Minute)
-	tally := func(subscription int64, minutes time.Duration, n int64) fattorino.Tally {
-		return fattorino.Tally{Company: 7, Subscription: subscription, At: minute.Add(minutes * time.Minute), Counts: counts(n)}
+	tally := func(subscription, minutes, n int64) fattorino.Tally {
+		return fattorino.Tally{Company: 7, Subscription: subscription, At: minute.Add(time.Duration(minutes) * time.Minute), Counts: counts(n)}
 	}
 	// Given minutes on both sides of a full hour, one of them in two writings, of
 	// two subscriptions, and another company's,
