@@ -9,6 +9,8 @@ BENCH         ?= ./test/bench
 TOOLS         := $(CURDIR)/.tools
 GOFUMPT       := $(TOOLS)/gofumpt-v0.12.0
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-v2.15.0
+NFPM          := $(TOOLS)/nfpm-v2.43.4
+VERSION       ?= 0.0.0
 
 .DEFAULT_GOAL := help
 
@@ -57,6 +59,10 @@ bench: ## measure; ARGS are passed on
 build: ## make the one static binary, dist/fattorino
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o dist/fattorino ./cmd/fattorino
 
+.PHONY: deb
+deb: build $(NFPM) ## make a Debian package of VERSION in dist
+	VERSION=$(VERSION) ARCH=$$($(GO) env GOARCH) $(NFPM) package --packager deb --config deploy/nfpm.yaml --target dist
+
 .PHONY: generate
 generate: ## make the generated code anew
 	$(GO) generate ./...
@@ -75,6 +81,9 @@ $(TOOLS)/gofumpt-%:
 
 $(TOOLS)/golangci-lint-%:
 	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$*,$@)
+
+$(TOOLS)/nfpm-%:
+	$(call install,github.com/goreleaser/nfpm/v2/cmd/nfpm,$*,$@)
 
 define install
 	@mkdir -p $(TOOLS)
