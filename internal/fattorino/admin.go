@@ -134,12 +134,8 @@ func (s *Service) CreateToken(ctx context.Context, caller *Token, t Token) (*Tok
 	}
 	token, secret := mint(t, now)
 	err := s.do(ctx, caller, "token.create", 0, "", func(tx Tx, d *Deed) error {
-		if token.App != 0 {
-			if _, err := tx.App(token.App); KindOf(err) == NotFound {
-				return InvalidField("app_id", "there is no app %d", token.App)
-			} else if err != nil {
-				return err
-			}
+		if err := needApp(tx, token.App); err != nil {
+			return err
 		}
 		for _, company := range token.Companies {
 			if err := tx.EnsureCompany(company, now); err != nil {
@@ -156,6 +152,18 @@ func (s *Service) CreateToken(ctx context.Context, caller *Token, t Token) (*Tok
 		return nil, "", err
 	}
 	return token, secret, nil
+}
+
+// needApp fails with Invalid for an app that is not there; 0 = none is meant.
+func needApp(tx Tx, id int64) error {
+	if id == 0 {
+		return nil
+	}
+	_, err := tx.App(id)
+	if KindOf(err) == NotFound {
+		return InvalidField("app_id", "there is no app %d", id)
+	}
+	return err
 }
 
 // insert writes a new token. One that was given an ID in a transaction that did

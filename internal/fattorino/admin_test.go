@@ -292,7 +292,7 @@ func TestAnAppHasAName(t *testing.T) {
 			t.Errorf("%q: faults %v, want one at name", name, e.Faults)
 		}
 	}
-	list, err := f.Apps(context.Background(), f.admin, 0, 10)
+	list, err := f.Apps(context.Background(), f.admin, lastApp, 10)
 	if err != nil || len(list) != 2 || list[0].Name != "Studio Rossi" {
 		t.Errorf("%d apps, %v; want the two", len(list), err)
 	}

@@ -70,7 +70,7 @@ func TestWhateverIsDoneIsInTheAudit(t *testing.T) {
 
 	by := "api" + token.Hint
 	want := []string{
-		"annaadmin app.create app/1 0",
+		fmt.Sprint("annaadmin app.create app/", lastApp+1, " 0"),
 		"annaadmin token.create token/1 0",
 		"annaadmin company.name company/7 7",
 		by + " subscription.create subscription/1 7",

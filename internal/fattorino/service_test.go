@@ -59,7 +59,7 @@ func TestAUseCaseWhoseTransactionIsRunAgainDoesTheSame(t *testing.T) {
 		if !f.known(t, secret) {
 			t.Error("the token was not written")
 		}
-		if list, _ := f.Apps(ctx, f.admin, 0, 10); len(list) != 1 || list[0].ID != app {
+		if list, _ := f.Apps(ctx, f.admin, lastApp, 10); len(list) != 1 || list[0].ID != app {
 			t.Errorf("apps %+v, want number %d alone", list, app)
 		}
 	})

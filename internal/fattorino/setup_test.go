@@ -107,6 +107,9 @@ func (s *sinks) received(sink string) []string {
 	return events
 }
 
+// lastApp is the id of the last of the apps that a fixture has, from 1.
+const lastApp = 20
+
 // fixture is every use case, on a real store and a running engine.
 type fixture struct {
 	*fattorino.Service
@@ -150,6 +153,14 @@ func setup(tb testing.TB, options ...func(*fattorino.Config)) *fixture {
 	}
 	service, err := fattorino.NewService(config)
 	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := store.Update(context.Background(), func(tx fattorino.Tx) (err error) {
+		for range lastApp {
+			err = errors.Join(err, tx.PutApp(&fattorino.App{Name: "App"}))
+		}
+		return err
+	}); err != nil {
 		tb.Fatal(err)
 	}
 	return &fixture{

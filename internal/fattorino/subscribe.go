@@ -58,6 +58,9 @@ func (s *Service) Subscribe(ctx context.Context, caller *Token, n NewSubscriptio
 	var sub *Subscription
 	var taken []TypeRefusal
 	err = s.do(ctx, caller, "subscription.create", n.Company, "", func(tx Tx, d *Deed) error {
+		if err := needApp(tx, caller.App); err != nil {
+			return err
+		}
 		own, err := tx.OwnSubscriptions(n.Company, caller.App)
 		if err != nil {
 			return err

@@ -422,3 +422,13 @@ func TestTheListShowsWhatIsThere(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAppThatIsNotThereSubscribesToNothing(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	nobody := &fattorino.Token{Kind: fattorino.AdminToken, App: 99, Scopes: []string{"*"}}
+	_, _, err := f.Subscribe(t.Context(), nobody, wish("https://sink", paid))
+	if e := told(t, err, fattorino.Invalid); len(e.Faults) != 1 || e.Faults[0].Field != "app_id" {
+		t.Errorf("%+v; want a fault in app_id", e)
+	}
+}
