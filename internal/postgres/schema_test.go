@@ -17,7 +17,7 @@ import (
 
 // growing are the tables that grow with the companies and what happens to them.
 func growing() []string {
-	return []string{"attempts", "companies", "company_days", "deliveries", "documents", "event_ids", "events", "lanes", "parts", "subscriptions"}
+	return []string{"attempts", "companies", "company_days", "deliveries", "documents", "event_ids", "events", "lanes", "parts", "pulses", "subscriptions", "tallies"}
 }
 
 // small are the tables that stay as small as the installation's staff.
