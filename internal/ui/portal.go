@@ -192,7 +192,7 @@ func (u *UI) setFramedCookie(w http.ResponseWriter, r *http.Request, name, value
 		setCookie(w, r, name, value, lives)
 		return
 	}
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // in a frame of another site no other SameSite is sent
 		Name: name, Value: value, Path: base, MaxAge: int(lives.Seconds()),
 		HttpOnly: true, Secure: true, SameSite: http.SameSiteNoneMode, Partitioned: true,
 	})
@@ -210,7 +210,7 @@ func (u *UI) portalLogo(w http.ResponseWriter, r *http.Request, v *visit) error 
 	}
 	w.Header().Set("Content-Type", portal.LogoType(logo))
 	w.Header().Set("Cache-Control", "private, max-age=3600")
-	_, _ = w.Write(logo) // a caller that has gone away is no error of ours
+	_, _ = w.Write(logo) //nolint:gosec // a picture, served as such; a caller that has gone away is no error of ours
 	return nil
 }
 
