@@ -53,7 +53,9 @@ const readable = 4.55
 // Colours of app.css that an accent is seen on, or has on it. In either look
 // they are the least favourable: the darkest of the light, the lightest of the
 // dark.
-var ( //nolint:gochecknoglobals // constants, of which Go has none of this type
+//
+//nolint:gochecknoglobals // constants, of which Go has none of this type
+var (
 	white     = color{0xff, 0xff, 0xff}
 	black     = color{}
 	lightest  = color{0xff, 0xff, 0xff} // --surface
