@@ -156,24 +156,6 @@ func (d *dispatcher) take(l *lane, delivery *fattorino.Delivery) {
 	d.refresh(l)
 }
 
-// roomFor tells whether a lane may hold one more.
-func (d *dispatcher) roomFor(l *lane) bool { return l.window.len() < d.capacity(l) }
-
-// capacity gives how many deliveries a lane may have in its window. It is the
-// whole window where its sink answers and memory allows, and in any case enough
-// to keep its attempts going. A sink that does not answer needs no stock: of
-// what all may hold, half is kept for those that do.
-func (d *dispatcher) capacity(l *lane) int {
-	least := min(2*l.limit, d.limits.Window)
-	switch {
-	case l.answers && d.bytes < d.limits.WindowBytes:
-		return d.limits.Window
-	case !l.answers && d.bytes < d.limits.WindowBytes/2:
-		return max(least, min(16, d.limits.Window))
-	}
-	return least
-}
-
 func (d *dispatcher) push(l *lane, delivery *fattorino.Delivery, in map[int64]bool) {
 	in[delivery.ID] = true
 	d.bytes += int64(delivery.Event.Size())
@@ -365,46 +347,6 @@ func (d *dispatcher) finish(t task, outcomes []*outcome) {
 	d.refresh(l)
 	d.wakeOne()
 }
-
-// unpark puts a lane that waited at the gate back into the ring, now that a
-// place is free.
-func (d *dispatcher) unpark(g *gate) {
-	for g.parked.len() > 0 {
-		l := g.parked.pop()
-		l.parked = false
-		d.refresh(l)
-		if l.ready {
-			return
-		}
-	}
-}
-
-// adapt gives a sink that gives no answer one attempt at a time, as every sink
-// has at first, and one more for each answer: a thousand hanging sinks hold a
-// thousand workers, not eight thousand. One that fails at once, as a host that
-// refuses connections, is called ever more rarely, down to once in longestRest.
-func (d *dispatcher) adapt(l *lane, a *fattorino.Answer) {
-	now := time.Now()
-	if a.Status != 0 {
-		l.limit, l.answers, l.silent = min(l.limit+1, l.most), true, 0
-	} else {
-		l.limit, l.answers = 1, false
-		if rest := now.Add(min(longestRest, shortestRest<<l.silent)); rest.After(l.restTo) {
-			l.restTo = rest // a sink may have asked for longer
-		}
-		l.silent = min(l.silent+1, 16)
-	}
-	if wait := d.contract(l.sub).Wait(a, now); wait > 0 {
-		l.restTo = now.Add(wait)
-	}
-}
-
-// A lane whose sink gives no answer rests between its attempts: at first for
-// the shortest time, then for twice as long each time.
-const (
-	shortestRest = 5 * time.Millisecond
-	longestRest  = time.Second
-)
 
 // recorded takes note of outcomes that have been written.
 func (d *dispatcher) recorded(outcomes []*outcome, written []fattorino.Outcome) {

@@ -222,20 +222,3 @@ type host struct {
 	name  string
 	lanes int // lanes that have it as their host
 }
-
-// A gate lets so many attempts through at a time.
-type gate struct {
-	limit    int
-	inFlight int
-	parked   fifo[*lane] // lanes that could be served but for the limit
-}
-
-// park has the lane wait where the gate lets no more through.
-func (g *gate) park(l *lane) bool {
-	if g.inFlight < g.limit {
-		return false
-	}
-	l.parked = true
-	g.parked.push(l)
-	return true
-}

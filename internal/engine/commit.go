@@ -1,0 +1,295 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// write writes a queue: events and outcomes in one transaction, then each
+// update in its own. It reports whether the store took them. While the store
+// fails an empty queue is written as well, to find out when it is well again.
+func (c *committer) write(q queue) bool {
+	ok := true
+	if len(q.publishes) > 0 || len(q.outcomes) > 0 || c.lastError() != nil {
+		ok = c.commit(q.publishes, q.outcomes)
+	}
+	for _, u := range q.updates {
+		c.update(u)
+	}
+	return ok
+}
+
+// commit writes events and outcomes in one transaction, and reports whether
+// the store can write. When it cannot at the moment, publishers are told, for
+// they can try again; outcomes are facts, and wait until they can be written.
+func (c *committer) commit(publishes []*publish, outcomes []*outcome) bool {
+	err := c.tryCommit(publishes, outcomes)
+	switch {
+	case err == nil:
+		c.recovered()
+		return true
+	case fattorino.KindOf(err) == fattorino.Unavailable || len(publishes)+len(outcomes) == 0:
+		c.failed(err, publishes, outcomes)
+		return false
+	case len(publishes)+len(outcomes) == 1:
+		c.reject(err, publishes, outcomes)
+		return true
+	}
+	// The store refuses something in the batch, which must not take the rest
+	// with it: each by itself.
+	c.log.Error("a batch was refused by the store: writing its parts one by one", "error", err)
+	ok := true
+	for i := range publishes {
+		ok = c.commit(publishes[i:i+1], nil) && ok
+	}
+	for i := range outcomes {
+		ok = c.commit(nil, outcomes[i:i+1]) && ok
+	}
+	return ok
+}
+
+// tryCommit writes a batch and puts what it changes in force.
+func (c *committer) tryCommit(publishes []*publish, outcomes []*outcome) error {
+	started := time.Now()
+	b := &fattorino.Batch{Now: started, Publishes: make([]*fattorino.Publish, len(publishes))}
+	for i, p := range publishes {
+		p.Targets = make([][]int64, len(p.Events))
+		for j, e := range p.Events {
+			p.Targets[j] = c.index.match(e, started)
+		}
+		b.Publishes[i] = &p.Publish
+	}
+	changed := c.settle(outcomes, b)
+	b.Settled = c.dispatcher.settledHints(started)
+	err := c.store.Commit(context.Background(), b)
+	c.metrics.commit(started, len(publishes)+len(outcomes), err)
+	if err != nil {
+		return err
+	}
+	if c.lastError() != nil {
+		c.reread()
+	}
+	for _, s := range changed {
+		c.apply(s)
+	}
+	// Lanes hear of what is new before they hear of what is done: one whose
+	// subscription has just ended must have something left to discard.
+	c.hand(publishes)
+	c.unwritten.Add(-int64(len(outcomes)))
+	c.dispatcher.recorded(outcomes, b.Outcomes)
+	c.metrics.outcomes(b.Outcomes)
+	c.tallies.count(outcomes, b.Outcomes, started)
+	return nil
+}
+
+// reject gives up on what the store refuses by itself, which no fault of the
+// disk explains. A delivery stays pending in the store and, for this run, in
+// its lane's hands: it is not sent again, and not counted as settled, so that
+// the next start takes it up.
+func (c *committer) reject(err error, publishes []*publish, outcomes []*outcome) {
+	for _, p := range publishes {
+		p.done <- err
+	}
+	c.unwritten.Add(-int64(len(outcomes)))
+	for _, o := range outcomes {
+		c.log.Error("the outcome of a delivery was refused by the store: it stays pending until the next start", "delivery", o.delivery.ID, "error", err)
+		c.dispatcher.refused(o)
+	}
+}
+
+// settle works the outcomes into copies of their deliveries and subscriptions,
+// so that a failed commit leaves nothing changed. It gives the subscriptions
+// that changed.
+func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino.Subscription {
+	touched := map[int64]*fattorino.Subscription{}
+	for _, o := range outcomes {
+		d := *o.delivery
+		b.Outcomes = append(b.Outcomes, fattorino.Outcome{Delivery: &d, Attempt: o.attempt})
+		switch {
+		case o.attempt != nil:
+		case o.waitsFor != 0:
+			d.State, d.WaitsFor, d.DueAt = fattorino.Waiting, o.waitsFor, time.Time{}
+			continue
+		case o.reason == "":
+			d.DueAt = o.at.Add(putOff)
+			continue
+		default:
+			fattorino.Discard(&d, o.reason, o.at)
+			continue
+		}
+		s := touched[d.Subscription]
+		if s == nil {
+			s = c.index.get(d.Subscription)
+		}
+		if s.Sink != o.sink && !s.State.Gone() {
+			fattorino.SettleElsewhere(c.contract(s), &d, o.answer, o.at)
+			continue
+		}
+		c.scratch = *s // rarely changed, and then copied for good
+		if fattorino.Settle(c.contract(s), &c.scratch, &d, o.answer, o.at, o.shift) {
+			touched[d.Subscription] = c.scratch.Clone()
+		}
+		if d.State == fattorino.Delivered {
+			d.SettledAt = b.Now // like all others in the batch, so that the store can write them as one
+		}
+	}
+	for _, s := range touched {
+		b.Subscriptions = append(b.Subscriptions, s)
+	}
+	return b.Subscriptions
+}
+
+// failed keeps what must not be lost and has it tried again.
+func (c *committer) failed(err error, publishes []*publish, outcomes []*outcome) {
+	c.mu.Lock()
+	first := c.failing == nil
+	c.failing = err
+	c.waiting.outcomes = slices.Concat(outcomes, c.waiting.outcomes)
+	c.mu.Unlock()
+	if first {
+		c.log.Error("the store cannot write: accepting nothing, sending nothing, until it can", "error", err)
+	}
+	c.dispatcher.pause(true)
+	c.retrying.Reset(retryCommit)
+	for _, p := range publishes {
+		p.done <- err
+	}
+}
+
+func (c *committer) recovered() {
+	c.mu.Lock()
+	was := c.failing
+	c.failing = nil
+	c.mu.Unlock()
+	if was != nil {
+		c.log.Info("the store writes again")
+		c.dispatcher.pause(false)
+	}
+}
+
+// reread finds out what the store holds that the engine does not know of, once
+// it works again: a transaction that was told as failed, as the connection to a
+// database broke, may have been written all the same. It is done before lanes
+// hear of anything newer.
+func (c *committer) reread() {
+	for {
+		err := c.store.LiveSubscriptions(c.work, func(s *fattorino.Subscription) {
+			if known := c.index.get(s.ID); known == nil || !known.UpdatedAt.Equal(s.UpdatedAt) {
+				c.apply(s)
+			}
+		})
+		var backlogs []fattorino.Backlog
+		if err == nil {
+			backlogs, err = c.store.Backlogs(c.work)
+		}
+		if err == nil {
+			c.dispatcher.catchUp(backlogs)
+			return
+		}
+		c.log.Error("what the store holds could not be read: trying again", "error", err)
+		select {
+		case <-time.After(retryCommit):
+		case <-c.work.Done():
+			return // the next start reads it
+		}
+	}
+}
+
+// hand gives new deliveries to their lanes and receipts to their publishers.
+func (c *committer) hand(publishes []*publish) {
+	accepted := 0
+	for _, p := range publishes {
+		if p.Err != nil {
+			p.done <- p.Err
+			continue
+		}
+		for i, e := range p.Events {
+			if p.Repeated[i] {
+				continue
+			}
+			accepted++
+			c.dispatcher.add(e, p.First[i], p.Targets[i])
+			c.watchers.notify(e.Company)
+		}
+		p.done <- nil
+	}
+	c.metrics.accepted(accepted)
+	c.dispatcher.kick()
+}
+
+// update runs the change of a use case and puts what it changed in force.
+func (c *committer) update(u *update) {
+	seen := &changes{}
+	err := c.store.Update(context.Background(), func(tx fattorino.Tx) error {
+		*seen = changes{Tx: tx} // a store may run this again
+		return u.f(seen)
+	})
+	if err == nil {
+		for _, s := range seen.subscriptions {
+			c.apply(s.Clone())
+		}
+		for _, d := range seen.deliveries {
+			c.dispatcher.wakeUp(d)
+		}
+		c.dispatcher.kick()
+	}
+	u.done <- err
+}
+
+// apply puts a committed subscription in force.
+func (c *committer) apply(s *fattorino.Subscription) {
+	if err := c.index.put(s); err != nil {
+		c.log.Error("the filters of a subscription cannot be understood: it hears nothing", "subscription", s.ID, "error", err)
+	}
+	c.dispatcher.changed(s)
+	if !s.Options.EndsAt.IsZero() {
+		select {
+		case c.endsChanged <- struct{}{}:
+		default:
+		}
+	}
+	if s.Handshake.Pending {
+		c.handshakes.start(s)
+	}
+}
+
+// saveSettled writes where the lanes stand, so that the next start has less to
+// look through.
+func (c *committer) saveSettled() {
+	b := &fattorino.Batch{Now: time.Now(), Settled: c.dispatcher.settledHints(time.Time{})}
+	if len(b.Settled) == 0 {
+		return
+	}
+	if err := c.store.Commit(context.Background(), b); err != nil {
+		c.log.Warn("where the lanes stand could not be saved: the next start takes longer", "error", err)
+	}
+}
+
+// changes notes what a use case changes.
+type changes struct {
+	fattorino.Tx
+	subscriptions []*fattorino.Subscription
+	deliveries    []*fattorino.Delivery
+}
+
+func (c *changes) PutSubscription(s *fattorino.Subscription) error {
+	err := c.Tx.PutSubscription(s)
+	c.subscriptions = append(c.subscriptions, s)
+	return err
+}
+
+func (c *changes) PutDelivery(d *fattorino.Delivery) error {
+	c.deliveries = append(c.deliveries, d)
+	return c.Tx.PutDelivery(d)
+}
+
+func (c *changes) PutPrivate(e *fattorino.Event, subscription int64) (*fattorino.Delivery, error) {
+	d, err := c.Tx.PutPrivate(e, subscription)
+	if err == nil {
+		c.deliveries = append(c.deliveries, d)
+	}
+	return d, err
+}
