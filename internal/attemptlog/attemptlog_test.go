@@ -123,8 +123,10 @@ func FuzzFind(f *testing.F) {
 
 func BenchmarkAdd(b *testing.B) {
 	header := []fattorino.Header{
-		{Name: "Content-Type", Value: "application/json"}, {Name: "Webhook-Id", Value: "1:2"},
-		{Name: "Webhook-Timestamp", Value: "1772359200"}, {Name: "Webhook-Signature", Value: "v1,0000000000000000000000000000000000000000000="},
+		{Name: "Content-Type", Value: "application/json"},
+		{Name: "Webhook-Id", Value: "1:2"},
+		{Name: "Webhook-Timestamp", Value: "1772359200"},
+		{Name: "Webhook-Signature", Value: "v1,0000000000000000000000000000000000000000000="},
 	}
 	a := &fattorino.Attempt{
 		Number: 1, StartedAt: time.UnixMicro(1e15), Request: fattorino.Request{Method: "POST", URL: "https://sink.example/", Header: header, Body: make([]byte, 500)},

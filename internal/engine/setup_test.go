@@ -175,11 +175,19 @@ func start(tb testing.TB, dir string, sender engine.Sender, options ...option) *
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &fixture{
+	f := &fixture{
 		dir: dir, store: store, engine: e, service: service,
 		app:   &fattorino.Token{Kind: fattorino.APIToken, App: 1, Scopes: []string{"*"}},
 		admin: &fattorino.Token{Kind: fattorino.AdminToken, Scopes: []string{"*"}},
 	}
+	apps, err := service.Apps(context.Background(), f.admin, 0, 2)
+	for n := len(apps); err == nil && n < 2; n++ {
+		_, err = service.CreateApp(context.Background(), f.admin, fmt.Sprint("app ", n))
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return f
 }
 
 // stop ends the engine gracefully and closes the store.

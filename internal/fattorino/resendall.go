@@ -2,6 +2,7 @@ package fattorino
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -130,8 +131,9 @@ func (s *Service) resendFailed(tx Tx, caller *Token, company, id int64) (bool, e
 		return false, err
 	}
 	again := *found
-	if s.mayRead(caller, company, sub, found) != nil || resend(&again, sub, time.Now()) != nil {
-		return false, nil
+	refused := errors.Join(s.mayRead(caller, company, sub, found), resend(&again, sub, time.Now()))
+	if refused != nil {
+		return false, nil //nolint:nilerr // it has changed since it was counted, and is left out
 	}
 	return true, tx.PutDelivery(&again)
 }

@@ -213,7 +213,12 @@ func (l *Lease) Release(ctx context.Context) error {
 	l.stop()
 	l.running.Wait()
 	defer l.pool.Close()
-	if _, err := l.pool.Exec(ctx, `UPDATE lease SET until = clock_timestamp() WHERE epoch = $1`, l.epoch); err != nil {
+	const release = `UPDATE lease SET until = clock_timestamp() WHERE epoch = $1`
+	_, err := l.pool.Exec(ctx, release, l.epoch)
+	if err != nil { // by a connection that an outage has broken, as it may be
+		_, err = l.pool.Exec(ctx, release, l.epoch)
+	}
+	if err != nil {
 		return fmt.Errorf("it runs out by itself: %w", err)
 	}
 	return nil

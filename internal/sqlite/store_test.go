@@ -182,8 +182,10 @@ func outcomes(b *fattorino.Batch, targets []int64) []fattorino.Outcome {
 			done = append(done, fattorino.Outcome{Delivery: d, Attempt: &fattorino.Attempt{
 				Delivery: d.ID, Number: 1, StartedAt: b.Now,
 				Request: fattorino.Request{Method: "POST", URL: "https://sink.example/", Header: []fattorino.Header{
-					{Name: "Content-Type", Value: "application/json"}, {Name: "Webhook-Id", Value: "1:" + p.Events[0].ID},
-					{Name: "Webhook-Timestamp", Value: "1772359200"}, {Name: "Webhook-Signature", Value: fmt.Sprintf("v1,%044d", d.ID)},
+					{Name: "Content-Type", Value: "application/json"},
+					{Name: "Webhook-Id", Value: "1:" + p.Events[0].ID},
+					{Name: "Webhook-Timestamp", Value: "1772359200"},
+					{Name: "Webhook-Signature", Value: fmt.Sprintf("v1,%044d", d.ID)},
 				}, Body: p.Events[0].Data},
 				Answer: fattorino.Answer{Status: 200, Header: []fattorino.Header{
 					{Name: "Content-Length", Value: "0"}, {Name: "Date", Value: "Sun, 01 Mar 2026 10:00:00 GMT"},
