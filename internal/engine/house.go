@@ -13,7 +13,7 @@ const pruneEvery = time.Hour
 // firstPrune is how long after the start the first one is: soon, so that a
 // program that is restarted every day prunes as well, and not while it is busy
 // with what has piled up.
-const firstPrune = 5 * time.Minute
+const firstPrune = pruneEvery / 12
 
 // pruneStep is how many events one transaction looks at: few, so that what
 // comes in meanwhile hardly waits.
