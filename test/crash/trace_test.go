@@ -89,6 +89,9 @@ func parseCall(s string) (c *call, begun bool, err error) {
 	}
 	c = &call{name: name}
 	args, begun := strings.CutSuffix(rest, " <unfinished ...>")
+	if !begun { // strace let go of a process that was about to end
+		args, begun = strings.CutSuffix(rest, " <detached ...>")
+	}
 	if !begun {
 		args, c.result, ok = strings.Cut(rest, " = ")
 		args = strings.TrimSuffix(strings.TrimRight(args, " "), ")")
