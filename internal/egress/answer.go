@@ -130,8 +130,12 @@ func (a *answerReader) readFields() error {
 	a.text, a.fields = a.text[:0], a.fields[:0]
 	for {
 		line, err := a.line()
-		if err != nil || len(line) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(line) == 0 {
+			a.trimFolded()
+			return nil
 		}
 		if err := a.addField(line); err != nil {
 			return err
@@ -148,8 +152,11 @@ func (a *answerReader) addField(line []byte) error {
 		if len(a.fields) == 0 {
 			return errMalformed
 		}
-		a.text = append(a.text, ' ')
-		return a.addValue(&a.fields[len(a.fields)-1], line)
+		last := &a.fields[len(a.fields)-1]
+		if last.end > last.colon { // no value begins with a space
+			a.text = append(a.text, ' ')
+		}
+		return a.addValue(last, line)
 	}
 	name, value, ok := bytes.Cut(line, []byte{':'})
 	name = bytes.TrimRight(name, " \t")
@@ -164,6 +171,15 @@ func (a *answerReader) addField(line []byte) error {
 	}
 	a.fields = append(a.fields, field{start, len(a.text), len(a.text)})
 	return a.addValue(&a.fields[len(a.fields)-1], value)
+}
+
+// trimFolded takes off the spaces that lines with nothing on them have left at
+// the end of values (RFC 9110, section 5.5).
+func (a *answerReader) trimFolded() {
+	for i := range a.fields {
+		f := &a.fields[i]
+		f.end = f.colon + len(bytes.TrimRight(a.text[f.colon:f.end], " "))
+	}
 }
 
 // addValue appends to a field's value, which is the last in the text.
