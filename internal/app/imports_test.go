@@ -32,11 +32,12 @@ func mayImport() map[string][]string {
 		"engine":      {"fattorino"},
 		"filter":      {"fattorino"},
 		"httpjson":    {"fattorino"},
-		"postgres":    {"fattorino"},
+		"postgres":    {"fattorino", "record"},
+		"record":      {"fattorino"},
 		"samples":     {"fattorino"},
 		"schema":      {"fattorino"},
 		"sign":        {"fattorino"},
-		"sqlite":      {"attemptlog", "fattorino"},
+		"sqlite":      {"attemptlog", "fattorino", "record"},
 
 		// Suites that every implementation must pass.
 		"egress/egresstest": {"egress", "fattorino"},

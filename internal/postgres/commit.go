@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // A commit is one batch being written, in one transaction: what belongs to each
@@ -231,7 +232,7 @@ func (c *commit) publish(p *fattorino.Publish) {
 		}
 		s := c.share(e.Company)
 		if s.accepted == 0 {
-			s.accepted = c.accept(micros(c.batch.Now), s.state.accepted)
+			s.accepted = c.accept(record.Micros(c.batch.Now), s.state.accepted)
 		}
 		p.First[i] = s.add(e, p.Targets[i])
 		c.known[identityOf(e)] = e

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // How long before its first event the partitions of a day are made, and how
@@ -40,7 +42,7 @@ func (s *Store) keepDays(ctx context.Context) {
 
 // ahead makes the partitions of today and of the days to come.
 func (d *days) ahead(ctx context.Context, pool *pgxpool.Pool, now time.Time) error {
-	today := dayAt(micros(now))
+	today := dayAt(record.Micros(now))
 	for day := today; day <= today+daysAhead; day++ {
 		if err := d.ensure(ctx, pool, day); err != nil {
 			return err

@@ -7,13 +7,14 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 const selectDocument = `SELECT kind, company, id, due_at, body FROM documents `
 
-func scanDocument(r row) (*fattorino.Document, error) {
+func scanDocument(r record.Row) (*fattorino.Document, error) {
 	var d fattorino.Document
-	err := r.Scan(&d.Kind, &d.Company, &d.ID, micro{&d.DueAt}, &d.Body)
+	err := r.Scan(&d.Kind, &d.Company, &d.ID, record.Micro{T: &d.DueAt}, &d.Body)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, fattorino.Errorf(fattorino.NotFound, "there is no such document")
 	}
@@ -31,7 +32,7 @@ func (t *tx) Document(kind string, company int64, id string) (*fattorino.Documen
 func (t *tx) PutDocument(d *fattorino.Document) error {
 	return t.in(t.layout.of(d.Company), `INSERT INTO documents (part, kind, company, id, due_at, body) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (part, kind, company, id) DO UPDATE SET due_at = excluded.due_at, body = excluded.body`,
-		d.Kind, d.Company, d.ID, optional(d.DueAt), orEmpty(d.Body))
+		d.Kind, d.Company, d.ID, optional(d.DueAt), record.OrEmpty(d.Body))
 }
 
 func (t *tx) DeleteDocument(kind string, company int64, id string) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // condition gathers the conditions of a query and their arguments.
@@ -69,7 +70,7 @@ func (s *Store) Events(ctx context.Context, q fattorino.EventQuery) ([]*fattorin
 		var c condition
 		c.and(`e.part = ? AND e.company = ? AND e.seq > ? AND e.seq > 0`, part, q.Company, q.After)
 		c.ofTypes(q.Types)
-		page, err := read(ctx, s, scanEvent, fmt.Sprintf(`SELECT `+eventColumns+` FROM events_%d e WHERE %s ORDER BY e.seq LIMIT %d`, day, c.where.String(), q.Limit-len(all)), c.args...)
+		page, err := read(ctx, s, record.ScanEvent, fmt.Sprintf(`SELECT `+record.EventColumns+` FROM events_%d e WHERE %s ORDER BY e.seq LIMIT %d`, day, c.where.String(), q.Limit-len(all)), c.args...)
 		if sqlState(err) == undefinedTable {
 			continue // it was dropped since
 		}
@@ -85,7 +86,7 @@ func (s *Store) Events(ctx context.Context, q fattorino.EventQuery) ([]*fattorin
 
 // daysOf gives the days in which the company has events with a greater seq.
 func (s *Store) daysOf(ctx context.Context, company, after int64) ([]int, error) {
-	return read(ctx, s, func(r row) (day int, err error) { return day, r.Scan(&day) }, `SELECT day FROM company_days
+	return read(ctx, s, func(r record.Row) (day int, err error) { return day, r.Scan(&day) }, `SELECT day FROM company_days
 		WHERE part = $1 AND company = $2 AND day >= coalesce((SELECT max(day) FROM company_days WHERE part = $1 AND company = $2 AND first_seq <= $3), 0)
 		ORDER BY day`, s.layout.of(company), company, after+1)
 }
@@ -102,7 +103,7 @@ func (s *Store) OldestSeq(ctx context.Context, company int64) (seq int64, err er
 // RecentEvents implements [fattorino.Reader]. It goes down the log of each part
 // from its end, without an index on types.
 func (s *Store) RecentEvents(ctx context.Context, typ string, reach, limit int, f func(*fattorino.Event) error) error {
-	rows, err := s.pool.Query(ctx, `SELECT `+eventColumns+` FROM (
+	rows, err := s.pool.Query(ctx, `SELECT `+record.EventColumns+` FROM (
 			SELECT r.* FROM parts p, LATERAL (
 				SELECT part, key, accepted_at, type, seq FROM events WHERE part = p.part ORDER BY key DESC LIMIT $1
 			) r ORDER BY r.accepted_at DESC, r.key DESC LIMIT $1
@@ -113,7 +114,7 @@ func (s *Store) RecentEvents(ctx context.Context, typ string, reach, limit int, 
 	}
 	defer rows.Close()
 	for rows.Next() {
-		e, err := scanEvent(rows)
+		e, err := record.ScanEvent(rows)
 		if err != nil {
 			return translate(err)
 		}
@@ -126,7 +127,7 @@ func (s *Store) RecentEvents(ctx context.Context, typ string, reach, limit int, 
 
 // Delivery implements [fattorino.Reader].
 func (s *Store) Delivery(ctx context.Context, id int64) (*fattorino.Delivery, error) {
-	found, err := read(ctx, s, scanDelivery, selectDelivery+`WHERE d.part = $1 AND d.id = $2`, s.layout.ofID(id), id)
+	found, err := read(ctx, s, record.ScanDelivery, selectDelivery+`WHERE d.part = $1 AND d.id = $2`, s.layout.ofID(id), id)
 	if err == nil && len(found) == 0 {
 		err = notFound("delivery", id)
 	}
@@ -150,7 +151,7 @@ func (s *Store) Deliveries(ctx context.Context, q fattorino.DeliveryQuery) ([]*f
 		if err != nil {
 			return nil, err
 		}
-		page, err := read(ctx, s, scanDelivery, fmt.Sprintf(selectDelivery+`WHERE %s ORDER BY d.id DESC LIMIT %d`, c.where.String(), q.Limit), c.args...)
+		page, err := read(ctx, s, record.ScanDelivery, fmt.Sprintf(selectDelivery+`WHERE %s ORDER BY d.id DESC LIMIT %d`, c.where.String(), q.Limit), c.args...)
 		if err != nil {
 			return nil, err
 		}
@@ -196,7 +197,7 @@ func (s *Store) ofLog(ctx context.Context, subscription int64, q fattorino.Deliv
 // time. Ids and times of acceptance grow together, so a binary search finds it
 // without an index on time.
 func (s *Store) deliveryAt(ctx context.Context, part int16, at time.Time) (int64, error) {
-	low := s.layout.id(dayAt(micros(at)), part, 0) // an id is never of an earlier day than its event
+	low := s.layout.id(dayAt(record.Micros(at)), part, 0) // an id is never of an earlier day than its event
 	var high int64
 	if err := s.pool.QueryRow(ctx, `SELECT coalesce(max(key), 0) + 1 FROM events WHERE part = $1 AND key >= $2`, part, low).Scan(&high); err != nil {
 		return 0, translate(err)
@@ -212,7 +213,7 @@ func (s *Store) deliveryAt(ctx context.Context, part int16, at time.Time) (int64
 			high = middle
 		case err != nil:
 			return 0, translate(err)
-		case accepted < micros(at):
+		case accepted < record.Micros(at):
 			low = key + 1
 		default:
 			high, first = middle, delivery

@@ -4,13 +4,14 @@ import (
 	"context"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 func (t *tx) PutOwnType(o *fattorino.OwnType) error {
 	return t.exec(`INSERT INTO own_types (name, description, common, schema, deprecated, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (name) DO UPDATE SET description = excluded.description, common = excluded.common, schema = excluded.schema,
 			deprecated = excluded.deprecated, created_at = excluded.created_at, updated_at = excluded.updated_at`,
-		o.Name, o.Description, o.Common, o.Schema, o.Deprecated, micros(o.CreatedAt), micros(o.UpdatedAt))
+		o.Name, o.Description, o.Common, o.Schema, o.Deprecated, record.Micros(o.CreatedAt), record.Micros(o.UpdatedAt))
 }
 
 func (t *tx) DeleteOwnType(name string) error {
@@ -19,7 +20,7 @@ func (t *tx) DeleteOwnType(name string) error {
 
 func (t *tx) PutOwnGroup(g fattorino.Group) error {
 	return t.exec(`INSERT INTO own_groups (name, types) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET types = excluded.types`,
-		g.Name, toJSON(orEmpty(g.Types)))
+		g.Name, record.ToJSON(record.OrEmpty(g.Types)))
 }
 
 func (t *tx) DeleteOwnGroup(name string) error {
@@ -29,16 +30,16 @@ func (t *tx) DeleteOwnGroup(name string) error {
 // OwnTypes implements [fattorino.Reader].
 func (s *Store) OwnTypes(ctx context.Context) ([]*fattorino.OwnType, error) {
 	rows, err := s.pool.Query(ctx, `SELECT name, description, common, schema, deprecated, created_at, updated_at FROM own_types ORDER BY name`)
-	return collect(rows, err, func(r row) (*fattorino.OwnType, error) {
+	return collect(rows, err, func(r record.Row) (*fattorino.OwnType, error) {
 		var o fattorino.OwnType
-		return &o, r.Scan(&o.Name, &o.Description, &o.Common, &o.Schema, &o.Deprecated, micro{&o.CreatedAt}, micro{&o.UpdatedAt})
+		return &o, r.Scan(&o.Name, &o.Description, &o.Common, &o.Schema, &o.Deprecated, record.Micro{T: &o.CreatedAt}, record.Micro{T: &o.UpdatedAt})
 	})
 }
 
 // OwnGroups implements [fattorino.Reader].
 func (s *Store) OwnGroups(ctx context.Context) ([]fattorino.Group, error) {
 	rows, err := s.pool.Query(ctx, `SELECT name, types FROM own_groups ORDER BY name`)
-	return collect(rows, err, func(r row) (g fattorino.Group, err error) {
-		return g, r.Scan(&g.Name, jsonOf{&g.Types})
+	return collect(rows, err, func(r record.Row) (g fattorino.Group, err error) {
+		return g, r.Scan(&g.Name, record.JSON{V: &g.Types})
 	})
 }

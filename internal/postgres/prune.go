@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // dropWithin is how long a drop waits for those who read or write the tables:
@@ -55,8 +56,8 @@ func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, delete
 // first.
 func (t *tx) pastDays(before time.Time) ([]int, error) {
 	rows, err := t.tx.Query(t.ctx, `SELECT substr(relname, 8)::int AS day FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-		WHERE inhparent = 'events'::regclass AND substr(relname, 8)::int < $1 ORDER BY day`, dayAt(micros(before)))
-	return collect(rows, err, func(r row) (day int, err error) { return day, r.Scan(&day) })
+		WHERE inhparent = 'events'::regclass AND substr(relname, 8)::int < $1 ORDER BY day`, dayAt(record.Micros(before)))
+	return collect(rows, err, func(r record.Row) (day int, err error) { return day, r.Scan(&day) })
 }
 
 // dropDay drops the partitions of a day, where nothing in it is pending and
@@ -150,7 +151,7 @@ func (t *tx) pruneDay(day int, after int64, limit int) (last int64, deleted int,
 			NOT EXISTS (SELECT 1 FROM deliveries_%[1]d d WHERE d.part = $1 AND d.id >= e.first_delivery AND d.id < e.first_delivery + e.deliveries
 				AND d.state IN (0, 3) OFFSET 0)
 		FROM events_%[1]d e WHERE part = $1 AND key > $2 ORDER BY key LIMIT $3`, day), part, after, limit)
-	events, err := collect(rows, err, func(r row) (o old, err error) {
+	events, err := collect(rows, err, func(r record.Row) (o old, err error) {
 		return o, r.Scan(&o.part, &o.event.Key, &o.event.Company, &o.event.Source, &o.event.ID, &o.first, &o.behind, &o.settled)
 	})
 	if err != nil || len(events) == 0 {

@@ -7,11 +7,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // read reads from the tables that grow, by the plan that begin asks for and in
 // one round trip.
-func read[T any](ctx context.Context, s *Store, scan func(row) (T, error), query string, args ...any) (all []T, err error) {
+func read[T any](ctx context.Context, s *Store, scan func(record.Row) (T, error), query string, args ...any) (all []T, err error) {
 	var b pgx.Batch
 	begin(&b)
 	b.Queue(query, args...).Query(func(rows pgx.Rows) (err error) {
@@ -27,29 +28,29 @@ func (s *Store) Companies(ctx context.Context, after int64, limit int) ([]*fatto
 	rows, err := s.pool.Query(ctx, `SELECT c.* FROM parts p, LATERAL (
 			SELECT id, name, last_seq, created_at FROM companies WHERE part = p.part AND id > $1 ORDER BY id LIMIT $2
 		) c ORDER BY c.id LIMIT $2`, after, limit)
-	return collect(rows, err, scanCompany)
+	return collect(rows, err, record.ScanCompany)
 }
 
 // Company implements [fattorino.Reader].
 func (s *Store) Company(ctx context.Context, id int64) (*fattorino.Company, error) {
-	return one(ctx, s.pool, "company", id, scanCompany, `SELECT id, name, last_seq, created_at FROM companies WHERE part = $1 AND id = $2`, s.layout.of(id), id)
+	return one(ctx, s.pool, "company", id, record.ScanCompany, `SELECT id, name, last_seq, created_at FROM companies WHERE part = $1 AND id = $2`, s.layout.of(id), id)
 }
 
 // Apps implements [fattorino.Reader].
 func (s *Store) Apps(ctx context.Context, after int64, limit int) ([]*fattorino.App, error) {
 	rows, err := s.pool.Query(ctx, `SELECT id, name, created_at FROM apps WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
-	return collect(rows, err, scanApp)
+	return collect(rows, err, record.ScanApp)
 }
 
 // Tokens implements [fattorino.Reader].
 func (s *Store) Tokens(ctx context.Context, after int64, limit int) ([]*fattorino.Token, error) {
-	rows, err := s.pool.Query(ctx, `SELECT `+tokenColumns+` FROM tokens WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
-	return collect(rows, err, scanToken)
+	rows, err := s.pool.Query(ctx, `SELECT `+record.TokenColumns+` FROM tokens WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+	return collect(rows, err, record.ScanToken)
 }
 
 // TokenByHash implements [fattorino.Reader].
 func (s *Store) TokenByHash(ctx context.Context, hash []byte) (*fattorino.Token, error) {
-	t, err := scanToken(s.pool.QueryRow(ctx, `SELECT `+tokenColumns+` FROM tokens WHERE hash = $1`, hash))
+	t, err := record.ScanToken(s.pool.QueryRow(ctx, `SELECT `+record.TokenColumns+` FROM tokens WHERE hash = $1`, hash))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, fattorino.Errorf(fattorino.NotFound, "there is no such token")
 	}
@@ -58,14 +59,14 @@ func (s *Store) TokenByHash(ctx context.Context, hash []byte) (*fattorino.Token,
 
 // Subscription implements [fattorino.Reader].
 func (s *Store) Subscription(ctx context.Context, id int64) (*fattorino.Subscription, error) {
-	return one(ctx, s.pool, "subscription", id, scanSubscription, selectSubscription+`WHERE part = $1 AND id = $2`, s.layout.ofSubscription(id), id)
+	return one(ctx, s.pool, "subscription", id, record.ScanSubscription, selectSubscription+`WHERE part = $1 AND id = $2`, s.layout.ofSubscription(id), id)
 }
 
 // Subscriptions implements [fattorino.Reader].
 func (s *Store) Subscriptions(ctx context.Context, company, app int64) ([]*fattorino.Subscription, error) {
 	rows, err := s.pool.Query(ctx, selectSubscription+`WHERE part = $1 AND company = $2 AND ($3 = 0 OR app = $3)
 		AND state IN ('unverified', 'active', 'disabled') ORDER BY id`, s.layout.of(company), company, app)
-	return collect(rows, err, scanSubscription)
+	return collect(rows, err, record.ScanSubscription)
 }
 
 // SubscriptionIDs implements [fattorino.Reader].
@@ -78,7 +79,7 @@ func (s *Store) SubscriptionIDs(ctx context.Context, company, app int64) ([]int6
 func (s *Store) Keys(ctx context.Context, name string) ([]*fattorino.Key, error) {
 	rows, err := s.pool.Query(ctx, `SELECT kid, name, sealed, created_at, retired_at FROM keys WHERE name = $1
 		ORDER BY retired_at IS NULL DESC, created_at DESC`, name)
-	return collect(rows, err, scanKey)
+	return collect(rows, err, record.ScanKey)
 }
 
 // LiveSubscriptions implements [fattorino.Store]. It reads part by part.
@@ -89,7 +90,7 @@ func (s *Store) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscri
 			OR s.id IN (SELECT subscription FROM deliveries WHERE part = $1 AND waits_for IS NOT NULL)
 			OR EXISTS (SELECT 1 FROM deliveries d WHERE d.part = $1 AND d.subscription = s.id AND d.state = 0
 				AND d.id > coalesce((SELECT settled FROM lanes l WHERE l.part = $1 AND l.subscription = s.id), 0)))`, part)
-		subscriptions, err := collect(rows, err, scanSubscription)
+		subscriptions, err := collect(rows, err, record.ScanSubscription)
 		if err != nil {
 			return err
 		}
@@ -113,8 +114,8 @@ func (s *Store) Backlogs(ctx context.Context) ([]fattorino.Backlog, error) {
 			LEFT JOIN (SELECT subscription, min(due_at) AS at FROM deliveries WHERE part = $1 AND due_at IS NOT NULL GROUP BY subscription) due ON due.subscription = s.id
 			LEFT JOIN (SELECT DISTINCT subscription FROM deliveries WHERE part = $1 AND waits_for IS NOT NULL) w ON w.subscription = s.id
 			WHERE s.part = $1) b WHERE last > settled OR due IS NOT NULL OR waiting`, part)
-		some, err := collect(rows, err, func(r row) (b fattorino.Backlog, err error) {
-			return b, r.Scan(&b.Subscription, &b.Settled, &b.Last, micro{&b.NextDue}, &b.Waiting)
+		some, err := collect(rows, err, func(r record.Row) (b fattorino.Backlog, err error) {
+			return b, r.Scan(&b.Subscription, &b.Settled, &b.Last, record.Micro{T: &b.NextDue}, &b.Waiting)
 		})
 		if err != nil {
 			return nil, err
@@ -144,7 +145,7 @@ func (s *Store) Waiting(ctx context.Context, subscription, waitsFor int64, limit
 
 // ofLane reads deliveries of a subscription.
 func (s *Store) ofLane(ctx context.Context, subscription int64, conditions string, args ...any) ([]*fattorino.Delivery, error) {
-	return read(ctx, s, scanDelivery, selectDelivery+`WHERE d.part = $1 AND d.subscription = $2 `+conditions,
+	return read(ctx, s, record.ScanDelivery, selectDelivery+`WHERE d.part = $1 AND d.subscription = $2 `+conditions,
 		append([]any{s.layout.ofSubscription(subscription), subscription}, args...)...)
 }
 

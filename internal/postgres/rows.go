@@ -3,7 +3,6 @@ package postgres
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,14 +12,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // How the nouns become rows and back. A list of columns and the function that
 // reads them stand together. What is written many at a time is gathered column
 // by column, for unnest.
-
-// row is what a row can be scanned from.
-type row interface{ Scan(dest ...any) error }
 
 // querier is a pool or a transaction.
 type querier interface {
@@ -28,50 +25,7 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// micro reads a time column; NULL is the zero time.
-type micro struct{ t *time.Time }
-
-// Scan implements sql.Scanner.
-func (m micro) Scan(src any) error {
-	switch v := src.(type) {
-	case nil:
-		*m.t = time.Time{}
-	case int64:
-		*m.t = fromMicros(v)
-	default:
-		return fmt.Errorf("a time column holds a %T", src)
-	}
-	return nil
-}
-
-// jsonOf reads a column that holds JSON.
-type jsonOf struct{ v any }
-
-// Scan implements sql.Scanner.
-func (j jsonOf) Scan(src any) error {
-	text, ok := src.(string)
-	if !ok {
-		return fmt.Errorf("a JSON column holds a %T", src)
-	}
-	return json.Unmarshal([]byte(text), j.v)
-}
-
-func toJSON(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // strings and integers always encode
-	}
-	return string(text)
-}
-
-// orEmpty keeps a nil list from becoming JSON null or SQL NULL.
-func orEmpty[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
-}
-
+// record.OrEmpty keeps a nil list from becoming JSON null or SQL NULL.
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 // eventRows are events to be inserted.
@@ -89,11 +43,11 @@ func (r *eventRows) add(e *fattorino.Event, first int64, deliveries int) {
 		when = e.Time.Format(time.RFC3339Nano)
 	}
 	if len(e.Extensions) > 0 {
-		extensions = encodeExtensions(e.Extensions)
+		extensions = record.EncodeExtensions(e.Extensions)
 	}
 	_, hash := e.Hashes()
 	r.key, r.company = append(r.key, e.Key), append(r.company, e.Company)
-	r.seq, r.accepted = append(r.seq, e.Seq), append(r.accepted, micros(e.Accepted))
+	r.seq, r.accepted = append(r.seq, e.Seq), append(r.accepted, record.Micros(e.Accepted))
 	r.id, r.source = append(r.id, e.ID), append(r.source, e.Source)
 	r.typ, r.common = append(r.typ, e.Type), append(r.common, e.Common)
 	r.subject, r.when = append(r.subject, e.Subject), append(r.when, when)
@@ -110,100 +64,6 @@ func (r *eventRows) insert(b *pgx.Batch, part int16, day int) {
 			$12::text[], $13::text[], $14::text[], $15::text[], $16::smallint[], $17::bytea[], $18::bytea[], $19::bigint[], $20::int[]) AS u
 		WHERE p.part = $1`, day), part, r.key, r.company, r.seq, r.accepted, r.id, r.source, r.typ, r.common, r.subject, r.when,
 		r.contentType, r.schema, r.extensions, r.entity, r.form, r.data, r.hash, r.first, r.deliveries)
-}
-
-// extension keeps the CloudEvents type of an attribute: JSON has none for
-// bytes.
-type extension struct {
-	Text    *string `json:"s,omitempty"`
-	Boolean *bool   `json:"b,omitempty"`
-	Integer *int32  `json:"i,omitempty"`
-	Binary  []byte  `json:"x,omitempty"`
-}
-
-func encodeExtensions(attributes map[string]any) string {
-	kept := make(map[string]extension, len(attributes))
-	for name, value := range attributes {
-		switch v := value.(type) {
-		case string:
-			kept[name] = extension{Text: &v}
-		case bool:
-			kept[name] = extension{Boolean: &v}
-		case int32:
-			kept[name] = extension{Integer: &v}
-		case []byte:
-			kept[name] = extension{Binary: v}
-		}
-	}
-	return toJSON(kept)
-}
-
-func decodeExtensions(text string) (map[string]any, error) {
-	if text == "" {
-		return nil, nil
-	}
-	var kept map[string]extension
-	if err := json.Unmarshal([]byte(text), &kept); err != nil {
-		return nil, fmt.Errorf("extensions: %w", err)
-	}
-	attributes := make(map[string]any, len(kept))
-	for name, x := range kept {
-		switch {
-		case x.Text != nil:
-			attributes[name] = *x.Text
-		case x.Boolean != nil:
-			attributes[name] = *x.Boolean
-		case x.Integer != nil:
-			attributes[name] = *x.Integer
-		default:
-			attributes[name] = x.Binary
-		}
-	}
-	return attributes, nil
-}
-
-const eventColumns = `e.key, e.company, e.seq, e.accepted_at, e.id, e.source, e.type, e.common, e.subject, e.time,
-	e.datacontenttype, e.dataschema, e.extensions, e.entity, e.form, e.data`
-
-// eventRow receives eventColumns.
-type eventRow struct {
-	event                    fattorino.Event
-	when, extensions, entity string
-}
-
-func (r *eventRow) dest() []any {
-	e := &r.event
-	return []any{
-		&e.Key, &e.Company, &e.Seq,
-		micro{&e.Accepted},
-		&e.ID, &e.Source, &e.Type, &e.Common, &e.Subject, &r.when,
-		&e.DataContentType, &e.DataSchema, &r.extensions, &r.entity, &e.Form, &e.Data,
-	}
-}
-
-func (r *eventRow) finish() (*fattorino.Event, error) {
-	e := &r.event
-	var err error
-	if r.when != "" {
-		if e.Time, err = time.Parse(time.RFC3339Nano, r.when); err != nil {
-			return nil, fmt.Errorf("event %d: %w", e.Key, err)
-		}
-	}
-	if r.entity != "" {
-		if e.Entity, err = fattorino.ParseEntity(r.entity); err != nil {
-			return nil, fmt.Errorf("event %d: %w", e.Key, err)
-		}
-	}
-	e.Extensions, err = decodeExtensions(r.extensions)
-	return e, err
-}
-
-func scanEvent(r row) (*fattorino.Event, error) {
-	var x eventRow
-	if err := r.Scan(x.dest()...); err != nil {
-		return nil, err
-	}
-	return x.finish()
 }
 
 // deliveryRows are deliveries to be updated.
@@ -256,25 +116,8 @@ const deliveryColumns = `coalesce(d.waits_for, 0), d.id, d.subscription, d.state
 
 // selectDelivery reads deliveries with their events; more conditions follow,
 // the first of which is that the part is $1.
-const selectDelivery = `SELECT ` + deliveryColumns + `, ` + eventColumns + `
+const selectDelivery = `SELECT ` + deliveryColumns + `, ` + record.EventColumns + `
 	FROM deliveries d, LATERAL (SELECT * FROM events WHERE part = $1 AND key = d.event OFFSET 0) e `
-
-func scanDelivery(r row) (*fattorino.Delivery, error) {
-	var d fattorino.Delivery
-	var x eventRow
-	dest := []any{
-		&d.WaitsFor, &d.ID, &d.Subscription, &d.State, &d.Reason, &d.Attempts, &d.Tries, &d.Status,
-		micro{&d.DueAt},
-		micro{&d.FirstErrorAt},
-		micro{&d.SettledAt},
-	}
-	if err := r.Scan(append(dest, x.dest()...)...); err != nil {
-		return nil, err
-	}
-	var err error
-	d.Event, err = x.finish()
-	return &d, err
-}
 
 // attemptRows are attempts to be inserted.
 type attemptRows struct {
@@ -289,7 +132,7 @@ type attemptRows struct {
 func (r *attemptRows) add(a *fattorino.Attempt) {
 	t := a.Answer.Timing
 	r.delivery, r.number = append(r.delivery, a.Delivery), append(r.number, int32(a.Number))
-	r.started, r.batchOf = append(r.started, micros(a.StartedAt)), append(r.batchOf, a.BatchOf)
+	r.started, r.batchOf = append(r.started, record.Micros(a.StartedAt)), append(r.batchOf, a.BatchOf)
 	r.dns, r.connect = append(r.dns, t.DNS.Microseconds()), append(r.connect, t.Connect.Microseconds())
 	r.tls, r.firstByte = append(r.tls, t.TLS.Microseconds()), append(r.firstByte, t.FirstByte.Microseconds())
 	r.total, r.method = append(r.total, t.Total.Microseconds()), append(r.method, a.Request.Method)
@@ -312,11 +155,11 @@ func (r *attemptRows) insert(b *pgx.Batch, part int16, day int) {
 const attemptColumns = `delivery, number, started_at, dns, connect, tls, first_byte, total,
 	method, url, request_header, request_body, status, answer_header, answer_body, truncated, failure, detail, batch_of`
 
-func scanAttempt(r row) (*fattorino.Attempt, error) {
+func scanAttempt(r record.Row) (*fattorino.Attempt, error) {
 	var a fattorino.Attempt
 	var dns, connect, tls, firstByte, total int64
 	var url, sent, answered, detail []byte
-	err := r.Scan(&a.Delivery, &a.Number, micro{&a.StartedAt}, &dns, &connect, &tls, &firstByte, &total,
+	err := r.Scan(&a.Delivery, &a.Number, record.Micro{T: &a.StartedAt}, &dns, &connect, &tls, &firstByte, &total,
 		&a.Request.Method, &url, &sent, &a.Request.Body,
 		&a.Answer.Status, &answered, &a.Answer.Body, &a.Answer.Truncated, &a.Answer.Failure, &detail, &a.BatchOf)
 	if err != nil {
@@ -384,48 +227,16 @@ const insertSubscription = `INSERT INTO subscriptions (part, id, company, app, c
 // subscriptionValues gives the columns in the order of the statements above.
 func subscriptionValues(part int16, s *fattorino.Subscription) []any {
 	return []any{
-		part, s.ID, s.Company, s.App, s.Contract, s.Sink, toJSON(s.Types), string(s.Format),
-		orEmpty(s.Filters), toJSON(s.Options), toJSON(orEmpty(s.Secrets)), string(s.State), toJSON(s.Handshake),
-		optional(s.FirstErrorAt), optional(s.ExpiresAt), micros(s.CreatedAt), micros(s.UpdatedAt),
+		part, s.ID, s.Company, s.App, s.Contract, s.Sink, record.ToJSON(s.Types), string(s.Format),
+		record.OrEmpty(s.Filters), record.ToJSON(s.Options), record.ToJSON(record.OrEmpty(s.Secrets)), string(s.State), record.ToJSON(s.Handshake),
+		optional(s.FirstErrorAt), optional(s.ExpiresAt), record.Micros(s.CreatedAt), record.Micros(s.UpdatedAt),
 	}
 }
 
-func scanSubscription(r row) (*fattorino.Subscription, error) {
-	var s fattorino.Subscription
-	err := r.Scan(&s.ID, &s.Company, &s.App, &s.Contract, &s.Sink, jsonOf{&s.Types}, &s.Format,
-		&s.Filters, jsonOf{&s.Options}, jsonOf{&s.Secrets}, &s.State, jsonOf{&s.Handshake},
-		micro{&s.FirstErrorAt}, micro{&s.ExpiresAt}, micro{&s.CreatedAt}, micro{&s.UpdatedAt})
-	return &s, err
-}
-
-const tokenColumns = `id, kind, app, companies, scopes, hash, hint, created_at, expires_at, revoked_at`
-
-func scanToken(r row) (*fattorino.Token, error) {
-	var t fattorino.Token
-	err := r.Scan(&t.ID, &t.Kind, &t.App, jsonOf{&t.Companies}, jsonOf{&t.Scopes}, &t.Hash, &t.Hint,
-		micro{&t.CreatedAt}, micro{&t.ExpiresAt}, micro{&t.RevokedAt})
-	return &t, err
-}
-
-func scanApp(r row) (*fattorino.App, error) {
-	var a fattorino.App
-	return &a, r.Scan(&a.ID, &a.Name, micro{&a.CreatedAt})
-}
-
-func scanCompany(r row) (*fattorino.Company, error) {
-	var c fattorino.Company
-	return &c, r.Scan(&c.ID, &c.Name, &c.LastSeq, micro{&c.CreatedAt})
-}
-
-func scanKey(r row) (*fattorino.Key, error) {
-	var k fattorino.Key
-	return &k, r.Scan(&k.KID, &k.Name, &k.Sealed, micro{&k.CreatedAt}, micro{&k.RetiredAt})
-}
-
-func scanID(r row) (id int64, err error) { return id, r.Scan(&id) }
+func scanID(r record.Row) (id int64, err error) { return id, r.Scan(&id) }
 
 // collect reads all rows.
-func collect[T any](rows pgx.Rows, err error, scan func(row) (T, error)) ([]T, error) {
+func collect[T any](rows pgx.Rows, err error, scan func(record.Row) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, translate(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // A share is what a batch writes in one part.
@@ -106,9 +107,9 @@ func (s *share) findRepeats(ctx context.Context, conn *pgxpool.Conn, known map[i
 	if len(s.stored) == 0 {
 		return nil
 	}
-	found, err := conn.Query(ctx, `SELECT `+eventColumns+` FROM unnest($2::bigint[]) AS u(key),
+	found, err := conn.Query(ctx, `SELECT `+record.EventColumns+` FROM unnest($2::bigint[]) AS u(key),
 		LATERAL (SELECT * FROM events WHERE part = $1 AND key = u.key OFFSET 0) e`, s.part, s.stored)
-	events, err := collect(found, err, scanEvent)
+	events, err := collect(found, err, record.ScanEvent)
 	for _, e := range events {
 		known[identityOf(e)] = e
 	}
@@ -144,7 +145,7 @@ func (s *share) add(e *fattorino.Event, targets []int64) (first int64) {
 	if company.day != day {
 		company.day, company.dayOne[day] = day, company.seq
 	}
-	e.Key, e.Seq, e.Accepted = key, company.seq, fromMicros(s.accepted)
+	e.Key, e.Seq, e.Accepted = key, company.seq, record.FromMicros(s.accepted)
 	s.fresh = append(s.fresh, e)
 
 	r := s.written[day]

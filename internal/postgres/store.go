@@ -26,6 +26,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 //go:embed migrations/*.sql
@@ -220,15 +221,11 @@ func (s *Store) accept(now, part int64) int64 {
 	return s.accepted
 }
 
-func micros(t time.Time) int64 { return t.UnixMicro() }
-
-func fromMicros(us int64) time.Time { return time.UnixMicro(us) }
-
 // optional gives NULL for the zero time.
 func optional(t time.Time) *int64 {
 	if t.IsZero() {
 		return nil
 	}
-	us := micros(t)
+	us := record.Micros(t)
 	return &us
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // counted are the columns of tallies that are added up.
@@ -41,7 +42,7 @@ func (s *share) writeTallies(b *pgx.Batch) {
 	}
 	for i := range s.tallies {
 		t := &s.tallies[i]
-		values := []any{s.part, t.Company, t.Subscription, micros(t.At), t.Delivered, t.Failed, t.Discarded}
+		values := []any{s.part, t.Company, t.Subscription, record.Micros(t.At), t.Delivered, t.Failed, t.Discarded}
 		for _, n := range t.Latency {
 			values = append(values, n)
 		}
@@ -94,7 +95,7 @@ func (t *tx) oldestTally(hour int, before time.Time) (part int16, at int64, foun
 	}
 	err = t.tx.QueryRow(t.ctx, `SELECT p.part, t.at FROM parts p, LATERAL (
 			SELECT at FROM tallies WHERE part = p.part AND hour = $1 AND at < $2 ORDER BY at LIMIT 1
-		) t ORDER BY t.at LIMIT 1`, hour, micros(before)).Scan(&part, &at)
+		) t ORDER BY t.at LIMIT 1`, hour, record.Micros(before)).Scan(&part, &at)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, 0, false, nil
 	}
@@ -107,9 +108,9 @@ func (s *Store) Tallies(ctx context.Context, q fattorino.TallyQuery) ([]fattorin
 	if q.Each {
 		apart = 1
 	}
-	scan := func(r row) (fattorino.Tally, error) {
+	scan := func(r record.Row) (fattorino.Tally, error) {
 		t := fattorino.Tally{Company: q.Company}
-		dest := []any{&t.Subscription, micro{&t.At}, &t.Delivered, &t.Failed, &t.Discarded}
+		dest := []any{&t.Subscription, record.Micro{T: &t.At}, &t.Delivered, &t.Failed, &t.Discarded}
 		for i := range t.Latency {
 			dest = append(dest, &t.Latency[i])
 		}
@@ -119,13 +120,13 @@ func (s *Store) Tallies(ctx context.Context, q fattorino.TallyQuery) ([]fattorin
 		FROM unnest($5::bigint[]) AS u(subscription),
 		LATERAL (SELECT * FROM tallies WHERE part = $1 AND company = $4 AND subscription = u.subscription AND at >= $6 AND at < $7 OFFSET 0) t
 		GROUP BY 1, 2 ORDER BY 1, 2`,
-		s.layout.of(q.Company), apart, q.Step.Microseconds(), q.Company, q.Subscriptions, micros(q.From), micros(q.To))
+		s.layout.of(q.Company), apart, q.Step.Microseconds(), q.Company, q.Subscriptions, record.Micros(q.From), record.Micros(q.To))
 }
 
 // Pulses implements [fattorino.TallyReader].
 func (s *Store) Pulses(ctx context.Context, company int64, subscriptions []int64) ([]fattorino.Pulse, error) {
-	scan := func(r row) (p fattorino.Pulse, err error) {
-		return p, r.Scan(&p.Subscription, micro{&p.SucceededAt}, micro{&p.FailedAt}, &p.InARow)
+	scan := func(r record.Row) (p fattorino.Pulse, err error) {
+		return p, r.Scan(&p.Subscription, record.Micro{T: &p.SucceededAt}, record.Micro{T: &p.FailedAt}, &p.InARow)
 	}
 	return read(ctx, s, scan, `SELECT p.subscription, p.succeeded_at, p.failed_at, p.in_a_row FROM unnest($2::bigint[]) AS u(subscription),
 		LATERAL (SELECT * FROM pulses WHERE part = $1 AND subscription = u.subscription OFFSET 0) p`, s.layout.of(company), subscriptions)
@@ -159,9 +160,9 @@ func (s *Store) Unsettled(ctx context.Context, subscription int64, most int) (le
 	accepted, err := read(ctx, s, scanID, `SELECT e.accepted_at FROM (SELECT event FROM deliveries WHERE part = $1 AND id = $2 OFFSET 0) d,
 		LATERAL (SELECT accepted_at FROM events WHERE part = $1 AND key = d.event OFFSET 0) e`, part, oldest)
 	if err == nil && len(accepted) > 0 {
-		left.OldestAt = fromMicros(accepted[0])
+		left.OldestAt = record.FromMicros(accepted[0])
 	}
 	return left, err
 }
 
-func scanCount(r row) (n [2]int64, err error) { return n, r.Scan(&n[0], &n[1]) }
+func scanCount(r record.Row) (n [2]int64, err error) { return n, r.Scan(&n[0], &n[1]) }

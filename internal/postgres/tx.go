@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // tx implements [fattorino.Tx].
@@ -114,7 +115,7 @@ func (t *tx) in(part int16, query string, args ...any) error {
 }
 
 // one reads a single row; no row is NotFound.
-func one[T any](ctx context.Context, q querier, what string, id int64, scan func(row) (T, error), query string, args ...any) (T, error) {
+func one[T any](ctx context.Context, q querier, what string, id int64, scan func(record.Row) (T, error), query string, args ...any) (T, error) {
 	found, err := scan(q.QueryRow(ctx, query, args...))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return found, notFound(what, id)
@@ -123,7 +124,7 @@ func one[T any](ctx context.Context, q querier, what string, id int64, scan func
 }
 
 func (t *tx) EnsureCompany(id int64, now time.Time) error {
-	return t.in(t.layout.of(id), `INSERT INTO companies (part, id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, id, micros(now))
+	return t.in(t.layout.of(id), `INSERT INTO companies (part, id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, id, record.Micros(now))
 }
 
 func (t *tx) NameCompany(id int64, name string) error {
@@ -132,11 +133,11 @@ func (t *tx) NameCompany(id int64, name string) error {
 
 func (t *tx) PutApp(a *fattorino.App) error {
 	t.given = append(t.given, &a.ID)
-	return t.tx.QueryRow(t.ctx, `INSERT INTO apps (name, created_at) VALUES ($1, $2) RETURNING id`, a.Name, micros(a.CreatedAt)).Scan(&a.ID)
+	return t.tx.QueryRow(t.ctx, `INSERT INTO apps (name, created_at) VALUES ($1, $2) RETURNING id`, a.Name, record.Micros(a.CreatedAt)).Scan(&a.ID)
 }
 
 func (t *tx) App(id int64) (*fattorino.App, error) {
-	return one(t.ctx, t.tx, "app", id, scanApp, `SELECT id, name, created_at FROM apps WHERE id = $1`, id)
+	return one(t.ctx, t.tx, "app", id, record.ScanApp, `SELECT id, name, created_at FROM apps WHERE id = $1`, id)
 }
 
 func (t *tx) PutToken(k *fattorino.Token) error {
@@ -148,15 +149,15 @@ func (t *tx) PutToken(k *fattorino.Token) error {
 	}
 	t.given = append(t.given, &k.ID)
 	return t.tx.QueryRow(t.ctx, `INSERT INTO tokens (kind, app, companies, scopes, hash, hint, created_at, expires_at, revoked_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id`, string(k.Kind), k.App, toJSON(orEmpty(k.Companies)), toJSON(orEmpty(k.Scopes)),
-		k.Hash, k.Hint, micros(k.CreatedAt), optional(k.ExpiresAt), optional(k.RevokedAt)).Scan(&k.ID)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id`, string(k.Kind), k.App, record.ToJSON(record.OrEmpty(k.Companies)), record.ToJSON(record.OrEmpty(k.Scopes)),
+		k.Hash, k.Hint, record.Micros(k.CreatedAt), optional(k.ExpiresAt), optional(k.RevokedAt)).Scan(&k.ID)
 }
 
 func (t *tx) Token(id int64) (*fattorino.Token, error) {
 	if err := t.lockGlobal(); err != nil {
 		return nil, err
 	}
-	return one(t.ctx, t.tx, "token", id, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE id = $1`, id)
+	return one(t.ctx, t.tx, "token", id, record.ScanToken, `SELECT `+record.TokenColumns+` FROM tokens WHERE id = $1`, id)
 }
 
 func (t *tx) Subscription(id int64) (*fattorino.Subscription, error) {
@@ -164,7 +165,7 @@ func (t *tx) Subscription(id int64) (*fattorino.Subscription, error) {
 	if _, err := t.lock(part); err != nil {
 		return nil, err
 	}
-	return one(t.ctx, t.tx, "subscription", id, scanSubscription, selectSubscription+`WHERE part = $1 AND id = $2`, part, id)
+	return one(t.ctx, t.tx, "subscription", id, record.ScanSubscription, selectSubscription+`WHERE part = $1 AND id = $2`, part, id)
 }
 
 func (t *tx) OwnSubscriptions(company, app int64) ([]*fattorino.Subscription, error) {
@@ -174,7 +175,7 @@ func (t *tx) OwnSubscriptions(company, app int64) ([]*fattorino.Subscription, er
 	}
 	rows, err := t.tx.Query(t.ctx, selectSubscription+`WHERE part = $1 AND company = $2 AND app = $3
 		AND state IN ('unverified', 'active', 'disabled') ORDER BY id`, part, company, app)
-	return collect(rows, err, scanSubscription)
+	return collect(rows, err, record.ScanSubscription)
 }
 
 func (t *tx) PutSubscription(s *fattorino.Subscription) error {
@@ -200,12 +201,12 @@ func (t *tx) PutPrivate(e *fattorino.Event, subscription int64) (*fattorino.Deli
 	if err != nil {
 		return nil, err
 	}
-	st.accepted = t.accept(micros(e.Accepted), st.accepted)
+	st.accepted = t.accept(record.Micros(e.Accepted), st.accepted)
 	key, day := st.next(t.layout, part, st.accepted, 2)
 	if err := t.days.ensure(t.ctx, t.tx, day); err != nil {
 		return nil, err
 	}
-	e.Key, e.Accepted = key, fromMicros(st.accepted)
+	e.Key, e.Accepted = key, record.FromMicros(st.accepted)
 	d := &fattorino.Delivery{ID: key + 1, Subscription: subscription, Event: e}
 	var rows eventRows
 	rows.add(e, d.ID, 1)
@@ -221,7 +222,7 @@ func (t *tx) Delivery(id int64) (*fattorino.Delivery, error) {
 	if _, err := t.lock(part); err != nil {
 		return nil, err
 	}
-	return one(t.ctx, t.tx, "delivery", id, scanDelivery, selectDelivery+`WHERE d.part = $1 AND d.id = $2`, part, id)
+	return one(t.ctx, t.tx, "delivery", id, record.ScanDelivery, selectDelivery+`WHERE d.part = $1 AND d.id = $2`, part, id)
 }
 
 func (t *tx) PutDelivery(d *fattorino.Delivery) error {
@@ -241,19 +242,19 @@ func (t *tx) PutKey(k *fattorino.Key) error {
 		return err
 	}
 	return t.exec(`INSERT INTO keys (kid, name, sealed, created_at, retired_at) VALUES ($1, $2, $3, $4, $5)`,
-		k.KID, k.Name, k.Sealed, micros(k.CreatedAt), optional(k.RetiredAt))
+		k.KID, k.Name, k.Sealed, record.Micros(k.CreatedAt), optional(k.RetiredAt))
 }
 
 func (t *tx) RetireKeys(name, kid string, now time.Time) error {
 	if err := t.lockGlobal(); err != nil {
 		return err
 	}
-	return t.exec(`UPDATE keys SET retired_at = $3 WHERE name = $1 AND kid <> $2 AND retired_at IS NULL`, name, kid, micros(now))
+	return t.exec(`UPDATE keys SET retired_at = $3 WHERE name = $1 AND kid <> $2 AND retired_at IS NULL`, name, kid, record.Micros(now))
 }
 
 func (t *tx) Count(counter string, window time.Time) (n int64, err error) {
 	err = t.tx.QueryRow(t.ctx, `INSERT INTO counters AS c (name, period, count) VALUES ($1, $2, 1)
 		ON CONFLICT (name) DO UPDATE SET count = CASE WHEN c.period = excluded.period THEN c.count + 1 ELSE 1 END, period = excluded.period
-		RETURNING count`, counter, micros(window)).Scan(&n)
+		RETURNING count`, counter, record.Micros(window)).Scan(&n)
 	return n, err
 }

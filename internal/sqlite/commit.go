@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // Commit implements [fattorino.Store].
@@ -55,7 +56,7 @@ type commit struct {
 }
 
 func (c *commit) write(b *fattorino.Batch) error {
-	c.ids.accepted = max(c.ids.accepted, micros(b.Now))
+	c.ids.accepted = max(c.ids.accepted, record.Micros(b.Now))
 	if err := c.publishAll(b.Publishes); err != nil {
 		return fmt.Errorf("write events: %w", err)
 	}
@@ -101,7 +102,3 @@ func (s *Store) Update(ctx context.Context, f func(fattorino.Tx) error) error {
 	s.ids = u.ids
 	return nil
 }
-
-func micros(t time.Time) int64 { return t.UnixMicro() }
-
-func fromMicros(us int64) time.Time { return time.UnixMicro(us) }

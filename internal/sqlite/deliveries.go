@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // Deliveries implements [fattorino.Reader]. It finds the ids of the page in the
@@ -26,12 +27,12 @@ func (s *Store) Deliveries(ctx context.Context, q fattorino.DeliveryQuery) ([]*f
 	}
 	var p pendingRead
 	err = s.snapshot(ctx, func(h *hot) error {
-		search := &logSearch{hot: h, q: q, span: bounds, subscriptions: toJSON(q.Subscriptions)}
+		search := &logSearch{hot: h, q: q, span: bounds, subscriptions: record.ToJSON(q.Subscriptions)}
 		ids, err := search.run(ctx)
 		if err != nil {
 			return err
 		}
-		return p.read(h, &s.shared, pendingColumns, selectPending+`WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC`, []driver.Value{toJSON(orEmpty(ids))})
+		return p.read(h, &s.shared, pendingColumns, selectPending+`WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC`, []driver.Value{record.ToJSON(record.OrEmpty(ids))})
 	})
 	return p.deliveries, err
 }
@@ -99,7 +100,7 @@ func (s *Store) deliveryAt(ctx context.Context, at time.Time) (int64, error) {
 			high = middle
 		case err != nil:
 			return 0, translate(err)
-		case accepted < micros(at):
+		case accepted < record.Micros(at):
 			low = key + 1
 		default:
 			high = middle
@@ -215,14 +216,14 @@ func (l *logSearch) filter() func(ids []int64) ([]int64, error) {
 	}
 	if len(l.q.Types) > 0 {
 		tests += ` AND (e.type IN (SELECT value FROM json_each(?)) OR e.common IN (SELECT value FROM json_each(?)))`
-		args = append(args, toJSON(l.q.Types), toJSON(l.q.Types))
+		args = append(args, record.ToJSON(l.q.Types), record.ToJSON(l.q.Types))
 	}
 	if tests == "" {
 		return func(ids []int64) ([]int64, error) { return ids, nil }
 	}
 	return func(ids []int64) ([]int64, error) {
 		return l.numbers(`SELECT d.id FROM `+from+` WHERE d.id IN (SELECT value FROM json_each(?))`+tests+` ORDER BY d.id DESC`,
-			append([]driver.Value{toJSON(orEmpty(ids))}, args...)...)
+			append([]driver.Value{record.ToJSON(record.OrEmpty(ids))}, args...)...)
 	}
 }
 

@@ -6,13 +6,14 @@ import (
 	"errors"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 const selectDocument = `SELECT kind, company, id, due_at, body FROM documents `
 
-func scanDocument(r row) (*fattorino.Document, error) {
+func scanDocument(r record.Row) (*fattorino.Document, error) {
 	var d fattorino.Document
-	err := r.Scan(&d.Kind, &d.Company, &d.ID, micro{&d.DueAt}, &d.Body)
+	err := r.Scan(&d.Kind, &d.Company, &d.ID, record.Micro{T: &d.DueAt}, &d.Body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fattorino.Errorf(fattorino.NotFound, "there is no such document")
 	}

@@ -6,9 +6,10 @@ import (
 	"slices"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
-const selectEvents = `SELECT ` + eventColumns + ` FROM events e WHERE e.company = ? AND e.seq > ? AND e.seq > 0 ORDER BY e.seq LIMIT ?`
+const selectEvents = `SELECT ` + record.EventColumns + ` FROM events e WHERE e.company = ? AND e.seq > ? AND e.seq > 0 ORDER BY e.seq LIMIT ?`
 
 // Events implements [fattorino.Reader].
 func (s *Store) Events(ctx context.Context, q fattorino.EventQuery) ([]*fattorino.Event, error) {
@@ -16,7 +17,7 @@ func (s *Store) Events(ctx context.Context, q fattorino.EventQuery) ([]*fattorin
 		return s.eventsOfTypes(ctx, q)
 	}
 	rows, err := s.read.QueryContext(ctx, selectEvents, q.Company, q.After, q.Limit)
-	return collect(rows, err, scanEvent)
+	return collect(rows, err, record.ScanEvent)
 }
 
 const firstKey = `SELECT key FROM events WHERE company = ? AND seq > ? AND seq > 0 ORDER BY seq LIMIT 1`
@@ -38,7 +39,7 @@ func (s *Store) eventsOfTypes(ctx context.Context, q fattorino.EventQuery) ([]*f
 			e, err := eventOf(row)
 			events = append(events, e)
 			return err
-		}, `SELECT `+eventColumns+` FROM events e WHERE e.key IN (SELECT value FROM json_each(?)) ORDER BY e.key`, toJSON(orEmpty(keys)))
+		}, `SELECT `+record.EventColumns+` FROM events e WHERE e.key IN (SELECT value FROM json_each(?)) ORDER BY e.key`, record.ToJSON(record.OrEmpty(keys)))
 	})
 	return events, err
 }
@@ -52,7 +53,7 @@ const unlistedFrom = `SELECT key FROM events NOT INDEXED WHERE company = ?1 AND 
 // keysOfTypes gives the keys of the company's first events of the types, from
 // the key on.
 func (h *hot) keysOfTypes(q fattorino.EventQuery, from int64) ([]int64, error) {
-	all, err := h.numbers(unlistedFrom, q.Company, toJSON(q.Types), from, int64(q.Limit))
+	all, err := h.numbers(unlistedFrom, q.Company, record.ToJSON(q.Types), from, int64(q.Limit))
 	if err != nil {
 		return nil, err
 	}

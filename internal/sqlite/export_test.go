@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // EachWay answers a query once by each way there is, alone and in small steps.
@@ -14,7 +15,7 @@ func (s *Store) EachWay(ctx context.Context, q fattorino.DeliveryQuery) (pages [
 		return nil, err
 	}
 	err = s.snapshot(ctx, func(h *hot) error {
-		search := &logSearch{hot: h, q: q, span: bounds, subscriptions: toJSON(q.Subscriptions)}
+		search := &logSearch{hot: h, q: q, span: bounds, subscriptions: record.ToJSON(q.Subscriptions)}
 		ways, err := search.ways()
 		if err != nil {
 			return err

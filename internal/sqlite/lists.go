@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // Events are found by their type and entity in two tables. A commit writes a
@@ -104,7 +105,7 @@ const unlistedHeard = `SELECT key FROM events NOT INDEXED WHERE company = ?1 AND
 
 // ofTypes gives the events of the types that somebody heard.
 func (l *logSearch) ofTypes(companies []int64) (streams []stream, err error) {
-	types := toJSON(l.q.Types)
+	types := record.ToJSON(l.q.Types)
 	for _, company := range companies {
 		streams = append(streams, func(in span, limit int) ([]int64, error) {
 			return l.numbers(unlistedHeard, company, types, in.low, in.high, int64(limit))

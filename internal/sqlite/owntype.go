@@ -4,13 +4,14 @@ import (
 	"context"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 func (t *tx) PutOwnType(o *fattorino.OwnType) error {
 	_, err := t.exec(`INSERT INTO own_types (name, description, common, schema, deprecated, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET description = excluded.description, common = excluded.common, schema = excluded.schema,
 			deprecated = excluded.deprecated, created_at = excluded.created_at, updated_at = excluded.updated_at`,
-		o.Name, o.Description, o.Common, o.Schema, o.Deprecated, micros(o.CreatedAt), micros(o.UpdatedAt))
+		o.Name, o.Description, o.Common, o.Schema, o.Deprecated, record.Micros(o.CreatedAt), record.Micros(o.UpdatedAt))
 	return err
 }
 
@@ -21,7 +22,7 @@ func (t *tx) DeleteOwnType(name string) error {
 
 func (t *tx) PutOwnGroup(g fattorino.Group) error {
 	_, err := t.exec(`INSERT INTO own_groups (name, types) VALUES (?, ?) ON CONFLICT DO UPDATE SET types = excluded.types`,
-		g.Name, toJSON(orEmpty(g.Types)))
+		g.Name, record.ToJSON(record.OrEmpty(g.Types)))
 	return err
 }
 
@@ -33,24 +34,24 @@ func (t *tx) DeleteOwnGroup(name string) error {
 // OwnTypes implements [fattorino.Reader].
 func (s *Store) OwnTypes(ctx context.Context) ([]*fattorino.OwnType, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT name, description, common, schema, deprecated, created_at, updated_at FROM own_types ORDER BY name`)
-	return collect(rows, err, func(r row) (*fattorino.OwnType, error) {
+	return collect(rows, err, func(r record.Row) (*fattorino.OwnType, error) {
 		var o fattorino.OwnType
-		return &o, r.Scan(&o.Name, &o.Description, &o.Common, &o.Schema, &o.Deprecated, micro{&o.CreatedAt}, micro{&o.UpdatedAt})
+		return &o, r.Scan(&o.Name, &o.Description, &o.Common, &o.Schema, &o.Deprecated, record.Micro{T: &o.CreatedAt}, record.Micro{T: &o.UpdatedAt})
 	})
 }
 
 // OwnGroups implements [fattorino.Reader].
 func (s *Store) OwnGroups(ctx context.Context) ([]fattorino.Group, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT name, types FROM own_groups ORDER BY name`)
-	return collect(rows, err, func(r row) (g fattorino.Group, err error) {
-		return g, r.Scan(&g.Name, jsonOf{&g.Types})
+	return collect(rows, err, func(r record.Row) (g fattorino.Group, err error) {
+		return g, r.Scan(&g.Name, record.JSON{V: &g.Types})
 	})
 }
 
 // RecentEvents implements [fattorino.Reader]. It goes down the log from its end,
 // without an index on types.
 func (s *Store) RecentEvents(ctx context.Context, typ string, reach, limit int, f func(*fattorino.Event) error) error {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+eventColumns+` FROM events e
+	rows, err := s.read.QueryContext(ctx, `SELECT `+record.EventColumns+` FROM events e
 		WHERE e.key > (SELECT coalesce(max(key), 0) FROM events) - ? AND e.type = ? AND e.seq > 0
 		ORDER BY e.key DESC LIMIT ?`, reach, typ, limit)
 	if err != nil {
@@ -58,7 +59,7 @@ func (s *Store) RecentEvents(ctx context.Context, typ string, reach, limit int, 
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err says what is wrong
 	for rows.Next() {
-		e, err := scanEvent(rows)
+		e, err := record.ScanEvent(rows)
 		if err != nil {
 			return translate(err)
 		}

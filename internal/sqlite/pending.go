@@ -12,6 +12,7 @@ import (
 	"weak"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // The reads that fill the lanes. They are as hot as Commit when sinks have a
@@ -131,14 +132,14 @@ func fill(d *fattorino.Delivery, row []driver.Value) {
 }
 
 const (
-	selectEventsByKey = `SELECT ` + eventColumns + ` FROM events e WHERE e.key IN (`
+	selectEventsByKey = `SELECT ` + record.EventColumns + ` FROM events e WHERE e.key IN (`
 	eventColumnsRead  = 16
 )
 
 // eventOf reads a row of eventColumns.
 func eventOf(row []driver.Value) (*fattorino.Event, error) {
-	var r eventRow
-	for i, dest := range r.dest() {
+	var r record.EventRow
+	for i, dest := range r.Dest() {
 		switch d := dest.(type) {
 		case *int64:
 			*d = row[i].(int64)
@@ -148,15 +149,15 @@ func eventOf(row []driver.Value) (*fattorino.Event, error) {
 			*d, _ = row[i].([]byte) // NULL is nil
 		case *fattorino.Form:
 			*d = fattorino.Form(row[i].(int64))
-		case micro:
-			*d.t = timeOf(row[i])
+		case record.Micro:
+			*d.T = timeOf(row[i])
 		}
 	}
-	return r.finish()
+	return r.Finish()
 }
 
 func timeOf(v driver.Value) (t time.Time) {
-	_ = micro{&t}.Scan(v) // an INTEGER column holds no other types: the table is STRICT
+	_ = record.Micro{T: &t}.Scan(v) // an INTEGER column holds no other types: the table is STRICT
 	return t
 }
 

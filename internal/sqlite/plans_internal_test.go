@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // Whatever page of the log is asked for, every statement that finds it goes
@@ -43,7 +44,7 @@ func TestNoPageOfTheLogIsFoundByAScan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			q.Limit = 3
 			err := s.snapshot(context.Background(), func(h *hot) error {
-				search := &logSearch{hot: h, q: q, span: span{1, math.MaxInt64}, subscriptions: toJSON(q.Subscriptions)}
+				search := &logSearch{hot: h, q: q, span: span{1, math.MaxInt64}, subscriptions: record.ToJSON(q.Subscriptions)}
 				if _, err := search.run(context.Background()); err != nil {
 					return err
 				}

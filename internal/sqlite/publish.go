@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // publishAll writes the events of all requests, and their deliveries.
@@ -44,7 +45,7 @@ func (c *commit) lookUp(publishes []*fattorino.Publish) error {
 	return c.bulks.known.run(func(query string, hashes []driver.Value) error {
 		return c.query(8, func(row []driver.Value) error {
 			e := &fattorino.Event{
-				Key: row[0].(int64), Seq: row[1].(int64), Accepted: fromMicros(row[2].(int64)),
+				Key: row[0].(int64), Seq: row[1].(int64), Accepted: record.FromMicros(row[2].(int64)),
 				Company: row[3].(int64), Source: row[4].(string), ID: row[5].(string),
 			}
 			c.remember(row[6].(int64), &accepted{event: e, content: bytes.Clone(row[7].([]byte))})
@@ -145,7 +146,7 @@ func (c *commit) stamp(e *fattorino.Event) error {
 	}
 	c.ids.event++
 	c.seqs[e.Company] = seq + 1
-	e.Key, e.Seq, e.Accepted = c.ids.event, seq+1, fromMicros(c.ids.accepted)
+	e.Key, e.Seq, e.Accepted = c.ids.event, seq+1, record.FromMicros(c.ids.accepted)
 	return nil
 }
 

@@ -8,10 +8,11 @@ import (
 
 	"github.com/fattorino-dev/fattorino/internal/attemptlog"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // find reads a single row; no row is NotFound.
-func find[T any](ctx context.Context, s *Store, what string, id int64, scan func(row) (T, error), query string) (T, error) {
+func find[T any](ctx context.Context, s *Store, what string, id int64, scan func(record.Row) (T, error), query string) (T, error) {
 	found, err := scan(s.read.QueryRowContext(ctx, query, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return found, notFound(what, id)
@@ -22,29 +23,29 @@ func find[T any](ctx context.Context, s *Store, what string, id int64, scan func
 // Companies implements [fattorino.Reader].
 func (s *Store) Companies(ctx context.Context, after int64, limit int) ([]*fattorino.Company, error) {
 	rows, err := s.read.QueryContext(ctx, selectCompany+`WHERE c.id > ? ORDER BY c.id LIMIT ?`, after, limit)
-	return collect(rows, err, scanCompany)
+	return collect(rows, err, record.ScanCompany)
 }
 
 // Company implements [fattorino.Reader].
 func (s *Store) Company(ctx context.Context, id int64) (*fattorino.Company, error) {
-	return find(ctx, s, "company", id, scanCompany, selectCompany+`WHERE c.id = ?`)
+	return find(ctx, s, "company", id, record.ScanCompany, selectCompany+`WHERE c.id = ?`)
 }
 
 // Apps implements [fattorino.Reader].
 func (s *Store) Apps(ctx context.Context, after int64, limit int) ([]*fattorino.App, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT id, name, created_at FROM apps WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
-	return collect(rows, err, scanApp)
+	return collect(rows, err, record.ScanApp)
 }
 
 // Tokens implements [fattorino.Reader].
 func (s *Store) Tokens(ctx context.Context, after int64, limit int) ([]*fattorino.Token, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+tokenColumns+` FROM tokens WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
-	return collect(rows, err, scanToken)
+	rows, err := s.read.QueryContext(ctx, `SELECT `+record.TokenColumns+` FROM tokens WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
+	return collect(rows, err, record.ScanToken)
 }
 
 // TokenByHash implements [fattorino.Reader].
 func (s *Store) TokenByHash(ctx context.Context, hash []byte) (*fattorino.Token, error) {
-	t, err := scanToken(s.read.QueryRowContext(ctx, `SELECT `+tokenColumns+` FROM tokens WHERE hash = ?`, hash))
+	t, err := record.ScanToken(s.read.QueryRowContext(ctx, `SELECT `+record.TokenColumns+` FROM tokens WHERE hash = ?`, hash))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fattorino.Errorf(fattorino.NotFound, "there is no such token")
 	}
@@ -53,20 +54,20 @@ func (s *Store) TokenByHash(ctx context.Context, hash []byte) (*fattorino.Token,
 
 // Subscription implements [fattorino.Reader].
 func (s *Store) Subscription(ctx context.Context, id int64) (*fattorino.Subscription, error) {
-	return find(ctx, s, "subscription", id, scanSubscription, `SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ?`)
+	return find(ctx, s, "subscription", id, record.ScanSubscription, `SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ?`)
 }
 
 // Subscriptions implements [fattorino.Reader].
 func (s *Store) Subscriptions(ctx context.Context, company, app int64) ([]*fattorino.Subscription, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions
 		WHERE company = ? AND (? = 0 OR app = ?) AND state IN ('unverified', 'active', 'disabled') ORDER BY id`, company, app, app)
-	return collect(rows, err, scanSubscription)
+	return collect(rows, err, record.ScanSubscription)
 }
 
 // SubscriptionIDs implements [fattorino.Reader].
 func (s *Store) SubscriptionIDs(ctx context.Context, company, app int64) ([]int64, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT id FROM subscriptions WHERE company = ? AND (? = 0 OR app = ?) ORDER BY id`, company, app, app)
-	return collect(rows, err, func(r row) (id int64, err error) { return id, r.Scan(&id) })
+	return collect(rows, err, func(r record.Row) (id int64, err error) { return id, r.Scan(&id) })
 }
 
 // LiveSubscriptions implements [fattorino.Store].
@@ -81,7 +82,7 @@ func (s *Store) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscri
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err says what is wrong
 	for rows.Next() {
-		sub, err := scanSubscription(rows)
+		sub, err := record.ScanSubscription(rows)
 		if err != nil {
 			return translate(err)
 		}
@@ -100,8 +101,8 @@ func (s *Store) Backlogs(ctx context.Context) ([]fattorino.Backlog, error) {
 			(SELECT min(d.due_at) FROM deliveries d WHERE d.subscription = s.id AND d.due_at IS NOT NULL) AS due,
 			EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.waits_for IS NOT NULL) AS waiting
 		FROM subscriptions s) WHERE last > settled OR due IS NOT NULL OR waiting`)
-	return collect(rows, err, func(r row) (b fattorino.Backlog, err error) {
-		return b, r.Scan(&b.Subscription, &b.Settled, &b.Last, micro{&b.NextDue}, &b.Waiting)
+	return collect(rows, err, func(r record.Row) (b fattorino.Backlog, err error) {
+		return b, r.Scan(&b.Subscription, &b.Settled, &b.Last, record.Micro{T: &b.NextDue}, &b.Waiting)
 	})
 }
 
@@ -109,7 +110,7 @@ func (s *Store) Backlogs(ctx context.Context) ([]fattorino.Backlog, error) {
 func (s *Store) WaitedFor(ctx context.Context, subscription int64, limit int) ([]int64, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT DISTINCT waits_for FROM deliveries
 		WHERE subscription = ? AND waits_for IS NOT NULL LIMIT ?`, subscription, limit)
-	return collect(rows, err, func(r row) (key int64, err error) { return key, r.Scan(&key) })
+	return collect(rows, err, func(r record.Row) (key int64, err error) { return key, r.Scan(&key) })
 }
 
 // OldestSeq implements [fattorino.Reader].
@@ -120,7 +121,7 @@ func (s *Store) OldestSeq(ctx context.Context, company int64) (seq int64, err er
 
 // Delivery implements [fattorino.Reader].
 func (s *Store) Delivery(ctx context.Context, id int64) (*fattorino.Delivery, error) {
-	return find(ctx, s, "delivery", id, scanDelivery, selectDelivery+`WHERE d.id = ?`)
+	return find(ctx, s, "delivery", id, record.ScanDelivery, selectDelivery+`WHERE d.id = ?`)
 }
 
 const selectAttempts = `SELECT p.number, a.attempts FROM (
@@ -131,7 +132,7 @@ const selectAttempts = `SELECT p.number, a.attempts FROM (
 // Attempts implements [fattorino.Reader].
 func (s *Store) Attempts(ctx context.Context, delivery int64) ([]*fattorino.Attempt, error) {
 	rows, err := s.read.QueryContext(ctx, selectAttempts, delivery)
-	return collect(rows, err, func(r row) (*fattorino.Attempt, error) {
+	return collect(rows, err, func(r record.Row) (*fattorino.Attempt, error) {
 		var number int
 		var page sql.RawBytes
 		if err := r.Scan(&number, &page); err != nil {
@@ -149,5 +150,5 @@ func (s *Store) Attempts(ctx context.Context, delivery int64) ([]*fattorino.Atte
 func (s *Store) Keys(ctx context.Context, name string) ([]*fattorino.Key, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT kid, name, sealed, created_at, retired_at FROM keys WHERE name = ?
 		ORDER BY retired_at IS NULL DESC, created_at DESC`, name)
-	return collect(rows, err, scanKey)
+	return collect(rows, err, record.ScanKey)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fattorino-dev/fattorino/internal/attemptlog"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // settle writes what became of deliveries.
@@ -55,7 +56,7 @@ func atOnce(d *fattorino.Delivery, page driver.Value) (success, bool) {
 		ID: d.ID, Subscription: d.Subscription, Event: d.Event, State: fattorino.Delivered,
 		Attempts: 1, Tries: 1, Status: d.Status, SettledAt: d.SettledAt,
 	}
-	return success{page: page.(int64), status: d.Status, settled: micros(d.SettledAt)}, *d == plain
+	return success{page: page.(int64), status: d.Status, settled: record.Micros(d.SettledAt)}, *d == plain
 }
 
 // log puts an attempt on the page being written. It gives the page of a first
@@ -87,7 +88,7 @@ func (c *commit) writePage() error {
 	}
 	c.packed = c.page.AppendTo(c.packed[:0])
 	c.page.Reset()
-	return c.exec(`INSERT INTO attempts VALUES (?, ?, ?)`, c.ids.page, micros(c.now), c.packed)
+	return c.exec(`INSERT INTO attempts VALUES (?, ?, ?)`, c.ids.page, record.Micros(c.now), c.packed)
 }
 
 // optional gives NULL for the zero time.
@@ -95,5 +96,5 @@ func optional(t time.Time) driver.Value {
 	if t.IsZero() {
 		return nil
 	}
-	return micros(t)
+	return record.Micros(t)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // counted are the columns of tallies that are added up.
@@ -31,7 +32,7 @@ func (c *commit) tally(b *fattorino.Batch) error {
 	add := `INSERT INTO tallies VALUES (?, ?, ?, 0, ` + each("?") + `) ON CONFLICT DO UPDATE SET ` + each("# = # + excluded.#")
 	for i := range b.Tallies {
 		t := &b.Tallies[i]
-		values := []driver.Value{t.Company, t.Subscription, micros(t.At), t.Delivered, t.Failed, t.Discarded}
+		values := []driver.Value{t.Company, t.Subscription, record.Micros(t.At), t.Delivered, t.Failed, t.Discarded}
 		for _, n := range t.Latency {
 			values = append(values, n)
 		}
@@ -80,7 +81,7 @@ func (t *tx) PruneTallies(before time.Time) (bool, error) {
 
 // oldestTally finds when the oldest minute (0) or hour (1) before the time was.
 func (t *tx) oldestTally(hour int, before time.Time) (at int64, found bool, err error) {
-	err = t.tx.QueryRowContext(t.ctx, selectOldestTally, hour, micros(before)).Scan(&at, &found)
+	err = t.tx.QueryRowContext(t.ctx, selectOldestTally, hour, record.Micros(before)).Scan(&at, &found)
 	return at, found, err
 }
 
@@ -102,10 +103,10 @@ func (s *Store) Tallies(ctx context.Context, q fattorino.TallyQuery) ([]fattorin
 		apart = 1
 	}
 	rows, err := s.read.QueryContext(ctx, selectTallies+each("sum(#)")+ofTallies,
-		apart, q.Step.Microseconds(), q.Company, toJSON(orEmpty(q.Subscriptions)), micros(q.From), micros(q.To))
-	return collect(rows, err, func(r row) (fattorino.Tally, error) {
+		apart, q.Step.Microseconds(), q.Company, record.ToJSON(record.OrEmpty(q.Subscriptions)), record.Micros(q.From), record.Micros(q.To))
+	return collect(rows, err, func(r record.Row) (fattorino.Tally, error) {
 		t := fattorino.Tally{Company: q.Company}
-		dest := []any{&t.Subscription, micro{&t.At}, &t.Delivered, &t.Failed, &t.Discarded}
+		dest := []any{&t.Subscription, record.Micro{T: &t.At}, &t.Delivered, &t.Failed, &t.Discarded}
 		for i := range t.Latency {
 			dest = append(dest, &t.Latency[i])
 		}
@@ -115,9 +116,9 @@ func (s *Store) Tallies(ctx context.Context, q fattorino.TallyQuery) ([]fattorin
 
 // Pulses implements [fattorino.TallyReader].
 func (s *Store) Pulses(ctx context.Context, _ int64, subscriptions []int64) ([]fattorino.Pulse, error) {
-	rows, err := s.read.QueryContext(ctx, selectPulses, toJSON(orEmpty(subscriptions)))
-	return collect(rows, err, func(r row) (p fattorino.Pulse, err error) {
-		return p, r.Scan(&p.Subscription, micro{&p.SucceededAt}, micro{&p.FailedAt}, &p.InARow)
+	rows, err := s.read.QueryContext(ctx, selectPulses, record.ToJSON(record.OrEmpty(subscriptions)))
+	return collect(rows, err, func(r record.Row) (p fattorino.Pulse, err error) {
+		return p, r.Scan(&p.Subscription, record.Micro{T: &p.SucceededAt}, record.Micro{T: &p.FailedAt}, &p.InARow)
 	})
 }
 

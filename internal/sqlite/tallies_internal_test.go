@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // The overview asks these of every subscription: each goes to its place in an
@@ -17,7 +19,7 @@ func TestStatisticsAreFoundInIndexes(t *testing.T) {
 	defer s.Close() //nolint:errcheck // the test is over
 	for _, query := range []string{countFresh, countDue, countWaiting, selectTallies + each("sum(#)") + ofTallies, selectPulses, selectOldestTally} {
 		rows, err := s.read.QueryContext(context.Background(), `EXPLAIN QUERY PLAN `+query, 1, 1, 1, `[1]`, 1, 1)
-		steps, err := collect(rows, err, func(r row) (step string, err error) {
+		steps, err := collect(rows, err, func(r record.Row) (step string, err error) {
 			var id, parent, unused int
 			return step, r.Scan(&id, &parent, &unused, &step)
 		})

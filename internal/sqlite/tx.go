@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // tx implements [fattorino.Tx].
@@ -32,7 +33,7 @@ func (t *tx) insert(query string, args ...any) (int64, error) {
 }
 
 // one reads a single row; no row is NotFound.
-func one[T any](t *tx, what string, id int64, scan func(row) (T, error), query string) (T, error) {
+func one[T any](t *tx, what string, id int64, scan func(record.Row) (T, error), query string) (T, error) {
 	found, err := scan(t.tx.QueryRowContext(t.ctx, query, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return found, notFound(what, id)
@@ -41,7 +42,7 @@ func one[T any](t *tx, what string, id int64, scan func(row) (T, error), query s
 }
 
 func (t *tx) EnsureCompany(id int64, now time.Time) error {
-	_, err := t.exec(`INSERT INTO companies (id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING`, id, micros(now))
+	_, err := t.exec(`INSERT INTO companies (id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING`, id, record.Micros(now))
 	return err
 }
 
@@ -51,12 +52,12 @@ func (t *tx) NameCompany(id int64, name string) error {
 }
 
 func (t *tx) PutApp(a *fattorino.App) (err error) {
-	a.ID, err = t.insert(`INSERT INTO apps (name, created_at) VALUES (?, ?)`, a.Name, micros(a.CreatedAt))
+	a.ID, err = t.insert(`INSERT INTO apps (name, created_at) VALUES (?, ?)`, a.Name, record.Micros(a.CreatedAt))
 	return err
 }
 
 func (t *tx) App(id int64) (*fattorino.App, error) {
-	return one(t, "app", id, scanApp, `SELECT id, name, created_at FROM apps WHERE id = ?`)
+	return one(t, "app", id, record.ScanApp, `SELECT id, name, created_at FROM apps WHERE id = ?`)
 }
 
 func (t *tx) PutToken(k *fattorino.Token) (err error) {
@@ -65,31 +66,24 @@ func (t *tx) PutToken(k *fattorino.Token) (err error) {
 		return err
 	}
 	k.ID, err = t.insert(`INSERT INTO tokens (kind, app, companies, scopes, hash, hint, created_at, expires_at, revoked_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, string(k.Kind), k.App, toJSON(orEmpty(k.Companies)), toJSON(orEmpty(k.Scopes)),
-		k.Hash, k.Hint, micros(k.CreatedAt), optional(k.ExpiresAt), optional(k.RevokedAt))
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, string(k.Kind), k.App, record.ToJSON(record.OrEmpty(k.Companies)), record.ToJSON(record.OrEmpty(k.Scopes)),
+		k.Hash, k.Hint, record.Micros(k.CreatedAt), optional(k.ExpiresAt), optional(k.RevokedAt))
 	return err
 }
 
-// orEmpty keeps a nil list from becoming JSON null.
-func orEmpty[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
-}
-
+// record.OrEmpty keeps a nil list from becoming JSON null.
 func (t *tx) Token(id int64) (*fattorino.Token, error) {
-	return one(t, "token", id, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE id = ?`)
+	return one(t, "token", id, record.ScanToken, `SELECT `+record.TokenColumns+` FROM tokens WHERE id = ?`)
 }
 
 func (t *tx) Subscription(id int64) (*fattorino.Subscription, error) {
-	return one(t, "subscription", id, scanSubscription, `SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ?`)
+	return one(t, "subscription", id, record.ScanSubscription, `SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ?`)
 }
 
 func (t *tx) OwnSubscriptions(company, app int64) ([]*fattorino.Subscription, error) {
 	rows, err := t.tx.QueryContext(t.ctx, `SELECT `+subscriptionColumns+` FROM subscriptions
 		WHERE company = ? AND app = ? AND state IN ('unverified', 'active', 'disabled') ORDER BY id`, company, app)
-	return collect(rows, err, scanSubscription)
+	return collect(rows, err, record.ScanSubscription)
 }
 
 func (t *tx) PutSubscription(s *fattorino.Subscription) (err error) {
@@ -113,8 +107,8 @@ func anys(values []driver.Value) []any {
 func (t *tx) PutPrivate(e *fattorino.Event, subscription int64) (*fattorino.Delivery, error) {
 	t.ids.event++
 	t.ids.delivery++
-	t.ids.accepted = max(t.ids.accepted, micros(e.Accepted))
-	e.Key, e.Accepted = t.ids.event, fromMicros(t.ids.accepted)
+	t.ids.accepted = max(t.ids.accepted, record.Micros(e.Accepted))
+	e.Key, e.Accepted = t.ids.event, record.FromMicros(t.ids.accepted)
 	if _, err := t.exec(eventInto+marks(eventColumnCount), anys(eventValues(e, t.ids.delivery, 1))...); err != nil {
 		return nil, err
 	}
@@ -128,7 +122,7 @@ func (t *tx) PutPrivate(e *fattorino.Event, subscription int64) (*fattorino.Deli
 }
 
 func (t *tx) Delivery(id int64) (*fattorino.Delivery, error) {
-	return one(t, "delivery", id, scanDelivery, selectDelivery+`WHERE d.id = ?`)
+	return one(t, "delivery", id, record.ScanDelivery, selectDelivery+`WHERE d.id = ?`)
 }
 
 func (t *tx) PutDelivery(d *fattorino.Delivery) error {
@@ -138,27 +132,27 @@ func (t *tx) PutDelivery(d *fattorino.Delivery) error {
 
 func (t *tx) PutKey(k *fattorino.Key) error {
 	_, err := t.exec(`INSERT INTO keys (kid, name, sealed, created_at, retired_at) VALUES (?, ?, ?, ?, ?)`,
-		k.KID, k.Name, k.Sealed, micros(k.CreatedAt), optional(k.RetiredAt))
+		k.KID, k.Name, k.Sealed, record.Micros(k.CreatedAt), optional(k.RetiredAt))
 	return err
 }
 
 func (t *tx) RetireKeys(name, kid string, now time.Time) error {
-	_, err := t.exec(`UPDATE keys SET retired_at = ? WHERE name = ? AND kid <> ? AND retired_at IS NULL`, micros(now), name, kid)
+	_, err := t.exec(`UPDATE keys SET retired_at = ? WHERE name = ? AND kid <> ? AND retired_at IS NULL`, record.Micros(now), name, kid)
 	return err
 }
 
 func (t *tx) Count(counter string, window time.Time) (n int64, err error) {
 	err = t.tx.QueryRowContext(t.ctx, `INSERT INTO counters VALUES (?, ?, 1)
 		ON CONFLICT DO UPDATE SET count = iif(window = excluded.window, count + 1, 1), window = excluded.window
-		RETURNING count`, counter, micros(window)).Scan(&n)
+		RETURNING count`, counter, record.Micros(window)).Scan(&n)
 	return n, err
 }
 
 func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, deleted int, err error) {
 	type old struct{ key, first, deliveries, company, seq int64 }
 	rows, err := t.tx.QueryContext(t.ctx, `SELECT key, first_delivery, deliveries, company, seq FROM events
-		WHERE key > ? AND accepted_at < ? ORDER BY key LIMIT ?`, after, micros(before), limit)
-	events, err := collect(rows, err, func(r row) (o old, err error) {
+		WHERE key > ? AND accepted_at < ? ORDER BY key LIMIT ?`, after, record.Micros(before), limit)
+	events, err := collect(rows, err, func(r record.Row) (o old, err error) {
 		return o, r.Scan(&o.key, &o.first, &o.deliveries, &o.company, &o.seq)
 	})
 	if err != nil {
@@ -185,7 +179,7 @@ func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, delete
 // have been given, as the rows that told it may be gone.
 func (t *tx) prunePages(before time.Time, limit int) error {
 	_, err := t.exec(`DELETE FROM attempts WHERE page IN (SELECT page FROM (
-		SELECT page, recorded_at FROM attempts ORDER BY page LIMIT ?) WHERE recorded_at < ?)`, limit, micros(before))
+		SELECT page, recorded_at FROM attempts ORDER BY page LIMIT ?) WHERE recorded_at < ?)`, limit, record.Micros(before))
 	if err != nil {
 		return err
 	}

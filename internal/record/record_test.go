@@ -1,9 +1,11 @@
-package sqlite
+package record_test
 
 import (
 	"maps"
 	"slices"
 	"testing"
+
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // Extension attributes come back from the store with their type and value.
@@ -15,12 +17,12 @@ func FuzzExtensions(f *testing.F) {
 			t.Skip() // refused where events come in
 		}
 		for _, value := range []any{text, n, yes} {
-			back, err := decodeExtensions(encodeExtensions(map[string]any{name: value}))
+			back, err := record.DecodeExtensions(record.EncodeExtensions(map[string]any{name: value}))
 			if err != nil || !maps.Equal(back, map[string]any{name: value}) {
 				t.Errorf("%q: %v came back as %v, %v", name, value, back, err)
 			}
 		}
-		back, err := decodeExtensions(encodeExtensions(map[string]any{name: raw}))
+		back, err := record.DecodeExtensions(record.EncodeExtensions(map[string]any{name: raw}))
 		if got, _ := back[name].([]byte); err != nil || len(raw) > 0 && !slices.Equal(got, raw) {
 			t.Errorf("%q: %x came back as %v, %v", name, raw, back, err)
 		}
@@ -33,7 +35,7 @@ func FuzzDecodeExtensions(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if attributes, err := decodeExtensions(text); err != nil && attributes != nil {
+		if attributes, err := record.DecodeExtensions(text); err != nil && attributes != nil {
 			t.Errorf("both %v and %v", attributes, err)
 		}
 	})
