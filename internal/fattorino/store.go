@@ -2,6 +2,7 @@ package fattorino
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -59,6 +60,21 @@ type Publish struct {
 	First    []int64 // First[i]: id of the delivery to Targets[i][0]; the rest follow one by one
 	Repeated []bool  // Repeated[i]: the event was there before; nothing was written for it
 	Err      error   // why nothing of this publish was written; Conflict for an id with other content
+}
+
+// Contradiction is the Err of a publish whose event i has an id that was used
+// for another.
+func (p *Publish) Contradiction(i int) error {
+	field := fmt.Sprintf("events.%d.id", i)
+	if len(p.Events) == 1 {
+		field = "id"
+	}
+	return &Error{
+		Kind: Conflict, Code: "event_id_reused",
+		Msg:    fmt.Sprintf("event %d: an event with id %q and this source was accepted before with other content: nothing was stored", i, p.Events[i].ID),
+		Fix:    "give every event its own id; send the very same event to repeat it",
+		Faults: []Fault{{Field: field, Msg: "was used for another event"}},
+	}
 }
 
 // An Outcome is a delivery as it stands after an attempt, or after being

@@ -220,7 +220,7 @@ func (c *commit) publish(p *fattorino.Publish) {
 			continue
 		}
 		if !sameContent(before, e) {
-			p.Err = contradicts(p, i)
+			p.Err = p.Contradiction(i)
 			return
 		}
 		p.Repeated[i] = true

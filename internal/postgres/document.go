@@ -2,31 +2,19 @@ package postgres
 
 import (
 	"context"
-	"errors"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
-const selectDocument = `SELECT kind, company, id, due_at, body FROM documents `
-
-func scanDocument(r record.Row) (*fattorino.Document, error) {
-	var d fattorino.Document
-	err := r.Scan(&d.Kind, &d.Company, &d.ID, record.Micro{T: &d.DueAt}, &d.Body)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fattorino.Errorf(fattorino.NotFound, "there is no such document")
-	}
-	return &d, err
-}
+const selectDocument = `SELECT ` + record.DocumentColumns + ` FROM documents `
 
 func (t *tx) Document(kind string, company int64, id string) (*fattorino.Document, error) {
 	part := t.layout.of(company)
 	if _, err := t.lock(part); err != nil {
 		return nil, err
 	}
-	return scanDocument(t.tx.QueryRow(t.ctx, selectDocument+`WHERE part = $1 AND kind = $2 AND company = $3 AND id = $4`, part, kind, company, id))
+	return record.ScanDocument(t.tx.QueryRow(t.ctx, selectDocument+`WHERE part = $1 AND kind = $2 AND company = $3 AND id = $4`, part, kind, company, id))
 }
 
 func (t *tx) PutDocument(d *fattorino.Document) error {
@@ -41,7 +29,7 @@ func (t *tx) DeleteDocument(kind string, company int64, id string) error {
 
 // Document implements [fattorino.Reader].
 func (s *Store) Document(ctx context.Context, kind string, company int64, id string) (*fattorino.Document, error) {
-	d, err := scanDocument(s.pool.QueryRow(ctx, selectDocument+`WHERE part = $1 AND kind = $2 AND company = $3 AND id = $4`, s.layout.of(company), kind, company, id))
+	d, err := record.ScanDocument(s.pool.QueryRow(ctx, selectDocument+`WHERE part = $1 AND kind = $2 AND company = $3 AND id = $4`, s.layout.of(company), kind, company, id))
 	return d, translate(err)
 }
 
@@ -49,11 +37,11 @@ func (s *Store) Document(ctx context.Context, kind string, company int64, id str
 func (s *Store) Documents(ctx context.Context, kind string, company int64, after string, limit int) ([]*fattorino.Document, error) {
 	rows, err := s.pool.Query(ctx, selectDocument+`WHERE part = $1 AND kind = $2 AND company = $3 AND id > $4 ORDER BY id LIMIT $5`,
 		s.layout.of(company), kind, company, after, limit)
-	return collect(rows, err, scanDocument)
+	return collect(rows, err, record.ScanDocument)
 }
 
 // DueDocuments implements [fattorino.Reader]. It looks into every part.
 func (s *Store) DueDocuments(ctx context.Context, kind string, limit int) ([]*fattorino.Document, error) {
 	rows, err := s.pool.Query(ctx, selectDocument+`WHERE kind = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT $2`, kind, limit)
-	return collect(rows, err, scanDocument)
+	return collect(rows, err, record.ScanDocument)
 }

@@ -122,19 +122,6 @@ func sameContent(a, b *fattorino.Event) bool {
 	return bytes.Equal(x, y)
 }
 
-func contradicts(p *fattorino.Publish, i int) error {
-	field := fmt.Sprintf("events.%d.id", i)
-	if len(p.Events) == 1 {
-		field = "id"
-	}
-	return &fattorino.Error{
-		Kind: fattorino.Conflict, Code: "event_id_reused",
-		Msg:    fmt.Sprintf("event %d: an event with id %q and this source was accepted before with other content: nothing was stored", i, p.Events[i].ID),
-		Fix:    "give every event its own id; send the very same event to repeat it",
-		Faults: []fattorino.Fault{{Field: field, Msg: "was used for another event"}},
-	}
-}
-
 // add stamps a new event and notes its rows. It gives the id of its first
 // delivery.
 func (s *share) add(e *fattorino.Event, targets []int64) (first int64) {

@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,19 +15,6 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
-// counted are the columns of tallies that are added up.
-const counted = `delivered failed discarded t0 t1 t2 t3 t4 t5 t6 t7 t8 t9 t10 t11`
-
-// each writes a text for every column that is added up; each # in it is its
-// name.
-func each(text string) string {
-	all := strings.Fields(counted)
-	for i, column := range all {
-		all[i] = strings.ReplaceAll(text, "#", column)
-	}
-	return strings.Join(all, ", ")
-}
-
 // writeTallies writes what was counted, in order, so that no two nodes wait for
 // each other. Where the connection breaks while it is committed, it may be
 // counted twice.
@@ -36,18 +22,15 @@ func (s *share) writeTallies(b *pgx.Batch) {
 	slices.SortFunc(s.tallies, func(a, b fattorino.Tally) int {
 		return cmp.Or(cmp.Compare(a.Company, b.Company), cmp.Compare(a.Subscription, b.Subscription), a.At.Compare(b.At))
 	})
-	places := ""
-	for i := range strings.Fields(counted) {
-		places += ", $" + strconv.Itoa(i+5)
-	}
 	for i := range s.tallies {
-		t := &s.tallies[i]
-		values := []any{s.part, t.Company, t.Subscription, record.Micros(t.At), t.Delivered, t.Failed, t.Discarded}
-		for _, n := range t.Latency {
+		t, places := &s.tallies[i], ""
+		values := []any{s.part, t.Company, t.Subscription, record.Micros(t.At)}
+		for _, n := range record.Counted(t) {
 			values = append(values, n)
+			places += ", $" + strconv.Itoa(len(values))
 		}
-		b.Queue(`INSERT INTO tallies AS t (part, company, subscription, at, hour, `+each("#")+`) VALUES ($1, $2, $3, $4, 0`+places+`)
-			ON CONFLICT (part, company, subscription, at, hour) DO UPDATE SET `+each("# = t.# + excluded.#"), values...)
+		b.Queue(`INSERT INTO tallies AS t (part, company, subscription, at, hour, `+record.EachCounted("#")+`) VALUES ($1, $2, $3, $4, 0`+places+`)
+			ON CONFLICT (part, company, subscription, at, hour) DO UPDATE SET `+record.EachCounted("# = t.# + excluded.#"), values...)
 	}
 	slices.SortFunc(s.pulses, func(a, b fattorino.Pulse) int { return cmp.Compare(a.Subscription, b.Subscription) })
 	for _, p := range s.pulses {
@@ -66,9 +49,9 @@ func (t *tx) RollTallies(before time.Time) (bool, error) {
 		return false, err
 	}
 	var b pgx.Batch
-	b.Queue(`INSERT INTO tallies AS t (part, company, subscription, at, hour, `+each("#")+`)
-		SELECT part, company, subscription, $3, 1, `+each("#")+` FROM tallies WHERE part = $1 AND hour = 0 AND at = $2
-		ON CONFLICT (part, company, subscription, at, hour) DO UPDATE SET `+each("# = t.# + excluded.#"), part, at, at-at%time.Hour.Microseconds())
+	b.Queue(`INSERT INTO tallies AS t (part, company, subscription, at, hour, `+record.EachCounted("#")+`)
+		SELECT part, company, subscription, $3, 1, `+record.EachCounted("#")+` FROM tallies WHERE part = $1 AND hour = 0 AND at = $2
+		ON CONFLICT (part, company, subscription, at, hour) DO UPDATE SET `+record.EachCounted("# = t.# + excluded.#"), part, at, at-at%time.Hour.Microseconds())
 	b.Queue(`DELETE FROM tallies WHERE part = $1 AND hour = 0 AND at = $2`, part, at)
 	return true, t.tx.SendBatch(t.ctx, &b).Close()
 }
@@ -108,15 +91,7 @@ func (s *Store) Tallies(ctx context.Context, q fattorino.TallyQuery) ([]fattorin
 	if q.Each {
 		apart = 1
 	}
-	scan := func(r record.Row) (fattorino.Tally, error) {
-		t := fattorino.Tally{Company: q.Company}
-		dest := []any{&t.Subscription, record.Micro{T: &t.At}, &t.Delivered, &t.Failed, &t.Discarded}
-		for i := range t.Latency {
-			dest = append(dest, &t.Latency[i])
-		}
-		return t, r.Scan(dest...)
-	}
-	return read(ctx, s, scan, `SELECT t.subscription * $2::bigint, t.at - t.at % $3::bigint, `+each("sum(t.#)::bigint")+`
+	return read(ctx, s, record.ScanTally(q.Company), `SELECT t.subscription * $2::bigint, t.at - t.at % $3::bigint, `+record.EachCounted("sum(t.#)::bigint")+`
 		FROM unnest($5::bigint[]) AS u(subscription),
 		LATERAL (SELECT * FROM tallies WHERE part = $1 AND company = $4 AND subscription = u.subscription AND at >= $6 AND at < $7 OFFSET 0) t
 		GROUP BY 1, 2 ORDER BY 1, 2`,
@@ -125,10 +100,7 @@ func (s *Store) Tallies(ctx context.Context, q fattorino.TallyQuery) ([]fattorin
 
 // Pulses implements [fattorino.TallyReader].
 func (s *Store) Pulses(ctx context.Context, company int64, subscriptions []int64) ([]fattorino.Pulse, error) {
-	scan := func(r record.Row) (p fattorino.Pulse, err error) {
-		return p, r.Scan(&p.Subscription, record.Micro{T: &p.SucceededAt}, record.Micro{T: &p.FailedAt}, &p.InARow)
-	}
-	return read(ctx, s, scan, `SELECT p.subscription, p.succeeded_at, p.failed_at, p.in_a_row FROM unnest($2::bigint[]) AS u(subscription),
+	return read(ctx, s, record.ScanPulse, `SELECT p.subscription, p.succeeded_at, p.failed_at, p.in_a_row FROM unnest($2::bigint[]) AS u(subscription),
 		LATERAL (SELECT * FROM pulses WHERE part = $1 AND subscription = u.subscription OFFSET 0) p`, s.layout.of(company), subscriptions)
 }
 

@@ -3,7 +3,9 @@
 package record
 
 import (
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -205,6 +207,33 @@ func ScanCompany(r Row) (*fattorino.Company, error) {
 func ScanKey(r Row) (*fattorino.Key, error) {
 	var k fattorino.Key
 	return &k, r.Scan(&k.KID, &k.Name, &k.Sealed, Micro{T: &k.CreatedAt}, Micro{T: &k.RetiredAt})
+}
+
+// DocumentColumns are the columns of a document.
+const DocumentColumns = `kind, company, id, due_at, body`
+
+// ScanDocument reads DocumentColumns; NotFound where there is no row.
+func ScanDocument(r Row) (*fattorino.Document, error) {
+	var d fattorino.Document
+	err := r.Scan(&d.Kind, &d.Company, &d.ID, Micro{T: &d.DueAt}, &d.Body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fattorino.Errorf(fattorino.NotFound, "there is no such document")
+	}
+	return &d, err
+}
+
+// OwnTypeColumns are the columns of a type of the operator's.
+const OwnTypeColumns = `name, description, common, schema, deprecated, created_at, updated_at`
+
+// ScanOwnType reads OwnTypeColumns.
+func ScanOwnType(r Row) (*fattorino.OwnType, error) {
+	var o fattorino.OwnType
+	return &o, r.Scan(&o.Name, &o.Description, &o.Common, &o.Schema, &o.Deprecated, Micro{T: &o.CreatedAt}, Micro{T: &o.UpdatedAt})
+}
+
+// ScanOwnGroup reads the name and the types of a group of the operator's.
+func ScanOwnGroup(r Row) (g fattorino.Group, err error) {
+	return g, r.Scan(&g.Name, JSON{V: &g.Types})
 }
 
 // OrEmpty keeps a nil list from becoming JSON null or SQL NULL.

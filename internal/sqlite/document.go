@@ -2,26 +2,15 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
-const selectDocument = `SELECT kind, company, id, due_at, body FROM documents `
-
-func scanDocument(r record.Row) (*fattorino.Document, error) {
-	var d fattorino.Document
-	err := r.Scan(&d.Kind, &d.Company, &d.ID, record.Micro{T: &d.DueAt}, &d.Body)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, fattorino.Errorf(fattorino.NotFound, "there is no such document")
-	}
-	return &d, err
-}
+const selectDocument = `SELECT ` + record.DocumentColumns + ` FROM documents `
 
 func (t *tx) Document(kind string, company int64, id string) (*fattorino.Document, error) {
-	return scanDocument(t.tx.QueryRowContext(t.ctx, selectDocument+`WHERE kind = ? AND company = ? AND id = ?`, kind, company, id))
+	return record.ScanDocument(t.tx.QueryRowContext(t.ctx, selectDocument+`WHERE kind = ? AND company = ? AND id = ?`, kind, company, id))
 }
 
 func (t *tx) PutDocument(d *fattorino.Document) error {
@@ -37,18 +26,18 @@ func (t *tx) DeleteDocument(kind string, company int64, id string) error {
 
 // Document implements [fattorino.Reader].
 func (s *Store) Document(ctx context.Context, kind string, company int64, id string) (*fattorino.Document, error) {
-	d, err := scanDocument(s.read.QueryRowContext(ctx, selectDocument+`WHERE kind = ? AND company = ? AND id = ?`, kind, company, id))
+	d, err := record.ScanDocument(s.read.QueryRowContext(ctx, selectDocument+`WHERE kind = ? AND company = ? AND id = ?`, kind, company, id))
 	return d, translate(err)
 }
 
 // Documents implements [fattorino.Reader].
 func (s *Store) Documents(ctx context.Context, kind string, company int64, after string, limit int) ([]*fattorino.Document, error) {
 	rows, err := s.read.QueryContext(ctx, selectDocument+`WHERE kind = ? AND company = ? AND id > ? ORDER BY id LIMIT ?`, kind, company, after, limit)
-	return collect(rows, err, scanDocument)
+	return collect(rows, err, record.ScanDocument)
 }
 
 // DueDocuments implements [fattorino.Reader].
 func (s *Store) DueDocuments(ctx context.Context, kind string, limit int) ([]*fattorino.Document, error) {
 	rows, err := s.read.QueryContext(ctx, selectDocument+`WHERE kind = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT ?`, kind, limit)
-	return collect(rows, err, scanDocument)
+	return collect(rows, err, record.ScanDocument)
 }

@@ -33,19 +33,14 @@ func (t *tx) DeleteOwnGroup(name string) error {
 
 // OwnTypes implements [fattorino.Reader].
 func (s *Store) OwnTypes(ctx context.Context) ([]*fattorino.OwnType, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT name, description, common, schema, deprecated, created_at, updated_at FROM own_types ORDER BY name`)
-	return collect(rows, err, func(r record.Row) (*fattorino.OwnType, error) {
-		var o fattorino.OwnType
-		return &o, r.Scan(&o.Name, &o.Description, &o.Common, &o.Schema, &o.Deprecated, record.Micro{T: &o.CreatedAt}, record.Micro{T: &o.UpdatedAt})
-	})
+	rows, err := s.read.QueryContext(ctx, `SELECT `+record.OwnTypeColumns+` FROM own_types ORDER BY name`)
+	return collect(rows, err, record.ScanOwnType)
 }
 
 // OwnGroups implements [fattorino.Reader].
 func (s *Store) OwnGroups(ctx context.Context) ([]fattorino.Group, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT name, types FROM own_groups ORDER BY name`)
-	return collect(rows, err, func(r record.Row) (g fattorino.Group, err error) {
-		return g, r.Scan(&g.Name, record.JSON{V: &g.Types})
-	})
+	return collect(rows, err, record.ScanOwnGroup)
 }
 
 // RecentEvents implements [fattorino.Reader]. It goes down the log from its end,

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"bytes"
 	"database/sql/driver"
-	"fmt"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/record"
@@ -71,7 +70,7 @@ func (c *commit) publish(p *fattorino.Publish) error {
 			continue
 		}
 		if _, content := e.Hashes(); !bytes.Equal(first[i].content, content) {
-			p.Err = contradicts(p, i)
+			p.Err = p.Contradiction(i)
 			c.takeBack(p, first[:i])
 			return nil
 		}
@@ -119,19 +118,6 @@ func (c *commit) takeBack(p *fattorino.Publish, first []*accepted) {
 		if idHash, _ := p.Events[i].Hashes(); !p.Repeated[i] {
 			c.known[idHash] = first[i].next // those remembered after it are forgotten already
 		}
-	}
-}
-
-func contradicts(p *fattorino.Publish, i int) error {
-	field := fmt.Sprintf("events.%d.id", i)
-	if len(p.Events) == 1 {
-		field = "id"
-	}
-	return &fattorino.Error{
-		Kind: fattorino.Conflict, Code: "event_id_reused",
-		Msg:    fmt.Sprintf("event %d: an event with id %q and this source was accepted before with other content: nothing was stored", i, p.Events[i].ID),
-		Fix:    "give every event its own id; send the very same event to repeat it",
-		Faults: []fattorino.Fault{{Field: field, Msg: "was used for another event"}},
 	}
 }
 

@@ -4,36 +4,22 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
-// counted are the columns of tallies that are added up.
-const counted = `delivered failed discarded t0 t1 t2 t3 t4 t5 t6 t7 t8 t9 t10 t11`
-
-// each writes a text for every column that is added up; each # in it is its
-// name.
-func each(text string) string {
-	all := strings.Fields(counted)
-	for i, column := range all {
-		all[i] = strings.ReplaceAll(text, "#", column)
-	}
-	return strings.Join(all, ", ")
-}
-
 // tally writes what was counted.
 func (c *commit) tally(b *fattorino.Batch) error {
 	if len(b.Tallies) == 0 && len(b.Pulses) == 0 {
 		return nil
 	}
-	add := `INSERT INTO tallies VALUES (?, ?, ?, 0, ` + each("?") + `) ON CONFLICT DO UPDATE SET ` + each("# = # + excluded.#")
+	add := `INSERT INTO tallies VALUES (?, ?, ?, 0, ` + record.EachCounted("?") + `) ON CONFLICT DO UPDATE SET ` + record.EachCounted("# = # + excluded.#")
 	for i := range b.Tallies {
 		t := &b.Tallies[i]
-		values := []driver.Value{t.Company, t.Subscription, record.Micros(t.At), t.Delivered, t.Failed, t.Discarded}
-		for _, n := range t.Latency {
+		values := []driver.Value{t.Company, t.Subscription, record.Micros(t.At)}
+		for _, n := range record.Counted(t) {
 			values = append(values, n)
 		}
 		if err := c.exec(add, values...); err != nil {
@@ -59,8 +45,8 @@ func (t *tx) RollTallies(before time.Time) (bool, error) {
 		return false, err
 	}
 	hour := at - at%time.Hour.Microseconds()
-	_, err = t.exec(`INSERT INTO tallies SELECT company, subscription, ?, 1, `+each("#")+` FROM tallies WHERE hour = 0 AND at = ?
-		ON CONFLICT DO UPDATE SET `+each("# = # + excluded.#"), hour, at)
+	_, err = t.exec(`INSERT INTO tallies SELECT company, subscription, ?, 1, `+record.EachCounted("#")+` FROM tallies WHERE hour = 0 AND at = ?
+		ON CONFLICT DO UPDATE SET `+record.EachCounted("# = # + excluded.#"), hour, at)
 	if err == nil {
 		_, err = t.exec(`DELETE FROM tallies WHERE hour = 0 AND at = ?`, at)
 	}
@@ -102,24 +88,15 @@ func (s *Store) Tallies(ctx context.Context, q fattorino.TallyQuery) ([]fattorin
 	if q.Each {
 		apart = 1
 	}
-	rows, err := s.read.QueryContext(ctx, selectTallies+each("sum(#)")+ofTallies,
+	rows, err := s.read.QueryContext(ctx, selectTallies+record.EachCounted("sum(#)")+ofTallies,
 		apart, q.Step.Microseconds(), q.Company, record.ToJSON(record.OrEmpty(q.Subscriptions)), record.Micros(q.From), record.Micros(q.To))
-	return collect(rows, err, func(r record.Row) (fattorino.Tally, error) {
-		t := fattorino.Tally{Company: q.Company}
-		dest := []any{&t.Subscription, record.Micro{T: &t.At}, &t.Delivered, &t.Failed, &t.Discarded}
-		for i := range t.Latency {
-			dest = append(dest, &t.Latency[i])
-		}
-		return t, r.Scan(dest...)
-	})
+	return collect(rows, err, record.ScanTally(q.Company))
 }
 
 // Pulses implements [fattorino.TallyReader].
 func (s *Store) Pulses(ctx context.Context, _ int64, subscriptions []int64) ([]fattorino.Pulse, error) {
 	rows, err := s.read.QueryContext(ctx, selectPulses, record.ToJSON(record.OrEmpty(subscriptions)))
-	return collect(rows, err, func(r record.Row) (p fattorino.Pulse, err error) {
-		return p, r.Scan(&p.Subscription, record.Micro{T: &p.SucceededAt}, record.Micro{T: &p.FailedAt}, &p.InARow)
-	})
+	return collect(rows, err, record.ScanPulse)
 }
 
 // What is left of a subscription is found in three indexes: what was never
