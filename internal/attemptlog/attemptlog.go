@@ -29,9 +29,6 @@ const version = 1
 // one reads the whole page.
 const MaxAttempts = 256
 
-// hidden stands in the log for a value that is secret.
-const hidden = "[hidden]"
-
 // Flags of an attempt.
 const (
 	truncated  = 1 << iota // the answer's body was cut
@@ -120,7 +117,7 @@ func (w *Writer) header(fields []fattorino.Header) {
 	for _, f := range fields {
 		w.text(f.Name)
 		if f.Secret {
-			w.text(hidden)
+			w.text(fattorino.Hidden)
 		} else {
 			w.text(f.Value)
 		}

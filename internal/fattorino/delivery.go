@@ -85,6 +85,9 @@ type Attempt struct {
 // MaxAttempts bounds the attempts of one delivery, resends included.
 const MaxAttempts = 1000
 
+// Hidden stands in the log for the value of a header field that is secret.
+const Hidden = "[hidden]"
+
 // A Header is one header field as it goes over the wire; order and spelling
 // are kept.
 type Header struct {

@@ -181,9 +181,6 @@ func withoutQuery(url string) []byte {
 	return []byte(base)
 }
 
-// hidden stands in the log for a value that is secret.
-const hidden = "[hidden]"
-
 // headerLines writes fields as they stand in an HTTP/1.1 message, but for
 // values that are secret; none holds a line break (RFC 9110, section 5.5).
 func headerLines(fields []fattorino.Header) []byte {
@@ -195,7 +192,7 @@ func headerLines(fields []fattorino.Header) []byte {
 	for _, f := range fields {
 		value := f.Value
 		if f.Secret {
-			value = hidden
+			value = fattorino.Hidden
 		}
 		lines = append(lines, f.Name...)
 		lines = append(lines, ": "...)
