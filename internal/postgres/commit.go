@@ -159,8 +159,11 @@ func (c *commit) look(ctx context.Context, conn *pgxpool.Conn) (done bool, err e
 	for _, s := range c.shares {
 		s.look(&b)
 	}
-	if c.mark != nil {
-		b.Queue(`SELECT EXISTS (SELECT 1 FROM events WHERE part = $1 AND key = $2)`, c.layout.ofID(c.mark.Key), c.mark.Key).
+	if m := c.mark; m != nil {
+		// Its key alone would not do: another node may have given that to an event
+		// of its own, or to the same one when its publisher tried again there.
+		b.Queue(`SELECT EXISTS (SELECT 1 FROM events WHERE part = $1 AND key = $2 AND company = $3 AND source = $4 AND id = $5 AND accepted_at = $6)`,
+			c.layout.ofID(m.Key), m.Key, m.Company, m.Source, m.ID, record.Micros(m.Accepted)).
 			QueryRow(func(r pgx.Row) error { return r.Scan(&done) })
 	}
 	if err := conn.SendBatch(ctx, &b).Close(); err != nil || done {

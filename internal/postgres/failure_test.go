@@ -3,8 +3,11 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/postgres"
@@ -89,6 +92,63 @@ func TestWhateverByteAConnectionBreaksAtACommitIsWrittenOnce(t *testing.T) {
 	}
 	if events != written || last != written || deliveries != 2*written || settled != 2*written || attempts != 2*written {
 		t.Errorf("%d events up to %d, %d deliveries, %d of them settled, %d attempts; want %d events and two of all else for each", events, last, deliveries, settled, attempts, written)
+	}
+}
+
+// Where one node's connection breaks before its commit, another gives the ids
+// that it had in mind to events of its own.
+func TestWhatAnotherNodeCommitsIsNotTakenForWhatWasLost(t *testing.T) {
+	t.Parallel()
+	name := newDatabase(t)
+	way := newProxy(t, shared.Socket())
+	cut, other := open(t, way.url(name)), open(t, shared.URL(name))
+	t.Cleanup(func() { _, _ = cut.Close(), other.Close() })
+
+	// Given a node that commits without a pause,
+	stop := make(chan struct{})
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := publish(other, nil, event(7, fmt.Sprint("other", i), 50)); err != nil {
+				t.Errorf("publish: %v", err)
+			}
+		}
+	})
+	// when another's connection breaks in every one of its commits,
+	commits := map[int64]bool{} // by the seq that they were told
+	cuts := 0
+	for n := range 60 {
+		way.arm(toServer, 200+n*40)
+		p, err := publish(cut, nil, event(7, fmt.Sprint("cut", n), 50))
+		if err != nil || p.Repeated[0] {
+			t.Errorf("publish %d: repeated %v, %v", n, p.Repeated, err)
+		}
+		commits[p.Events[0].Seq] = true
+		if way.disarm() {
+			cuts++
+		}
+	}
+	close(stop)
+	busy.Wait()
+
+	// then each of them was made.
+	rows, err := other.Pool().Query(ctx, `SELECT seq FROM events WHERE id LIKE 'cut%'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil || len(stored) != 60 || cuts < 20 {
+		t.Errorf("%d events, %v; want 60; %d connections were broken", len(stored), err, cuts)
+	}
+	for _, seq := range stored {
+		if !commits[seq] {
+			t.Errorf("an event has seq %d, of which its publisher was not told", seq)
+		}
 	}
 }
 
