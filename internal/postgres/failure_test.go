@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -184,6 +185,59 @@ func TestWhateverByteAConnectionBreaksAtAnUpdateIsMadeOnce(t *testing.T) {
 	apps, err := s.Apps(ctx, 0, 10000)
 	if err != nil || int64(len(apps)) != made || cuts < 20 {
 		t.Errorf("%d apps, %v; want %d, one for each update; %d connections were broken", len(apps), err, made, cuts)
+	}
+}
+
+// A server that was killed gives the number of a transaction that was not on
+// the disk to another one.
+func TestATransactionOfAServerThatWasKilledIsNotTakenForAnother(t *testing.T) {
+	t.Parallel()
+	settings := map[string]string{"wal_writer_delay": "10s"} // nothing gets to the disk before its commit
+	cluster, err := pgcluster.New(t.Context(), pgcluster.Options{Durable: true, Settings: settings})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cluster.Close() })
+	way := newProxy(t, cluster.Socket())
+	s := open(t, way.url("postgres"))
+	defer s.Close() //nolint:errcheck // the test is over
+
+	// Given an update whose connection breaks before its commit,
+	way.cutAt("commit")
+	updated := make(chan error)
+	go func() {
+		updated <- s.Update(ctx, func(tx fattorino.Tx) error { return tx.PutApp(&fattorino.App{Name: "cut", CreatedAt: time.Now()}) })
+	}()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for !way.isCut() {
+		<-look.C
+	}
+	// when the server is killed, and others have transactions before anybody can
+	// find out what became of it,
+	if err := errors.Join(cluster.Kill(), cluster.Start(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	other, err := pgx.Connect(ctx, cluster.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close(ctx) //nolint:errcheck // the test is over
+	for range 10 {
+		if _, err := other.Exec(ctx, `SELECT pg_current_xact_id()`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	way.open()
+
+	// then it is not said to have been made, or was made again.
+	err = <-updated
+	apps, readErr := s.Apps(ctx, 0, 10)
+	if readErr != nil {
+		t.Fatal(readErr)
+	}
+	if (err == nil) != (len(apps) == 1) || len(apps) > 1 {
+		t.Errorf("update: %v, and there are %d apps", err, len(apps))
 	}
 }
 

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"net"
 	"sync"
 	"testing"
@@ -13,9 +14,11 @@ type proxy struct {
 	socket   string
 
 	mu    sync.Mutex
+	shut  bool // whoever comes is turned away
 	armed bool
 	to    direction
-	left  int // bytes that still pass in the direction before everything is cut
+	left  int    // bytes that still pass in the direction before everything is cut
+	word  string // that does not pass to the server any more: everything is cut there, and shut
 	conns map[net.Conn]bool
 }
 
@@ -67,6 +70,28 @@ func (p *proxy) arm(to direction, bytes int) {
 	p.armed, p.to, p.left = true, to, bytes
 }
 
+// cutAt has every connection cut where a word goes to the server, and whoever
+// comes turned away from then on.
+func (p *proxy) cutAt(word string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.armed, p.to, p.word = true, toServer, word
+}
+
+// isCut tells whether that has happened.
+func (p *proxy) isCut() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.shut
+}
+
+// open lets connections through again.
+func (p *proxy) open() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shut = false
+}
+
 // disarm tells whether everything was cut since arm.
 func (p *proxy) disarm() (cut bool) {
 	p.mu.Lock()
@@ -86,6 +111,10 @@ func (p *proxy) cut() {
 }
 
 func (p *proxy) serve(client net.Conn) {
+	if p.isCut() {
+		_ = client.Close()
+		return
+	}
 	server, err := net.Dial("unix", p.socket)
 	if err != nil {
 		_ = client.Close()
@@ -113,7 +142,7 @@ func (p *proxy) carry(dst, src net.Conn, to direction) {
 		if err != nil {
 			return
 		}
-		pass, cut := p.pass(to, n)
+		pass, cut := p.pass(to, buf[:n])
 		if _, err := dst.Write(buf[:pass]); err != nil {
 			return
 		}
@@ -126,16 +155,22 @@ func (p *proxy) carry(dst, src net.Conn, to direction) {
 	}
 }
 
-// pass gives how many of n bytes go through, and whether all is cut then.
-func (p *proxy) pass(to direction, n int) (pass int, cut bool) {
+// pass gives how many of the bytes go through, and whether all is cut then.
+func (p *proxy) pass(to direction, data []byte) (pass int, cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.armed || p.to != to {
-		return n, false
-	}
-	if p.left > n {
-		p.left -= n
-		return n, false
+	switch {
+	case !p.armed || p.to != to:
+		return len(data), false
+	case p.word != "":
+		if !bytes.Contains(data, []byte(p.word)) {
+			return len(data), false
+		}
+		p.armed, p.word, p.shut = false, "", true
+		return 0, true
+	case p.left > len(data):
+		p.left -= len(data)
+		return len(data), false
 	}
 	p.armed = false
 	return p.left, true

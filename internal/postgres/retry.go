@@ -59,19 +59,31 @@ func retry(ctx context.Context, try func(context.Context) error, unsure func() b
 	}
 }
 
+// A transactionName is what a transaction can be asked for by later: its number,
+// which a server may give again when it was not on the disk, or not at the
+// standby that is the server now, and since when the server runs.
+type transactionName struct{ xid, server string }
+
+const nameTransaction = `SELECT pg_current_xact_id()::text, extract(epoch FROM pg_postmaster_start_time())::text`
+
+// inTheFuture is SQLSTATE of a number that the server has not come to.
+const inTheFuture = "22023"
+
 // committed tells what became of a transaction whose connection broke while it
 // was being committed. It waits for one that is still under way.
-func committed(ctx context.Context, pool *pgxpool.Pool, xid string) (done bool, err error) {
+func committed(ctx context.Context, pool *pgxpool.Pool, name transactionName) (done bool, err error) {
 	err = retry(ctx, func(ctx context.Context) error {
 		look := time.NewTicker(firstPause)
 		defer look.Stop()
 		for {
-			var status *string
-			if err := pool.QueryRow(ctx, `SELECT pg_xact_status($1::xid8)`, xid).Scan(&status); err != nil {
+			status, same, err := name.status(ctx, pool)
+			switch {
+			case err != nil:
 				return err
-			}
-			if status == nil || *status != "in progress" {
-				done = status != nil && *status == "committed"
+			case status == "committed" && !same:
+				return errUnknown // it may be another transaction
+			case status != "in progress" || !same:
+				done = status == "committed"
 				return nil
 			}
 			select {
@@ -82,4 +94,15 @@ func committed(ctx context.Context, pool *pgxpool.Pool, xid string) (done bool, 
 		}
 	}, func() bool { return true })
 	return done, err
+}
+
+// status gives what the server says of the number, empty where it knows
+// nothing, and whether it is the same server and was not started anew.
+func (n transactionName) status(ctx context.Context, pool *pgxpool.Pool) (status string, same bool, err error) {
+	var now string
+	err = pool.QueryRow(ctx, `SELECT coalesce(pg_xact_status($1::xid8), ''), extract(epoch FROM pg_postmaster_start_time())::text`, n.xid).Scan(&status, &now)
+	if sqlState(err) == inTheFuture {
+		return "", false, nil
+	}
+	return status, now == n.server, err
 }

@@ -53,15 +53,15 @@ func (s *Store) update(ctx context.Context, f func(fattorino.Tx) error) (err err
 			return err
 		}
 	}
-	var xid string
-	if err := t.QueryRow(ctx, `SELECT pg_current_xact_id()::text`).Scan(&xid); err != nil {
+	var name transactionName
+	if err := t.QueryRow(ctx, nameTransaction).Scan(&name.xid, &name.server); err != nil {
 		return err
 	}
 	err = t.Commit(ctx)
 	if err == nil || refused(err) || errors.Is(err, pgx.ErrTxCommitRollback) {
 		return err
 	}
-	done, lookErr := committed(context.WithoutCancel(ctx), s.pool, xid)
+	done, lookErr := committed(context.WithoutCancel(ctx), s.pool, name)
 	switch {
 	case lookErr != nil:
 		return errors.Join(errUnknown, err, lookErr)
