@@ -74,12 +74,13 @@ func simulate(t *testing.T, seed uint64, k *kit) {
 // pass lets time pass, which costs none in the bubble.
 func pass(d time.Duration) { time.Sleep(d) }
 
-// A kit is what all seeds share: the contracts with their keys, and an empty
-// store to copy.
+// A kit is what all seeds share: the contracts with their keys, and a store to
+// copy, with nothing in it but the apps of the integrators.
 type kit struct {
 	contracts []fattorino.Contract
 	secrets   []fattorino.Secret
 	admin     *fattorino.Token
+	apps      []int64 // one for each subscription that an integrator may make
 	template  []byte
 }
 
@@ -115,6 +116,17 @@ func newKit(t *testing.T) *kit {
 	dir := t.TempDir()
 	store, err := sqlite.Open(t.Context(), sqlite.Options{Dir: dir})
 	must(err)
+	must(store.Update(t.Context(), func(tx fattorino.Tx) error {
+		k.apps = nil
+		for range integrators * (firsts + changes) {
+			app := &fattorino.App{Name: "an integrator's", CreatedAt: time.Now()}
+			if err := tx.PutApp(app); err != nil {
+				return err
+			}
+			k.apps = append(k.apps, app.ID)
+		}
+		return nil
+	}))
 	must(store.Close())
 	k.template, err = os.ReadFile(filepath.Join(dir, "fattorino.db"))
 	must(err)

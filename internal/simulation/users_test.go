@@ -16,7 +16,8 @@ const (
 	publishers   = 2
 	publishes    = 9 // requests of each
 	integrators  = 2
-	changes      = 8 // of each, after the first subscriptions
+	firsts       = 3 // subscriptions of each before its changes
+	changes      = 8 // of each
 	companies    = 2
 	longestPause = 40 * time.Second
 )
@@ -116,7 +117,7 @@ func (w *world) publish(events []*fattorino.Event) (settled bool) {
 // integrate makes subscriptions and changes them.
 func (w *world) integrate(i int) {
 	var own []*fattorino.Subscription
-	for k := range 3 {
+	for k := range firsts {
 		if s := w.subscribe(i, k); s != nil {
 			own = append(own, s)
 		}
@@ -124,7 +125,7 @@ func (w *world) integrate(i int) {
 	for k := range changes {
 		w.pause("integrator", i, k)
 		if len(own) == 0 || w.chance.oneIn(8, "another", i, k) {
-			if s := w.subscribe(i, 100+k); s != nil {
+			if s := w.subscribe(i, firsts+k); s != nil {
 				own = append(own, s)
 			}
 			continue
@@ -142,7 +143,7 @@ func (w *world) integrate(i int) {
 // happens.
 func (w *world) subscribe(i, k int) *fattorino.Subscription {
 	n := w.wish(i, k)
-	caller := &fattorino.Token{Kind: fattorino.APIToken, App: int64(1000*(i+1) + k), Scopes: []string{"*"}}
+	caller := &fattorino.Token{Kind: fattorino.APIToken, App: w.kit.apps[i*(firsts+changes)+k], Scopes: []string{"*"}}
 	for try := range 8 {
 		n.Sink = w.sink(i, k, 10+try) // what failed may be there all the same
 		var s *fattorino.Subscription
