@@ -47,6 +47,14 @@ const (
 	StepCoverage = "coverage" // the signature covers all that it must
 )
 
+// StepNames gives all of them.
+func StepNames() []string {
+	return []string{
+		StepFields, StepTime, StepContent, StepSecret, StepHMAC, StepCompare, StepPublic, StepVerify,
+		StepToken, StepHeader, StepKey, StepInput, StepChecked, StepClaims, StepDigest, StepBase, StepCoverage,
+	}
+}
+
 // A Value goes into a step, or comes out of it.
 type Value struct {
 	Name   string // of a header field, claim or the like, as it stands in the request
@@ -77,6 +85,14 @@ const (
 	KindBase        = "base"
 )
 
+// KindNames gives all of them.
+func KindNames() []string {
+	return []string{
+		KindAt, KindApart, KindBody, KindContent, KindSHA256, KindSecret, KindPublic, KindSignature, KindComputed,
+		KindJSON, KindPEM, KindKeySet, KindTokenHeader, KindPayload, KindBase,
+	}
+}
+
 // The notes on values.
 const (
 	NoteInForce   = "inforce"   // the secret or key signs
@@ -86,6 +102,11 @@ const (
 	NoteCut       = "cut"       // there is more than is shown
 	NoteUnknown   = "unknown"   // no such key is published, or no longer
 )
+
+// NoteNames gives all of them.
+func NoteNames() []string {
+	return []string{NoteInForce, NoteReplaced, NoteNoMatch, NoteForgotten, NoteCut, NoteUnknown}
+}
 
 // A Tracer makes traces for those who sent the request: it has all the keys.
 type Tracer struct {

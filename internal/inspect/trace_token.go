@@ -100,8 +100,8 @@ func signatureStep(token, signature string, key *ecdsa.PublicKey) Step {
 	result := goodIf(err == nil)
 	return Step{
 		Name: StepChecked, Result: result,
-		In:  []Value{{Kind: KindSignature, Text: abridged(signature), Note: NoteCut}, {Kind: KindBody, Text: bytesOf(len(raw)), Want: bytesOf(64), Result: goodIf(len(raw) == 64)}},
-		Out: []Value{{Name: "ES256", Text: result, Result: result}},
+		In:  []Value{{Kind: KindSignature, Text: abridged(signature), Note: NoteCut}, {Name: "r, s", Text: bytesOf(len(raw)), Want: bytesOf(64), Result: goodIf(len(raw) == 64)}},
+		Out: []Value{{Name: "ES256", Result: result}},
 	}
 }
 
