@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: a C compiler (for the
 # race detector), Node and the SDKs that Fattorino is tested with, the two Python
-# modules of an example, PostgreSQL, and strace, with which losses of power are
-# tried. As root on Debian or Ubuntu it installs the packages; anywhere else it
+# modules of an example, PostgreSQL and PgBouncer, and strace, with which losses
+# of power are tried. As root on Debian or Ubuntu it installs the packages; anywhere else it
 # says which are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -27,6 +27,7 @@ if lacks node; then needed+=(nodejs); fi
 if lacks npm; then needed+=(npm); fi
 if lacks chromium; then needed+=(chromium); fi
 if lacks_postgresql; then needed+=(postgresql); fi
+if lacks pgbouncer && [ ! -x /usr/sbin/pgbouncer ]; then needed+=(pgbouncer); fi
 wanted=()
 if lacks_python; then wanted+=(python3 python3-jwt python3-cryptography); fi
 if lacks strace && [ "$(uname)" = Linux ]; then wanted+=(strace); fi
@@ -38,8 +39,8 @@ install_packages() {
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null
 }
 
-# The tests run servers of their own: the package is kept from making and
-# starting one.
+# The tests run servers of their own: the packages are kept from making and
+# starting any.
 without_cluster() {
 	install_packages postgresql-common
 	local settings=/etc/postgresql-common/createcluster.conf failed=0
@@ -47,6 +48,15 @@ without_cluster() {
 	echo 'create_main_cluster = false' >>"$settings"
 	"$@" || failed=$?
 	mv "$settings.setup" "$settings"
+	return "$failed"
+}
+without_starting() {
+	local policy=/usr/sbin/policy-rc.d failed=0
+	if [ -e "$policy" ]; then "$@"; return; fi # the machine has one of its own
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+	"$@" || failed=$?
+	rm "$policy"
 	return "$failed"
 }
 
@@ -61,9 +71,9 @@ if [ ${#needed[@]} -gt 0 ] || [ ${#wanted[@]} -gt 0 ]; then
 fi
 if can_install; then
 	if lacks_postgresql; then
-		without_cluster install_packages "${needed[@]}"
+		without_starting without_cluster install_packages "${needed[@]}"
 	elif [ ${#needed[@]} -gt 0 ]; then
-		install_packages "${needed[@]}"
+		without_starting install_packages "${needed[@]}"
 	fi
 	if [ ${#wanted[@]} -gt 0 ]; then
 		install_packages "${wanted[@]}" || say "some tests will be skipped: these are missing: ${wanted[*]}"

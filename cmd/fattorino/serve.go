@@ -40,6 +40,9 @@ func (c *serveCommand) Run(ctx context.Context, parsed *kong.Context, env *envir
 	// net/http writes to the standard logger what a sink sends unasked on an idle
 	// connection, in the sink's own words.
 	log.SetOutput(io.Discard)
+	if env.getenv("GOGC") == "" {
+		collectLess()
+	}
 	a, err := app.New(ctx, app.Options{Config: s.Config, Log: env.stderr, LogText: isTerminal(env.stderr)})
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 func (a *App) uiConfig(keys *keyring, c contracts, bins *inspect.Bins, links *portal.Links) ui.Config {
 	config := ui.Config{
 		Service: a.service, Documents: a.store, Store: a.engine, Keys: uiKeys{keys}, Bins: bins, Log: a.log,
+		Tracer: &inspect.Tracer{Keychain: bins.Keychain, KeySet: bins.KeySet, Resigners: map[string]inspect.Resigner{native.Name: c.native}},
 		Portal: links, FrameAncestors: a.config.PortalFrameAncestors,
 		Contracts: map[string]ui.Chooser{facturascripts.Name: c.facturascripts, native.Name: c.native},
 	}

@@ -52,10 +52,7 @@ func judgeHTTPSignature(r *Request, label string, keys []*sign.Ed25519PublicKey)
 	if err != nil {
 		return WhyMalformed
 	}
-	covered := []string{"@method", "@target-uri", "content-type", "content-digest", "webhook-id", "webhook-timestamp"}
-	if received.Header.Get("Ce-Specversion") != "" {
-		covered = append(covered, "ce-id", "ce-source", "ce-type")
-	}
+	covered := coveredComponents(received.Header.Get("Ce-Specversion") != "")
 	result, err := httpsig.Verify(received, keyFetcher{keys}, httpsig.VerifyProfile{
 		SignatureLabel: label, AllowedAlgorithms: []httpsig.Algorithm{httpsig.Algo_ED25519}, RequiredFields: httpsig.Fields(covered...),
 		RequiredMetadata:       []httpsig.Metadata{httpsig.MetaCreated, httpsig.MetaKeyID},
@@ -84,6 +81,16 @@ func judgeHTTPSignature(r *Request, label string, keys []*sign.Ed25519PublicKey)
 		return WhyNew
 	}
 	return WhyGood
+}
+
+// coveredComponents gives what the native contract promises that a signature
+// covers.
+func coveredComponents(binary bool) []string {
+	covered := []string{"@method", "@target-uri", "content-type", "content-digest", "webhook-id", "webhook-timestamp"}
+	if binary {
+		covered = append(covered, "ce-id", "ce-source", "ce-type")
+	}
+	return covered
 }
 
 // rebuild gives the request as net/http had it.

@@ -69,6 +69,22 @@ func (c *Contract) sign(r *fattorino.Request, s *fattorino.Subscription, id stri
 	return nil
 }
 
+// Resign puts back into a request as the log keeps it the token that went with
+// it, which the log does not keep: it is made of the same claims, with the key
+// that signs now, and is the same where that is the same. A request that was
+// signed otherwise is left as it is.
+func (c *Contract) Resign(r *fattorino.Request, s *fattorino.Subscription, at time.Time) error {
+	if s.Options.Signature != SignatureJWT {
+		return nil
+	}
+	for _, h := range r.Header {
+		if strings.EqualFold(h.Name, fieldID) {
+			return c.signJWT(r, s, h.Value, at)
+		}
+	}
+	return errors.New("the request has no id")
+}
+
 // signHTTP signs with HTTP Message Signatures: one signature for each Ed25519
 // key, labelled sig1, sig2 and so on (RFC 9421, section 4.3).
 func signHTTP(r *fattorino.Request, keys sign.WebhookKeys, now time.Time) error {

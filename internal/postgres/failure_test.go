@@ -38,11 +38,21 @@ func subscribe(t testing.TB, s *postgres.Store, company int64) int64 {
 	return sub.ID
 }
 
+func newProxy(t *testing.T, before *pgcluster.Cluster) *pgcluster.Proxy {
+	t.Helper()
+	p, err := before.NewProxy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
 func TestWhateverByteAConnectionBreaksAtACommitIsWrittenOnce(t *testing.T) {
 	t.Parallel()
 	name := newDatabase(t)
-	way := newProxy(t, shared.Socket())
-	s := open(t, way.url(name))
+	way := newProxy(t, shared)
+	s := open(t, way.URL(name))
 	defer s.Close() //nolint:errcheck // the test is over
 	subscription := subscribe(t, s, 7)
 
@@ -67,11 +77,11 @@ func TestWhateverByteAConnectionBreaksAtACommitIsWrittenOnce(t *testing.T) {
 	for range warm {
 		commit()
 	}
-	for _, to := range []direction{toServer, toClient} {
+	for _, to := range []pgcluster.Direction{pgcluster.ToServer, pgcluster.ToClient} {
 		for n := 0; ; n += 41 {
-			way.arm(to, n)
+			way.Arm(to, n)
 			commit()
-			if !way.disarm() {
+			if !way.Disarm() {
 				break // the whole commit has fewer bytes
 			}
 			cuts++
@@ -101,8 +111,8 @@ func TestWhateverByteAConnectionBreaksAtACommitIsWrittenOnce(t *testing.T) {
 func TestWhatAnotherNodeCommitsIsNotTakenForWhatWasLost(t *testing.T) {
 	t.Parallel()
 	name := newDatabase(t)
-	way := newProxy(t, shared.Socket())
-	cut, other := open(t, way.url(name)), open(t, shared.URL(name))
+	way := newProxy(t, shared)
+	cut, other := open(t, way.URL(name)), open(t, shared.URL(name))
 	t.Cleanup(func() { _, _ = cut.Close(), other.Close() })
 
 	// Given a node that commits without a pause,
@@ -124,13 +134,13 @@ func TestWhatAnotherNodeCommitsIsNotTakenForWhatWasLost(t *testing.T) {
 	commits := map[int64]bool{} // by the seq that they were told
 	cuts := 0
 	for n := range 60 {
-		way.arm(toServer, 200+n*40)
+		way.Arm(pgcluster.ToServer, 200+n*40)
 		p, err := publish(cut, nil, event(7, fmt.Sprint("cut", n), 50))
 		if err != nil || p.Repeated[0] {
 			t.Errorf("publish %d: repeated %v, %v", n, p.Repeated, err)
 		}
 		commits[p.Events[0].Seq] = true
-		if way.disarm() {
+		if way.Disarm() {
 			cuts++
 		}
 	}
@@ -156,14 +166,14 @@ func TestWhatAnotherNodeCommitsIsNotTakenForWhatWasLost(t *testing.T) {
 func TestWhateverByteAConnectionBreaksAtAnUpdateIsMadeOnce(t *testing.T) {
 	t.Parallel()
 	name := newDatabase(t)
-	way := newProxy(t, shared.Socket())
-	s := open(t, way.url(name))
+	way := newProxy(t, shared)
+	s := open(t, way.URL(name))
 	defer s.Close() //nolint:errcheck // the test is over
 
 	made, cuts := int64(0), 0
-	for _, to := range []direction{toServer, toClient} {
+	for _, to := range []pgcluster.Direction{pgcluster.ToServer, pgcluster.ToClient} {
 		for n := 0; ; n += 23 {
-			way.arm(to, n)
+			way.Arm(to, n)
 			made++
 			app := &fattorino.App{Name: "a", CreatedAt: time.Now()}
 			var count int64
@@ -176,7 +186,7 @@ func TestWhateverByteAConnectionBreaksAtAnUpdateIsMadeOnce(t *testing.T) {
 			if err != nil || count != made {
 				t.Fatalf("update %d: count %d, %v", made, count, err)
 			}
-			if !way.disarm() {
+			if !way.Disarm() {
 				break
 			}
 			cuts++
@@ -198,19 +208,19 @@ func TestATransactionOfAServerThatWasKilledIsNotTakenForAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cluster.Close() })
-	way := newProxy(t, cluster.Socket())
-	s := open(t, way.url("postgres"))
+	way := newProxy(t, cluster)
+	s := open(t, way.URL("postgres"))
 	defer s.Close() //nolint:errcheck // the test is over
 
 	// Given an update whose connection breaks before its commit,
-	way.cutAt("commit")
+	way.ArmAt("commit")
 	updated := make(chan error)
 	go func() {
 		updated <- s.Update(ctx, func(tx fattorino.Tx) error { return tx.PutApp(&fattorino.App{Name: "cut", CreatedAt: time.Now()}) })
 	}()
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
-	for !way.isCut() {
+	for !way.IsShut() {
 		<-look.C
 	}
 	// when the server is killed, and others have transactions before anybody can
@@ -228,7 +238,7 @@ func TestATransactionOfAServerThatWasKilledIsNotTakenForAnother(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	way.open()
+	way.Open()
 
 	// then it is not said to have been made, or was made again.
 	err = <-updated

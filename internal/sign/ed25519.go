@@ -116,6 +116,11 @@ func newEd25519PublicKey(key ed25519.PublicKey) *Ed25519PublicKey {
 // base64.
 func (p *Ed25519PublicKey) String() string { return encodeKey(publicKeyPrefix, p.key) }
 
+// Verify tells whether the signature is of this key and message.
+func (p *Ed25519PublicKey) Verify(message, signature []byte) bool {
+	return ed25519.Verify(p.key, message, signature)
+}
+
 // KID is the key's name: its JWK thumbprint with SHA-256, in base64url (RFC
 // 7638).
 func (p *Ed25519PublicKey) KID() string { return p.kid }

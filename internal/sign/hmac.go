@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash"
 	"log/slog"
@@ -61,6 +62,20 @@ func newHMACSecret(key []byte) *HMACSecret {
 // Reveal gives the secret in the form in which its receiver is told it, to be
 // shown to the owner or sealed: "whsec_" and base64.
 func (s *HMACSecret) Reveal() string { return encodeKey(secretPrefix, s.key()) }
+
+// Fingerprint tells secrets apart without telling them: the first eight bytes
+// of the SHA-256 of the decoded secret, in hexadecimal digits. Where somebody
+// chose a poor secret it could be found by this, so that it is to be shown
+// beside signatures alone, by which it could be found as well.
+func (s *HMACSecret) Fingerprint() string {
+	sum := sha256.Sum256(s.key())
+	return hex.EncodeToString(sum[:fingerprintSize])
+}
+
+const fingerprintSize = 8 // bytes
+
+// Size gives the number of bytes of the decoded secret.
+func (s *HMACSecret) Size() int { return len(s.key()) }
 
 // AppendSignature implements [WebhookKey] with the scheme v1.
 func (s *HMACSecret) AppendSignature(dst []byte, id string, timestamp int64, body []byte) ([]byte, error) {

@@ -92,7 +92,7 @@ func webhookComponents(header []fattorino.Header, method, target, digest string)
 	if !httpguts.ValidHeaderFieldName(method) { // a method is a token, as a name is
 		return nil, errors.New("the method is no token")
 	}
-	uri, err := targetURI(target)
+	uri, err := TargetURI(target)
 	if err != nil {
 		return nil, err
 	}
@@ -139,9 +139,11 @@ func fieldValue(header []fattorino.Header, name string) (value string, there boo
 	return value, there
 }
 
-// targetURI gives the URI that a receiver puts together of scheme, Host field
-// and request target (RFC 9110, section 7.1), as net/http sends them.
-func targetURI(target string) (string, error) {
+// TargetURI gives the component @target-uri of a request to the URL (RFC 9421,
+// section 2.2.2): what a receiver puts together of scheme, Host field and
+// request target (RFC 9110, section 7.1), as net/http sends them. Its errors do
+// not quote the URL.
+func TargetURI(target string) (string, error) {
 	u, err := url.Parse(target)
 	if err != nil { // its text repeats the URL, so it is not passed on
 		return "", errors.New("the URL is malformed")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/inspect"
 )
 
 // deliveryView is the page of one delivery.
@@ -20,6 +21,7 @@ type deliveryView struct {
 	Gone      bool // the subscription is
 	Data      string
 	Attempts  []attemptView
+	Code      []codeSample // the check of the signatures that there are, in a receiver's language
 	Settled   bool
 	Refresh   int // seconds until there may be something new to see
 	CanResend bool
@@ -35,6 +37,8 @@ type attemptView struct {
 	Good      bool   // the contract takes the answer for a success
 	Curl      string
 	Waterfall waterfall
+	Traces    []inspect.Trace // how its signatures are checked
+	Unsigned  string          // why there are none: key of the text, without "trace.unsigned."
 }
 
 // delivery shows one with every attempt, the newest first.
@@ -59,7 +63,11 @@ func (u *UI) delivery(w http.ResponseWriter, r *http.Request, v *visit) error {
 			Attempt: a, Sent: showRequest(sub.Format, &a.Request), Header: showHeader(a.Answer.Header), Body: showBody(a.Answer.Body),
 			Reason: http.StatusText(a.Answer.Status), Good: u.contract(sub.Contract).Judge(&a.Answer) == fattorino.Success,
 			Curl: curl(sub.Format, &a.Request), Waterfall: waterfallOf(a.Answer.Timing),
+			Traces: u.traces(sub, a), Unsigned: unsigned(sub, a),
 		})
+	}
+	if view.Code, err = codeFor(sub, view.Attempts); err != nil {
+		return err
 	}
 	return u.render(w, v, http.StatusOK, "delivery", view)
 }
@@ -109,7 +117,7 @@ func curl(f fattorino.Format, r *fattorino.Request) string {
 		switch {
 		case strings.EqualFold(h.Name, "Content-Length"), strings.EqualFold(h.Name, "Host"), strings.EqualFold(h.Name, "Connection"):
 			continue // which curl sets by itself
-		case h.Secret || h.Value == "":
+		case h.Secret || h.Value == "" || h.Value == fattorino.Hidden:
 			lines = append(lines, "-H "+quote(h.Name+": …"))
 		default:
 			lines = append(lines, "-H "+quote(h.Name+": "+h.Value))

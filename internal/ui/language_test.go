@@ -135,6 +135,11 @@ func madeKeys(f *fixture) (keys []string) {
 		inspect.WhyDigest, inspect.WhyForeign, inspect.WhyForged, inspect.WhyExpired, inspect.WhyAudience, inspect.WhyWrongID, inspect.WhyWrongBody, inspect.WhyIssuer,
 	}, "")
 	add("option.handshake.", []string{"challenge", "options", "none"}, "", ".help")
+	add("trace.step.", inspect.StepNames(), "", ".help")
+	add("trace.kind.", inspect.KindNames(), "")
+	add("trace.note.", inspect.NoteNames(), "")
+	add("trace.result.", []string{inspect.Valid, inspect.Invalid, inspect.Unchecked}, "")
+	add("trace.unsigned.", []string{"defacto", "none", "lost"}, "")
 	return keys
 }
 

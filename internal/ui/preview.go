@@ -127,8 +127,8 @@ func showRequest(f fattorino.Format, r *fattorino.Request) *shownRequest {
 func showHeader(header []fattorino.Header) []shownHeader {
 	var list []shownHeader
 	for _, h := range header {
-		shown := shownHeader{Name: h.Name, Value: h.Value, Secret: h.Secret}
-		if h.Secret {
+		shown := shownHeader{Name: h.Name, Value: h.Value, Secret: h.Secret || h.Value == fattorino.Hidden}
+		if shown.Secret {
 			shown.Value = ""
 		}
 		list = append(list, shown)

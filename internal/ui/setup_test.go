@@ -86,6 +86,7 @@ func start(t *testing.T) *fixture {
 	pages, err := New(Config{
 		Portal: links, FrameAncestors: []string{"https://app.example.com"},
 		Service: service, Documents: store, Store: e, Keys: oneKey{}, Log: log, Bins: bins,
+		Tracer:    &inspect.Tracer{Keychain: bins.Keychain, KeySet: bins.KeySet, Resigners: map[string]inspect.Resigner{native.Name: house}},
 		Contracts: map[string]Chooser{native.Name: house, facturascripts.Name: plugin},
 		Settings:  []Setting{{Key: "data", Group: "server", Help: "Folder.", Value: "/data"}},
 	})

@@ -21,6 +21,7 @@ type Config struct {
 	Contracts map[string]Chooser // those with more to choose than types, by name
 	Keys      Keys
 	Bins      *inspect.Bins
+	Tracer    *inspect.Tracer // checks the signatures of what was sent
 	Portal    *portal.Links
 	// FrameAncestors are the origins whose pages may show those of portals in a
 	// frame, each one that CheckFrameAncestor takes.

@@ -21,6 +21,21 @@ func TestNothingAcceptedIsLostWhenTheProgramIsKilled(t *testing.T) {
 
 	// when it is killed and stopped again and again while publishers publish, and
 	// others come and go as subscribers,
+	endLoad := c.beginLoad()
+	for range *rounds {
+		pause(c.upTo(700 * time.Millisecond))
+		c.interrupt()
+	}
+	pause(300 * time.Millisecond)
+	endLoad()
+
+	// then nothing is lost.
+	c.checkEverything(10 * (*rounds))
+}
+
+// beginLoad has publishers publish, and others come and go, until it is told to
+// end.
+func (c *crashTest) beginLoad() (end func()) {
 	stopped := make(chan struct{})
 	var clients sync.WaitGroup
 	for range 8 {
@@ -29,32 +44,34 @@ func TestNothingAcceptedIsLostWhenTheProgramIsKilled(t *testing.T) {
 	for range 2 {
 		clients.Go(func() { c.comeAndGo(stopped) })
 	}
-	for range *rounds {
-		pause(c.upTo(700 * time.Millisecond))
-		c.interrupt()
+	return func() {
+		close(stopped)
+		clients.Wait()
 	}
-	pause(300 * time.Millisecond)
-	close(stopped)
-	clients.Wait()
+}
 
-	// then every event that was accepted reaches all who hear it,
+// checkEverything checks what became of at least so many events that were
+// accepted, and stops the program.
+func (c *crashTest) checkEverything(least int) {
+	c.Helper()
+	// Every event that was accepted reaches all who hear it,
 	accepted := c.pub.accepted()
-	if least := 10 * (*rounds); len(accepted) < least {
-		t.Fatalf("only %d events accepted: no load", len(accepted))
+	if len(accepted) < least {
+		c.Fatalf("only %d events accepted: no load", len(accepted))
 	}
 	for _, s := range c.subscribers {
 		if !dwindles(func() int { return len(s.missing(accepted, s.hears)) }) {
 			missing := s.missing(accepted, s.hears)
-			t.Errorf("%s: %d accepted events were never delivered: %v", s.name, len(missing), missing[:min(len(missing), 100)])
+			c.Errorf("%s: %d accepted events were never delivered: %v", s.name, len(missing), missing[:min(len(missing), 100)])
 		}
 		// and nobody else, again only where it was in flight, and in order.
-		s.check(t, accepted, c.lives.graceful())
+		s.check(c.T, accepted, c.lives.graceful())
 	}
 	c.checkComing()
 	// The history has no gap and no event twice.
 	err := errors.Join(c.program.checkHistory(1, accepted), c.program.checkHistory(2, accepted), c.program.stop())
 	if err != nil {
-		t.Error(err)
+		c.Error(err)
 	}
 	c.report(len(accepted))
 }
@@ -75,8 +92,8 @@ type crashTest struct {
 	faults    []error
 }
 
-func newCrashTest(t *testing.T) *crashTest {
-	c := &crashTest{T: t, random: newRandom(t), lives: &lives{}, program: newProgram(t, binary, t.TempDir())}
+func newCrashTest(t *testing.T, flags ...string) *crashTest {
+	c := &crashTest{T: t, random: newRandom(t), lives: &lives{}, program: newProgram(t, binary, t.TempDir(), flags...)}
 	c.pub = &publisher{program: c.program}
 	c.guests = newSink(t, "guests", c.lives.now)
 	return c
@@ -281,8 +298,8 @@ func (c *crashTest) report(accepted int) {
 		}
 		total, again = total+len(got), again+len(got)-len(seen)
 	}
-	c.Logf("%d rounds, %d lives: %d events accepted, %d notifications, of which %d came again; %d guests",
-		*rounds, c.lives.now()+1, accepted, total, again, len(c.owed))
+	c.Logf("%d lives: %d events accepted, %d notifications, of which %d came again; %d guests",
+		c.lives.now()+1, accepted, total, again, len(c.owed))
 }
 
 // lives counts the lives of a program, and knows which of them ended well.

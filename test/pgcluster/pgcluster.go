@@ -1,23 +1,23 @@
 // Package pgcluster runs private PostgreSQL clusters for tests: as many as are
-// wanted, each in a folder of its own, reached over a Unix socket in it and
-// over nothing else. It uses the server's programs as Debian installs them and
-// touches no cluster that is there already.
+// wanted, each in a folder of its own, reached over a Unix socket in it and,
+// where that is asked for, over TCP on this machine. There may be a standby of
+// a cluster, a [Bouncer] before it, and a [Proxy] that breaks connections. It
+// uses the programs as Debian installs them and touches no cluster that is
+// there already.
 package pgcluster
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -29,51 +29,100 @@ type Options struct {
 	Durable bool
 	// Settings are further settings of the server, as max_connections.
 	Settings map[string]string
+	// TCP has the server listen on 127.0.0.1 too, at a port of its own.
+	TCP bool
+	// Files are put into the folder of the data, which paths in settings begin in:
+	// certificates, or a pg_hba.conf in place of the one that trusts everybody.
+	Files map[string][]byte
 }
 
 // A Cluster is one PostgreSQL server with its data.
 type Cluster struct {
 	dir     string // data, log and socket
 	bin     string
+	port    string // part of the socket's name too
 	options Options
 	as      *syscall.Credential // whom the server runs as; nil = who runs the test
-	guard   *exec.Cmd           // runs the server, and ends it should the test be killed
-	alive   *os.File            // open as long as the test lives
-	exited  chan struct{}       // closed when the server has ended
-	ending  error               // how it did, once exited is closed
+	server  *process            // nil = it is stopped
 }
-
-// startWithin bounds how long the server may take to answer: long, for a
-// machine that is busy.
-const startWithin = 2 * time.Minute
 
 // New makes a cluster and starts it. Its error says what to install where
 // PostgreSQL is missing.
-func New(ctx context.Context, o Options) (_ *Cluster, err error) {
+func New(ctx context.Context, o Options) (*Cluster, error) {
+	return start(ctx, o, func(c *Cluster) error {
+		err := c.command(ctx, "initdb", "--pgdata="+c.data(), "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+		if err != nil {
+			return err
+		}
+		return c.addFiles()
+	})
+}
+
+// NewStandby makes a standby of the cluster with the same options, and starts
+// it. It follows as fast as it can; a setting of the cluster has it wait for
+// the standby at each commit.
+func (c *Cluster) NewStandby(ctx context.Context) (*Cluster, error) {
+	return start(ctx, c.options, func(standby *Cluster) error {
+		// The source is a socket: whom the cluster trusts over TCP is another matter.
+		return standby.command(ctx, "pg_basebackup", "--pgdata="+standby.data(), "--host="+c.dir, "--port="+c.port, "--username=postgres",
+			"--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync")
+	})
+}
+
+// start makes a folder, has the data put into it, and starts the server.
+func start(ctx context.Context, o Options, fill func(*Cluster) error) (*Cluster, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "pg") // short: a socket's path has 107 bytes at most
+	port := "5432"
+	if o.TCP {
+		if port, err = freePort(); err != nil {
+			return nil, err
+		}
+	}
+	dir, as, err := newDir()
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: dir, bin: bin, options: o}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, c.Close())
+	c := &Cluster{dir: dir, bin: bin, port: port, options: o, as: as}
+	if err = fill(c); err == nil {
+		err = c.Start(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// freePort finds a TCP port that nobody listens on.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, errors.Join(err, l.Close())
+}
+
+// command runs one of the programs that come with the server, as its user.
+func (c *Cluster) command(ctx context.Context, name string, args ...string) error {
+	command := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...)
+	command.Dir, command.SysProcAttr = c.dir, &syscall.SysProcAttr{Credential: c.as}
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", name, err, out)
+	}
+	return nil
+}
+
+// addFiles puts the files of the options into the folder of the data.
+func (c *Cluster) addFiles() error {
+	for name, content := range c.options.Files {
+		if err := writeAs(c.as, filepath.Join(c.data(), name), content); err != nil {
+			return err
 		}
-	}()
-	if err := c.giveAway(); err != nil {
-		return nil, err
 	}
-	init := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "--pgdata="+c.data(), "--username=postgres",
-		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
-	init.Dir, init.SysProcAttr = dir, &syscall.SysProcAttr{Credential: c.as}
-	if out, err := init.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	return c, c.Start(ctx)
+	return nil
 }
 
 // programs finds the folder of the server's programs: the newest version of
@@ -99,46 +148,28 @@ func version(initdb string) int {
 	return n
 }
 
-// giveAway makes the folder that of another user where the test is run by
-// root, whom PostgreSQL refuses to serve.
-func (c *Cluster) giveAway() error {
-	if os.Getuid() != 0 {
-		return nil
-	}
-	other, err := user.Lookup("postgres")
-	if err != nil {
-		if other, err = user.Lookup("nobody"); err != nil {
-			return fmt.Errorf("PostgreSQL does not run as root, and there is no other user to run it as: %w", err)
-		}
-	}
-	uid, err := strconv.ParseUint(other.Uid, 10, 32)
-	if err != nil {
-		return err
-	}
-	gid, err := strconv.ParseUint(other.Gid, 10, 32)
-	if err != nil {
-		return err
-	}
-	c.as = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	return os.Chown(c.dir, int(uid), int(gid))
-}
-
 func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
 // Socket is the path of the Unix socket that the server listens on.
-func (c *Cluster) Socket() string { return filepath.Join(c.dir, ".s.PGSQL.5432") }
+func (c *Cluster) Socket() string { return filepath.Join(c.dir, ".s.PGSQL."+c.port) }
+
+// Address is where the server listens on TCP, with Options.TCP.
+func (c *Cluster) Address() string { return net.JoinHostPort("127.0.0.1", c.port) }
 
 // URL is where a database of the cluster is reached.
 func (c *Cluster) URL(database string) string {
-	u := url.URL{Scheme: "postgres", Path: "/" + database, RawQuery: url.Values{"host": {c.dir}, "user": {"postgres"}}.Encode()}
+	u := url.URL{Scheme: "postgres", Path: "/" + database, RawQuery: url.Values{"host": {c.dir}, "port": {c.port}, "user": {"postgres"}}.Encode()}
 	return u.String()
 }
 
 // Start starts a server that was stopped, and returns once it answers.
 func (c *Cluster) Start(ctx context.Context) error {
 	settings := map[string]string{
-		"listen_addresses": "", "unix_socket_directories": c.dir, "max_connections": "50",
+		"listen_addresses": "", "port": c.port, "unix_socket_directories": c.dir, "max_connections": "50",
 		"shared_buffers": "32MB", "logging_collector": "off", "log_min_messages": "fatal",
+	}
+	if c.options.TCP {
+		settings["listen_addresses"] = "127.0.0.1"
 	}
 	if !c.options.Durable {
 		settings["fsync"], settings["synchronous_commit"], settings["full_page_writes"] = "off", "off", "off"
@@ -149,68 +180,42 @@ func (c *Cluster) Start(ctx context.Context) error {
 			args = append(args, "-c", name+"="+value)
 		}
 	}
-	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	server, err := startProcess(c.dir, c.as, filepath.Join(c.bin, "postgres"), args...)
 	if err != nil {
 		return err
 	}
-	defer log.Close() //nolint:errcheck // the server has its own
-	return c.run(ctx, args, log)
-}
-
-// guarded runs the server, and ends it when the other end of the pipe is gone.
-const guarded = `"$@" 3<&- & server=$!; { cat <&3; kill -QUIT $server; } >/dev/null 2>&1 & wait $server`
-
-func (c *Cluster) run(ctx context.Context, args []string, log *os.File) error {
-	held, alive, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer held.Close()                                                                                                       //nolint:errcheck // the guard has its own
-	guard := exec.Command("/bin/sh", append([]string{"-c", guarded, "guard", filepath.Join(c.bin, "postgres")}, args...)...) //nolint:noctx // it is ended by Stop, Kill and Close
-	guard.Dir, guard.Stdout, guard.Stderr, guard.ExtraFiles = c.dir, log, log, []*os.File{held}
-	guard.SysProcAttr = &syscall.SysProcAttr{Credential: c.as, Setpgid: true} // an interrupt of the test is not for the server
-	if err := guard.Start(); err != nil {
-		return errors.Join(err, alive.Close())
-	}
-	c.guard, c.alive, c.exited = guard, alive, make(chan struct{})
-	go func(exited chan<- struct{}) {
-		c.ending = guard.Wait()
-		close(exited)
-	}(c.exited)
-	return c.await(ctx)
-}
-
-// await returns once the server answers.
-func (c *Cluster) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startWithin)
-	defer cancel()
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for {
+	c.server = server
+	return server.await(ctx, func(ctx context.Context) error {
 		conn, err := pgx.Connect(ctx, c.URL("postgres"))
-		if err == nil {
-			return conn.Close(ctx)
+		if err != nil {
+			return err
 		}
-		select {
-		case <-c.exited:
-			log, _ := os.ReadFile(filepath.Join(c.dir, "log")) // as much as can be told
-			return fmt.Errorf("the server ended: %v\n%s", c.ending, log)
-		case <-ctx.Done():
-			return fmt.Errorf("the server does not answer: %w", err)
-		case <-again.C:
-		}
-	}
+		return conn.Close(ctx)
+	})
 }
 
 // CreateDatabase makes an empty database.
 func (c *Cluster) CreateDatabase(ctx context.Context, name string) error {
+	return c.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+}
+
+// Exec runs statements, each on its own, in the database postgres.
+func (c *Cluster) Exec(ctx context.Context, statements ...string) error {
 	conn, err := pgx.Connect(ctx, c.URL("postgres"))
 	if err != nil {
 		return err
 	}
-	_, err = conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	for _, s := range statements {
+		if _, err = conn.Exec(ctx, s); err != nil {
+			break
+		}
+	}
 	return errors.Join(err, conn.Close(ctx))
 }
+
+// Promote has a standby take the place of its primary, and returns once it can
+// be written to.
+func (c *Cluster) Promote(ctx context.Context) error { return c.Exec(ctx, `SELECT pg_promote()`) }
 
 // Stop ends the server in order, cutting off its clients; the data stays.
 func (c *Cluster) Stop() error { return c.end(syscall.SIGINT) }
@@ -219,20 +224,11 @@ func (c *Cluster) Stop() error { return c.end(syscall.SIGINT) }
 func (c *Cluster) Kill() error { return c.end(syscall.SIGQUIT) }
 
 func (c *Cluster) end(how syscall.Signal) error {
-	if c.guard == nil {
+	if c.server == nil {
 		return nil
 	}
-	pid, err := c.PID()
-	if err == nil {
-		err = syscall.Kill(pid, how)
-	}
-	if err != nil { // it did not get as far as that, or has ended
-		err = c.alive.Close()
-	}
-	<-c.exited
-	c.guard = nil
-	_ = c.alive.Close() // it may be closed already
-	return err
+	defer func() { c.server = nil }()
+	return c.server.end(how)
 }
 
 // Close stops the server and deletes everything.
@@ -241,11 +237,4 @@ func (c *Cluster) Close() error {
 }
 
 // PID is the process of the server, whose children serve the connections.
-func (c *Cluster) PID() (int, error) {
-	text, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
-	if err != nil {
-		return 0, err
-	}
-	first, _, _ := strings.Cut(string(text), "\n")
-	return strconv.Atoi(first)
-}
+func (c *Cluster) PID() (int, error) { return c.server.pid() }
