@@ -41,9 +41,10 @@ type Store struct {
 	write *sql.DB // one connection
 	read  *sql.DB
 
-	mu  sync.Mutex // the one writer
-	hot hot        // prepared statements of Commit
-	ids ids        // the last ids given, as committed
+	mu     sync.Mutex // the one writer
+	hot    hot        // prepared statements of Commit
+	ids    ids        // the last ids given, as committed
+	recent recent
 
 	readers readers
 	shared  shared
@@ -66,7 +67,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{lock: lock}
+	s := &Store{lock: lock, recent: recent{most: recentHashes}}
 	if err := s.open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -169,7 +170,7 @@ func (s *Store) loadIDs(ctx context.Context) error {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("read ids: %w", err)
 	}
-	return nil
+	return s.recent.load(ctx, s.write, s.ids.event)
 }
 
 // Close closes the file and gives the data folder free.

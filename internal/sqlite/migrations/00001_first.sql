@@ -13,9 +13,10 @@ CREATE TABLE ids (
     event    INTEGER NOT NULL,
     delivery INTEGER NOT NULL,
     page     INTEGER NOT NULL, -- of attempts
-    listed   INTEGER NOT NULL  -- the events up to this one are in kinds and entities
+    listed   INTEGER NOT NULL, -- the events up to this one are in kinds and entities
+    hashed   INTEGER NOT NULL  -- and in id_hashes
 ) STRICT;
-INSERT INTO ids VALUES (1, 0, 0, 0, 0);
+INSERT INTO ids VALUES (1, 0, 0, 0, 0, 0);
 
 CREATE TABLE companies (
     id         INTEGER PRIMARY KEY,
@@ -132,8 +133,15 @@ CREATE TABLE events (
     data            BLOB              -- last, so that the others are read without it
 ) STRICT;
 CREATE UNIQUE INDEX events_seq ON events (company, seq) WHERE seq > 0;
--- A short integer hash keeps this index small; rows found by it are compared.
-CREATE INDEX events_id ON events (id_hash) WHERE seq > 0;
+
+-- What events that were accepted before are found by. A short integer hash
+-- keeps it small; the events are compared. It is no index of events, for the
+-- hashes of the newest are kept in memory, and written later in this order.
+CREATE TABLE id_hashes (
+    id_hash INTEGER NOT NULL,
+    event   INTEGER NOT NULL,
+    PRIMARY KEY (id_hash, event)
+) STRICT, WITHOUT ROWID;
 
 -- The events of a type, and those about an entity: what they are found by.
 -- Every few hundred events are listed at once, which costs a fraction of what
@@ -226,6 +234,7 @@ DROP TABLE retries;
 DROP TABLE attempts;
 DROP TABLE deliveries;
 DROP TABLE entities;
+DROP TABLE id_hashes;
 DROP TABLE kinds;
 DROP TABLE events;
 DROP TABLE lanes;
