@@ -113,6 +113,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		pool.Close()
 		return nil, translate(err)
 	}
+	if err := s.readMove(ctx); err != nil {
+		pool.Close()
+		return nil, translate(err)
+	}
 	background, cancel := context.WithCancel(context.Background())
 	s.stopping = cancel
 	s.running.Go(func() { s.keepDays(background) })

@@ -17,7 +17,18 @@
 -- +goose Up
 CREATE TABLE installation (
     one   boolean  PRIMARY KEY CHECK (one),
-    parts smallint NOT NULL -- how many; fixed when the database is made
+    parts smallint NOT NULL, -- how many; fixed when the database is made
+    move   text,             -- the move by which a data folder was brought here; null = none was
+    moving boolean NOT NULL DEFAULT false -- it has not ended: nobody may serve the database
+);
+
+-- How far a move has come, table by table, in one transaction with what it has
+-- brought.
+CREATE TABLE moves (
+    name     text   PRIMARY KEY, -- of what is moved
+    after    text   NOT NULL,    -- the place to go on from, as JSON
+    count    bigint NOT NULL,    -- rows brought
+    checksum bigint NOT NULL     -- of these
 );
 
 -- The row of a part is locked by whoever publishes or changes subscriptions in
@@ -135,6 +146,13 @@ CREATE TABLE subscriptions (
     PRIMARY KEY (part, id)
 );
 CREATE INDEX subscriptions_company ON subscriptions (part, company, app);
+
+-- Subscriptions that were brought here from a data folder keep their ids, which
+-- tell nothing of the part. It is read once, and never grows.
+CREATE TABLE moved_subscriptions (
+    id   bigint   PRIMARY KEY,
+    part smallint NOT NULL
+);
 
 -- How far each lane has settled: a hint for the next start.
 CREATE TABLE lanes (
@@ -300,5 +318,5 @@ END $$;
 -- +goose Down
 DROP FUNCTION make_day;
 DROP TABLE attempts, deliveries, event_ids, events, tallies, pulses, lanes, subscriptions, documents, own_groups, own_types,
-    counters, keys, tokens, apps, company_days, companies, parts, installation;
+    counters, keys, tokens, apps, company_days, companies, parts, moved_subscriptions, moves, installation;
 DROP SEQUENCE subscription_numbers;
