@@ -138,14 +138,20 @@ CREATE TABLE subscriptions (
     options        text     NOT NULL, -- JSON object
     secrets        text     NOT NULL, -- JSON array; the secrets in it are encrypted
     state          text     NOT NULL,
+    before         text     NOT NULL, -- of a deleted one, the state it was deleted in; or empty
     handshake      text     NOT NULL, -- JSON object
     first_error_at bigint,
     expires_at     bigint,
     created_at     bigint   NOT NULL,
     updated_at     bigint   NOT NULL,
+    sought         text     NOT NULL, -- what it is searched in: its name and the host of its sink
     PRIMARY KEY (part, id)
 );
 CREATE INDEX subscriptions_company ON subscriptions (part, company, app);
+-- The operator's list goes along this one, whatever it is narrowed to: a search
+-- that finds little reads these few bytes of each subscription, and no row.
+CREATE INDEX subscriptions_live ON subscriptions (part, id) INCLUDE (app, contract, state, sought)
+    WHERE state IN ('unverified', 'active', 'disabled');
 
 -- Subscriptions that were brought here from a data folder keep their ids, which
 -- tell nothing of the part. It is read once, and never grows.
