@@ -69,9 +69,9 @@ func tables() []table {
 		},
 		{
 			name: "subscriptions", place: `id`,
-			columns: `part company id app contract sink types format filters options secrets state handshake first_error_at expires_at created_at updated_at`,
-			query: `SELECT id, company, id AS number, app, contract, sink, types, format, CAST(filters AS BLOB), options, secrets, state, handshake,
-				first_error_at, expires_at, created_at, updated_at FROM subscriptions`,
+			columns: `part company id app contract sink types format filters options secrets state before handshake first_error_at expires_at created_at updated_at sought`,
+			query: `SELECT id, company, id AS number, app, contract, sink, types, format, CAST(filters AS BLOB), options, secrets, state, before, handshake,
+				first_error_at, expires_at, created_at, updated_at, sought FROM subscriptions`,
 			rows: ofCompany,
 		},
 		{
