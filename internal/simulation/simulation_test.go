@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +28,7 @@ const enough = 20
 var (
 	oneSeed = flag.Uint64("seed", 0, "run this seed alone, and print its history")
 	first   = flag.Uint64("first", 1, "the first of the seeds to run")
+	within  = flag.Duration("within", 0, "begin no seed after so long; 0 = run them all")
 )
 
 func TestSimulation(t *testing.T) {
@@ -36,18 +39,26 @@ func TestSimulation(t *testing.T) {
 		return
 	}
 	n := uint64(seeds)
-	if n >= enough {
-		t.Cleanup(func() { k.met.check(t) })
-	}
 	if text := os.Getenv("SIM_SEEDS"); text != "" {
 		var err error
 		if n, err = strconv.ParseUint(text, 10, 32); err != nil {
 			t.Fatal(err)
 		}
 	}
+	begun, played := time.Now(), atomic.Uint64{}
+	t.Cleanup(func() {
+		t.Logf("%d seeds in %v", played.Load(), time.Since(begun).Round(time.Second))
+		if played.Load() >= enough {
+			k.met.check(t)
+		}
+	})
 	for seed := *first; seed < *first+n; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
+			if *within > 0 && time.Since(begun) > *within {
+				return
+			}
+			played.Add(1)
 			simulate(t, seed, k)
 		})
 	}
@@ -142,11 +153,35 @@ func newKit(t *testing.T) *kit {
 	return k
 }
 
+// memory is where Linux has files in memory.
+const memory = "/dev/shm"
+
+// tempDir gives a folder for the test, in memory where that has room: what a
+// crash leaves of the files is copied, so it hangs on no disk, which others may
+// keep waiting.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	var room syscall.Statfs_t
+	if err := syscall.Statfs(memory, &room); err != nil || room.Bavail*uint64(room.Bsize) < 1<<30 {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(memory, "simulation")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
 // folder gives a data folder with an empty store, which is copied rather than
 // migrated anew.
 func (k *kit) folder(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := tempDir(t)
 	if err := os.WriteFile(filepath.Join(dir, "fattorino.db"), k.template, 0o600); err != nil {
 		t.Fatal(err)
 	}
