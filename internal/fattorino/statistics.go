@@ -107,37 +107,6 @@ func fill(tallies []Tally, from, to time.Time, step time.Duration) []Bucket {
 	return buckets
 }
 
-// EachStatistics gives what [Service.Statistics] does for several subscriptions
-// at once, by their ids; the caller's alone, and those with anything to tell.
-func (s *Service) EachStatistics(ctx context.Context, caller *Token, company int64, subscriptions []int64, from, to time.Time, step time.Duration) (map[int64][]Bucket, error) {
-	if err := checkSteps(from, to, step); err != nil {
-		return nil, err
-	}
-	if err := need(caller, company, APIToken, AdminToken); err != nil {
-		return nil, err
-	}
-	own, err := s.Store.SubscriptionIDs(ctx, company, caller.ownApp())
-	if err != nil {
-		return nil, err
-	}
-	from = from.UTC().Truncate(step)
-	q := TallyQuery{Company: company, Subscriptions: intersect(own, subscriptions), From: from, To: to, Step: step, Each: true}
-	tallies, err := s.Store.Tallies(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	all := map[int64][]Bucket{}
-	for len(tallies) > 0 {
-		id, n := tallies[0].Subscription, 0
-		for n < len(tallies) && tallies[n].Subscription == id {
-			n++
-		}
-		all[id] = fill(tallies[:n], from, to, step)
-		tallies = tallies[n:]
-	}
-	return all, nil
-}
-
 // MaxBacklog is how far a backlog is counted.
 const MaxBacklog = 10_000
 
@@ -163,7 +132,7 @@ func (s *Service) Health(ctx context.Context, caller *Token, company int64) ([]H
 	for i, sub := range subs {
 		ids[i] = sub.ID
 	}
-	pulses, err := s.Store.Pulses(ctx, company, ids)
+	pulses, err := s.Store.Pulses(ctx, ids)
 	if err != nil {
 		return nil, err
 	}

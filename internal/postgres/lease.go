@@ -54,7 +54,7 @@ const checkLease = `SELECT check_lease($1)`
 func TakeLease(ctx context.Context, o Options, holder string, log *slog.Logger, standBy func(holder string)) (*Lease, error) {
 	pool, err := connect(ctx, o, 2) // one to ask with while another is given up
 	if err != nil {
-		return nil, translate(err)
+		return nil, cannotStart(err)
 	}
 	l := &Lease{pool: pool, log: log, lost: make(chan error, 1), again: make(chan struct{})}
 	if _, err = pool.Exec(ctx, makeLease); err == nil {
@@ -62,7 +62,7 @@ func TakeLease(ctx context.Context, o Options, holder string, log *slog.Logger, 
 	}
 	if err != nil {
 		pool.Close()
-		return nil, translate(err)
+		return nil, cannotStart(err)
 	}
 	background, cancel := context.WithCancel(context.Background())
 	l.stop = cancel

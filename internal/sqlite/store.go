@@ -57,12 +57,24 @@ type ids struct{ event, delivery, page, accepted, listed int64 }
 var _ fattorino.Store = (*Store)(nil)
 
 // Open opens the store of a data folder, making or migrating it where needed.
-// It fails when another process has the folder open, naming it, and when the
-// folder was written by a newer version.
+// It fails when another process has the folder open, naming it, when the folder
+// was written by a newer version, and when it was moved away.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := makeDataFolder(o.Dir); err != nil {
 		return nil, err
 	}
+	s, err := openLocked(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := refuseMoved(o.Dir); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// openLocked opens the store of a folder that is there.
+func openLocked(ctx context.Context, o Options) (*Store, error) {
 	lock, err := lockDir(o.Dir)
 	if err != nil {
 		return nil, err

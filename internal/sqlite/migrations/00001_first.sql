@@ -95,13 +95,19 @@ CREATE TABLE subscriptions (
     options        TEXT    NOT NULL, -- JSON object
     secrets        TEXT    NOT NULL, -- JSON array; the secrets in it are encrypted
     state          TEXT    NOT NULL,
+    before         TEXT    NOT NULL, -- of a deleted one, the state it was deleted in; or empty
     handshake      TEXT    NOT NULL, -- JSON object
     first_error_at INTEGER,
     expires_at     INTEGER,
     created_at     INTEGER NOT NULL,
-    updated_at     INTEGER NOT NULL
+    updated_at     INTEGER NOT NULL,
+    sought         TEXT    NOT NULL -- what it is searched in: its name and the host of its sink
 ) STRICT;
 CREATE INDEX subscriptions_company ON subscriptions (company, app);
+-- The operator's list goes along this one, whatever it is narrowed to: a search
+-- that finds little reads these few bytes of each subscription, and no row.
+CREATE INDEX subscriptions_live ON subscriptions (id, app, contract, state, sought)
+    WHERE state IN ('unverified', 'active', 'disabled');
 
 -- How far each lane has settled: a hint for the next start, in a table of its
 -- own so that saving it does not rewrite subscriptions.
