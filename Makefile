@@ -49,7 +49,7 @@ fuzz: ## run every fuzz target for FUZZTIME (20000x, or a time as 30s)
 
 .PHONY: simulate
 simulate: ## play SEEDS seeds (2000) in which everything fails; ARGS are passed on
-	SIM_SEEDS=$(SEEDS) $(GO) test ./internal/simulation -run TestSimulation -count=1 -timeout 4h $(ARGS)
+	SIM_SEEDS=$(SEEDS) $(GO) test ./internal/simulation -run '^TestSimulation$$' -count=1 -timeout 4h $(ARGS)
 
 .PHONY: bench
 bench: ## measure; ARGS are passed on

@@ -14,20 +14,21 @@ import (
 
 // cli is the grammar of the command line.
 type cli struct {
-	Serve   serveCommand   `cmd:"" help:"Run the service."`
-	Demo    demoCommand    `cmd:"" help:"Play the whole story on this machine, with a subscriber that checks everything."`
-	Send    sendCommand    `cmd:"" help:"Publish events."`
-	Token   tokenCommands  `cmd:"" help:"Make, list and revoke tokens."`
-	User    userCommands   `cmd:"" help:"Make, list and delete users of the management UI."`
-	App     appCommands    `cmd:"" help:"Make and list apps."`
-	Catalog catalogCommand `cmd:"" help:"Show the event types of every contract, and how they are linked."`
-	Type    typeCommands   `cmd:"" help:"Add, list and delete event types of your own."`
-	Group   groupCommands  `cmd:"" help:"Add and delete groups of event types."`
-	Keys    keysCommands   `cmd:"" help:"Show and rotate the keys that sign, and those that encrypt."`
-	Backup  backupCommand  `cmd:"" help:"Make a backup of the data folder, while the server runs."`
-	Restore restoreCommand `cmd:"" help:"Make a data folder from a backup."`
-	Config  configCommand  `cmd:"" help:"Show every setting, its value and where it comes from."`
-	Version versionCommand `cmd:"" help:"Show the version."`
+	Serve       serveCommand       `cmd:"" help:"Run the service."`
+	Demo        demoCommand        `cmd:"" help:"Play the whole story on this machine, with a subscriber that checks everything."`
+	Send        sendCommand        `cmd:"" help:"Publish events."`
+	Token       tokenCommands      `cmd:"" help:"Make, list and revoke tokens."`
+	User        userCommands       `cmd:"" help:"Make, list and delete users of the management UI."`
+	App         appCommands        `cmd:"" help:"Make and list apps."`
+	Catalog     catalogCommand     `cmd:"" help:"Show the event types of every contract, and how they are linked."`
+	Type        typeCommands       `cmd:"" help:"Add, list and delete event types of your own."`
+	Group       groupCommands      `cmd:"" help:"Add and delete groups of event types."`
+	Keys        keysCommands       `cmd:"" help:"Show and rotate the keys that sign, and those that encrypt."`
+	Backup      backupCommand      `cmd:"" help:"Make a backup of the data folder, while the server runs."`
+	Restore     restoreCommand     `cmd:"" help:"Make a data folder from a backup."`
+	MigrateData migrateDataCommand `cmd:"" name:"migrate-data" help:"Move a data folder into a PostgreSQL database."`
+	Config      configCommand      `cmd:"" help:"Show every setting, its value and where it comes from."`
+	Version     versionCommand     `cmd:"" help:"Show the version."`
 }
 
 // environment is what a command knows of the outside.

@@ -60,9 +60,12 @@ func mayImport() map[string][]string {
 		// what it builds and signs.
 		"native": {"chat", "cloudevents", "fattorino", "sign"},
 
+		// Brings what one store keeps into the other, and so knows both.
+		"move": {"attemptlog", "fattorino", "postgres", "record", "sqlite"},
+
 		// app joins them all.
 		"app": slices.Concat(doors, stores, []string{
-			"auth", "cloudevents", "egress", "engine", "fattorino", "filter", "httpjson", "inspect", "native", "portal", "schema", "sign",
+			"auth", "cloudevents", "egress", "engine", "fattorino", "filter", "httpjson", "inspect", "move", "native", "portal", "schema", "sign",
 		}),
 		// The program starts app, and is a client of the API besides.
 		"cmd/fattorino": {"api", "app", "cloudevents", "fattorino"},

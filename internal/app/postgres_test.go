@@ -76,7 +76,7 @@ func awaitReady(t *testing.T, a *app.App) {
 
 func TestAPasswordInTheURLOfTheDatabaseIsRefusedAndNotQuoted(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"postgres://user:canary@host/name", "postgres://host/name?password=canary", "postgres://user:canary@[host/name"} {
+	for _, url := range []string{"postgres://user:canary@host/name", "postgres://host/name?password=canary", "postgres://host/name?sslkey=k&sslpassword=canary", "postgres://user:canary@[host/name"} {
 		c := testConfig(t)
 		c.Database = url
 		if err := c.Validate(); err == nil || strings.Contains(err.Error(), "canary") {

@@ -172,6 +172,27 @@ func Find(page []byte, delivery int64, number int) (*fattorino.Attempt, bool, er
 	return nil, false, nil
 }
 
+// Each calls f with every attempt of a page, as they were packed.
+func Each(page []byte, f func(*fattorino.Attempt) error) error {
+	r, err := open(page)
+	if err != nil {
+		return err
+	}
+	for range r.count {
+		one := reader{rest: r.take()}
+		delivery, number := one.number(), one.number()
+		a := one.attempt(r.texts)
+		a.Delivery, a.Number = int64(delivery), int(number)
+		if r.failed || one.failed || len(one.rest) > 0 {
+			return errCorrupt
+		}
+		if err := f(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // opened is a page with its texts told apart, before the first attempt.
 type opened struct {
 	reader

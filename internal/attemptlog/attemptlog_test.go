@@ -37,6 +37,13 @@ func TestEveryAttemptIsFoundAsItWas(t *testing.T) {
 				t.Fatal(diff)
 			}
 		}
+		var all []*fattorino.Attempt
+		if err := attemptlog.Each(page, func(a *fattorino.Attempt) error { all = append(all, a); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(attempts, all, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatal(diff)
+		}
 		if _, found, err := attemptlog.Find(page, int64(len(attempts)+1), 1); found || err != nil {
 			t.Fatalf("an attempt that is not there: found %v, %v", found, err)
 		}
@@ -118,6 +125,7 @@ func FuzzFind(f *testing.F) {
 		if a, found, err := attemptlog.Find(page, delivery, number); found != (a != nil) || (found && err != nil) {
 			t.Errorf("%v, %v, %v", a, found, err)
 		}
+		_ = attemptlog.Each(page, func(*fattorino.Attempt) error { return nil }) // it may be damaged
 	})
 }
 

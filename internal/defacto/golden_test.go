@@ -22,7 +22,7 @@ func TestNotificationsAreAsTheyAreDocumented(t *testing.T) {
 	deleted := jsonEvent("com.example.invoice.removed", `{"reason":"twice"}`)
 	deleted.Common, deleted.Entity = "invoice.deleted", fattorino.Entity{Type: "invoice", IDs: []string{"41", "42"}}
 	deletedBare := &fattorino.Event{
-		Type: "Invoice.DELETED", Time: happened, Company: 1, Key: 345,
+		Type: "Invoice.DELETED", Time: happened, Company: 1, Seq: 345,
 		Entity: fattorino.Entity{Type: "invoice", IDs: []string{"42"}},
 	}
 	for name, event := range map[string]*fattorino.Event{

@@ -33,10 +33,21 @@ func (c *Contract) Notification(s *fattorino.Subscription, e *fattorino.Event, _
 			{Name: "User-Agent", Value: c.userAgent},
 			{Name: "Content-Type", Value: "application/json"},
 			// The same on every attempt, and no other delivery's.
-			{Name: idField, Value: strconv.FormatInt(s.ID, 10) + "-" + strconv.FormatInt(e.Key, 10)},
+			{Name: idField, Value: deliveryID(s.ID, e)},
 		},
 		Body: body(typ, e),
 	}, nil
+}
+
+// deliveryID names an event's delivery to a subscription: the event by its place
+// in the company's history, which stays whatever the store. A test has none in
+// it, and is known by source and id.
+func deliveryID(subscription int64, e *fattorino.Event) string {
+	event := strconv.FormatInt(e.Seq, 10)
+	if e.Private() {
+		event = uuidFrom(e.Source + "\n" + e.ID)
+	}
+	return strconv.FormatInt(subscription, 10) + "-" + event
 }
 
 // body writes the notification of an event that is told as typ.

@@ -2,6 +2,7 @@ package defacto_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ var happened = time.Date(2022, 2, 11, 12, 26, 59, 631326789, time.FixedZone("", 
 
 // jsonEvent is an event with JSON data.
 func jsonEvent(typ, data string) *fattorino.Event {
-	return &fattorino.Event{Type: typ, Time: happened, Form: fattorino.JSONData, Data: []byte(data), Key: 345, Company: 1}
+	return &fattorino.Event{Type: typ, Time: happened, Form: fattorino.JSONData, Data: []byte(data), Seq: 345, Company: 1}
 }
 
 func TestNotificationBodies(t *testing.T) {
@@ -156,6 +157,19 @@ func TestNotificationRequest(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("request, without a signature (A6) (-want +got):\n%s", diff)
+	}
+}
+
+// A test is in no history: what tells it from others is what it is known by.
+func TestTheIDOfATestIsItsOwn(t *testing.T) {
+	t.Parallel()
+	id := func(name string) string {
+		e := jsonEvent("Loan.CLOSED", `{}`)
+		e.Seq, e.ID = 0, name
+		return notificationOf(t, e).Header[2].Value
+	}
+	if a, again, b := id("a"), id("a"), id("b"); a != again || a == b || !strings.HasPrefix(a, "12-") {
+		t.Errorf("ids of tests: %s, %s again, and %s of another", a, again, b)
 	}
 }
 

@@ -81,11 +81,14 @@ func (x *index) put(s *fattorino.Subscription) error {
 	return nil
 }
 
-// forget drops a subscription that is gone and has nothing left to do.
+// forget drops a subscription that is gone and has nothing left to do; not one
+// that has just been restored.
 func (x *index) forget(id int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	delete(x.byID, id)
+	if s := x.byID[id]; s != nil && s.State.Gone() {
+		delete(x.byID, id)
+	}
 }
 
 // nextEnd gives the soonest end date; false where no subscription has one.

@@ -107,37 +107,6 @@ func fill(tallies []Tally, from, to time.Time, step time.Duration) []Bucket {
 	return buckets
 }
 
-// EachStatistics gives what [Service.Statistics] does for several subscriptions
-// at once, by their ids; the caller's alone, and those with anything to tell.
-func (s *Service) EachStatistics(ctx context.Context, caller *Token, company int64, subscriptions []int64, from, to time.Time, step time.Duration) (map[int64][]Bucket, error) {
-	if err := checkSteps(from, to, step); err != nil {
-		return nil, err
-	}
-	if err := need(caller, company, APIToken, AdminToken); err != nil {
-		return nil, err
-	}
-	own, err := s.Store.SubscriptionIDs(ctx, company, caller.ownApp())
-	if err != nil {
-		return nil, err
-	}
-	from = from.UTC().Truncate(step)
-	q := TallyQuery{Company: company, Subscriptions: intersect(own, subscriptions), From: from, To: to, Step: step, Each: true}
-	tallies, err := s.Store.Tallies(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	all := map[int64][]Bucket{}
-	for len(tallies) > 0 {
-		id, n := tallies[0].Subscription, 0
-		for n < len(tallies) && tallies[n].Subscription == id {
-			n++
-		}
-		all[id] = fill(tallies[:n], from, to, step)
-		tallies = tallies[n:]
-	}
-	return all, nil
-}
-
 // MaxBacklog is how far a backlog is counted.
 const MaxBacklog = 10_000
 
@@ -159,11 +128,28 @@ func (s *Service) Health(ctx context.Context, caller *Token, company int64) ([]H
 	if err != nil {
 		return nil, err
 	}
+	return s.healthOf(ctx, subs)
+}
+
+// SubscriptionHealth is [Service.Health] of one subscription.
+func (s *Service) SubscriptionHealth(ctx context.Context, caller *Token, company, id int64) (*Health, error) {
+	sub, err := s.Subscription(ctx, caller, company, "", id)
+	if err != nil {
+		return nil, err
+	}
+	health, err := s.healthOf(ctx, []*Subscription{sub})
+	if err != nil {
+		return nil, err
+	}
+	return &health[0], nil
+}
+
+func (s *Service) healthOf(ctx context.Context, subs []*Subscription) ([]Health, error) {
 	ids := make([]int64, len(subs))
 	for i, sub := range subs {
 		ids[i] = sub.ID
 	}
-	pulses, err := s.Store.Pulses(ctx, company, ids)
+	pulses, err := s.Store.Pulses(ctx, ids)
 	if err != nil {
 		return nil, err
 	}

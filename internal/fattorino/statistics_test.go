@@ -46,9 +46,13 @@ func TestStatisticsAreOfTheCallersOwn(t *testing.T) {
 			t.Errorf("the operator is told %+v, want the sum of %+v and %+v", all, mine, theirs)
 		}
 		now := time.Now()
-		each, err := f.EachStatistics(ctx, f.app, 7, []int64{own.ID, foreign.ID}, now.Add(-time.Hour), now, time.Minute)
-		if err != nil || len(each) != 1 || len(each[own.ID]) == 0 {
+		each, err := f.Vitals(ctx, f.app, []*fattorino.Subscription{own, foreign}, now.Add(-time.Hour), now, time.Minute)
+		if err != nil || len(each) != 1 || len(each[own.ID].Buckets) == 0 || each[own.ID].SucceededAt.IsZero() {
 			t.Errorf("of each it is told of %d, %v", len(each), err)
+		}
+		each, err = f.Vitals(ctx, &fattorino.Token{Kind: fattorino.APIToken, App: own.App, Companies: []int64{8}}, []*fattorino.Subscription{own}, now.Add(-time.Hour), now, time.Minute)
+		if err != nil || len(each) != 0 {
+			t.Errorf("without the company it is told of %d, %v", len(each), err)
 		}
 		health, err := f.Health(ctx, f.app, 7)
 		if err != nil || len(health) != 1 || health[0].Subscription.ID != own.ID {

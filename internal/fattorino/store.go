@@ -180,6 +180,7 @@ type Tx interface {
 type Reader interface {
 	ResealReader
 	TallyReader
+	OverseerReader
 
 	Companies(ctx context.Context, after int64, limit int) ([]*Company, error)
 	Company(ctx context.Context, id int64) (*Company, error)

@@ -180,7 +180,7 @@ func (s *Service) DeleteSubscriptionUnless(ctx context.Context, caller *Token, c
 		if err := refuse(sub); err != nil {
 			return err
 		}
-		sub.State, sub.UpdatedAt = Deleted, time.Now()
+		sub.State, sub.Before, sub.UpdatedAt = Deleted, sub.State, time.Now()
 		sub.Handshake.Pending = false
 		return tx.PutSubscription(sub)
 	})

@@ -19,6 +19,7 @@ type Subscription struct {
 	Options  Options
 	Secrets  []Secret // newest first; those before the newest are in force until they end
 	State    State
+	Before   State // of a deleted one: the state that it was deleted in; empty = none is known
 
 	Handshake HandshakeState
 

@@ -102,17 +102,20 @@ type TallyQuery struct {
 	Subscriptions []int64 // 0 among them is all of the company, counted together
 	From, To      time.Time
 	Step          time.Duration // whole minutes; the tallies of a step are added up
-	Each          bool          // each subscription by itself, not all together
 }
 
 // A TallyReader reads what was counted.
 type TallyReader interface {
-	// Tallies gives what was counted from From up to but not including To, in
-	// steps counted from 1970, by subscription where they are asked for each, then
-	// in time. Steps in which nothing happened are left out.
+	// Tallies gives what was counted from From up to but not including To, all
+	// subscriptions together, in steps counted from 1970. Steps in which nothing
+	// happened are left out.
 	Tallies(ctx context.Context, q TallyQuery) ([]Tally, error)
-	// Pulses gives those of the subscriptions that have one.
-	Pulses(ctx context.Context, company int64, subscriptions []int64) ([]Pulse, error)
+	// EachTally does so for each of the subscriptions by itself, by subscription
+	// and then in time. They may be of several companies, which are not told.
+	EachTally(ctx context.Context, subscriptions []int64, from, to time.Time, step time.Duration) ([]Tally, error)
+	// Pulses gives those of the subscriptions, of whatever companies, that have
+	// one.
+	Pulses(ctx context.Context, subscriptions []int64) ([]Pulse, error)
 	// Unsettled counts the pending and waiting deliveries of a subscription, up
 	// to most of those never tried, of those due again and of those that wait.
 	Unsettled(ctx context.Context, subscription int64, most int) (Unsettled, error)

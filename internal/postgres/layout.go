@@ -7,10 +7,13 @@ import "time"
 //	event, delivery: ((day * parts + part) << 32) + number
 //	subscription:    number * parts + part
 //
-// With 64 parts or fewer every id is below 2^53 until the year 2059, so that
+// Subscriptions that were moved here from a data folder have the ids that they
+// had there. With 64 parts or fewer every id is below 2^53 until the year 2059, so that
 // it goes through JSON numbers unharmed (RFC 8259, section 6).
 type layout struct {
 	parts int64 // fixed when the database was made
+
+	moved map[int64]int16 // the parts of subscriptions whose ids do not tell it
 }
 
 // numberBits is how many bits of an id hold its number within day and part:
@@ -29,7 +32,12 @@ func (l layout) of(company int64) int16 {
 }
 
 // ofSubscription gives the part that a subscription lies in.
-func (l layout) ofSubscription(id int64) int16 { return int16(max(id, 0) % l.parts) }
+func (l layout) ofSubscription(id int64) int16 {
+	if part, ok := l.moved[id]; ok {
+		return part
+	}
+	return int16(max(id, 0) % l.parts)
+}
 
 // subscription gives the id of a subscription in the part.
 func (l layout) subscription(part int16, n int64) int64 { return n*l.parts + int64(part) }

@@ -89,7 +89,7 @@ type holding struct {
 func Join(ctx context.Context, o Options, s *Store, name string, log *slog.Logger) (*Node, error) {
 	pool, err := connect(ctx, o, nodeConns)
 	if err != nil {
-		return nil, translate(err)
+		return nil, cannotStart(err)
 	}
 	n := &Node{
 		pool: pool, layout: s.layout, name: name, log: log, held: map[int]*holding{}, left: make(chan struct{}),
@@ -97,7 +97,7 @@ func Join(ctx context.Context, o Options, s *Store, name string, log *slog.Logge
 	}
 	if err := n.join(ctx); err != nil {
 		pool.Close()
-		return nil, translate(err)
+		return nil, cannotStart(err)
 	}
 	return n, nil
 }

@@ -211,7 +211,7 @@ func parseHeader(lines string) []fattorino.Header {
 	return fields
 }
 
-const selectSubscription = `SELECT id, company, app, contract, sink, types, format, filters, options, secrets, state, handshake,
+const selectSubscription = `SELECT id, company, app, contract, sink, types, format, filters, options, secrets, state, before, handshake,
 	first_error_at, expires_at, created_at, updated_at, version FROM subscriptions s `
 
 // scanSubscription reads what selectSubscription selects.
@@ -232,18 +232,20 @@ type andThen struct {
 func (a andThen) Scan(dest ...any) error { return a.Row.Scan(append(dest, a.last)...) }
 
 const updateSubscription = `UPDATE subscriptions SET company = $3, app = $4, contract = $5, sink = $6, types = $7, format = $8,
-	filters = $9, options = $10, secrets = $11, state = $12, handshake = $13, first_error_at = $14, expires_at = $15, created_at = $16, updated_at = $17, version = $18
+	filters = $9, options = $10, secrets = $11, state = $12, before = $13, handshake = $14, first_error_at = $15, expires_at = $16, created_at = $17, updated_at = $18,
+	sought = $19, version = $20
 	WHERE part = $1 AND id = $2`
 
-const insertSubscription = `INSERT INTO subscriptions (part, id, company, app, contract, sink, types, format, filters, options, secrets, state, handshake,
-	first_error_at, expires_at, created_at, updated_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
+const insertSubscription = `INSERT INTO subscriptions (part, id, company, app, contract, sink, types, format, filters, options, secrets, state, before, handshake,
+	first_error_at, expires_at, created_at, updated_at, sought, version)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
 
 // subscriptionValues gives the columns in the order of the statements above.
 func subscriptionValues(part int16, s *fattorino.Subscription) []any {
 	return []any{
 		part, s.ID, s.Company, s.App, s.Contract, s.Sink, record.ToJSON(s.Types), string(s.Format),
-		record.OrEmpty(s.Filters), record.ToJSON(s.Options), record.ToJSON(record.OrEmpty(s.Secrets)), string(s.State), record.ToJSON(s.Handshake),
-		optional(s.FirstErrorAt), optional(s.ExpiresAt), record.Micros(s.CreatedAt), record.Micros(s.UpdatedAt), s.Version,
+		record.OrEmpty(s.Filters), record.ToJSON(s.Options), record.ToJSON(record.OrEmpty(s.Secrets)), string(s.State), string(s.Before), record.ToJSON(s.Handshake),
+		optional(s.FirstErrorAt), optional(s.ExpiresAt), record.Micros(s.CreatedAt), record.Micros(s.UpdatedAt), s.Sought(), s.Version,
 	}
 }
 

@@ -56,6 +56,9 @@ func CheckURL(text string) error {
 	if _, inside := u.User.Password(); inside || u.Query().Has("password") {
 		return errors.New("it has a password in it, and is shown in places where that must not be: give the password as database_password")
 	}
+	if u.Query().Has("sslpassword") {
+		return errors.New("it has the password of a key in it, and is shown in places where that must not be: give a key without one, in a file that this user alone can read")
+	}
 	if _, err := pgxpool.ParseConfig(text); err != nil {
 		return fmt.Errorf("it cannot be used: %w", err)
 	}
@@ -104,12 +107,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	pool, err := connect(ctx, o, minConns)
 	if err != nil {
-		return nil, translate(err)
+		return nil, cannotStart(err)
 	}
 	s := &Store{pool: pool, nudges: make(chan struct{}, 1)}
 	if err := s.prepare(ctx, o.Parts); err != nil {
 		pool.Close()
-		return nil, translate(err)
+		return nil, cannotStart(err)
+	}
+	if err := s.readMove(ctx); err != nil {
+		pool.Close()
+		return nil, cannotStart(err)
 	}
 	background, cancel := context.WithCancel(context.Background())
 	s.stopping = cancel

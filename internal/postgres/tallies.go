@@ -87,21 +87,37 @@ func (t *tx) oldestTally(hour int, before time.Time) (part int16, at int64, foun
 
 // Tallies implements [fattorino.TallyReader].
 func (s *Store) Tallies(ctx context.Context, q fattorino.TallyQuery) ([]fattorino.Tally, error) {
-	apart := 0
-	if q.Each {
-		apart = 1
-	}
-	return read(ctx, s, record.ScanTally(q.Company), `SELECT t.subscription * $2::bigint, t.at - t.at % $3::bigint, `+record.EachCounted("sum(t.#)::bigint")+`
-		FROM unnest($5::bigint[]) AS u(subscription),
-		LATERAL (SELECT * FROM tallies WHERE part = $1 AND company = $4 AND subscription = u.subscription AND at >= $6 AND at < $7 OFFSET 0) t
+	return read(ctx, s, record.ScanTally(q.Company), `SELECT 0::bigint, t.at - t.at % $2::bigint, `+record.EachCounted("sum(t.#)::bigint")+`
+		FROM unnest($4::bigint[]) AS u(subscription),
+		LATERAL (SELECT * FROM tallies WHERE part = $1 AND company = $3 AND subscription = u.subscription AND at >= $5 AND at < $6 OFFSET 0) t
+		GROUP BY 2 ORDER BY 2`,
+		s.layout.of(q.Company), q.Step.Microseconds(), q.Company, q.Subscriptions, record.Micros(q.From), record.Micros(q.To))
+}
+
+// EachTally implements [fattorino.TallyReader]. It looks into the part of each
+// of the subscriptions.
+func (s *Store) EachTally(ctx context.Context, subscriptions []int64, from, to time.Time, step time.Duration) ([]fattorino.Tally, error) {
+	return read(ctx, s, record.ScanTally(0), `SELECT t.subscription, t.at - t.at % $3::bigint, `+record.EachCounted("sum(t.#)::bigint")+`
+		FROM unnest($1::smallint[], $2::bigint[]) AS u(part, subscription),
+		LATERAL (SELECT company FROM subscriptions WHERE part = u.part AND id = u.subscription OFFSET 0) s,
+		LATERAL (SELECT * FROM tallies WHERE part = u.part AND company = s.company AND subscription = u.subscription AND at >= $4 AND at < $5 OFFSET 0) t
 		GROUP BY 1, 2 ORDER BY 1, 2`,
-		s.layout.of(q.Company), apart, q.Step.Microseconds(), q.Company, q.Subscriptions, record.Micros(q.From), record.Micros(q.To))
+		s.partsOf(subscriptions), record.OrEmpty(subscriptions), step.Microseconds(), record.Micros(from), record.Micros(to))
+}
+
+// partsOf gives the part that each of the subscriptions lies in.
+func (s *Store) partsOf(subscriptions []int64) []int16 {
+	parts := make([]int16, len(subscriptions))
+	for i, id := range subscriptions {
+		parts[i] = s.layout.ofSubscription(id)
+	}
+	return parts
 }
 
 // Pulses implements [fattorino.TallyReader].
-func (s *Store) Pulses(ctx context.Context, company int64, subscriptions []int64) ([]fattorino.Pulse, error) {
-	return read(ctx, s, record.ScanPulse, `SELECT p.subscription, p.succeeded_at, p.failed_at, p.in_a_row FROM unnest($2::bigint[]) AS u(subscription),
-		LATERAL (SELECT * FROM pulses WHERE part = $1 AND subscription = u.subscription OFFSET 0) p`, s.layout.of(company), subscriptions)
+func (s *Store) Pulses(ctx context.Context, subscriptions []int64) ([]fattorino.Pulse, error) {
+	return read(ctx, s, record.ScanPulse, `SELECT p.subscription, p.succeeded_at, p.failed_at, p.in_a_row FROM unnest($1::smallint[], $2::bigint[]) AS u(part, subscription),
+		LATERAL (SELECT * FROM pulses WHERE part = u.part AND subscription = u.subscription OFFSET 0) p`, s.partsOf(subscriptions), record.OrEmpty(subscriptions))
 }
 
 // Unsettled implements [fattorino.TallyReader]. Where more is due than is

@@ -175,7 +175,7 @@ func ScanDelivery(r Row) (*fattorino.Delivery, error) {
 func ScanSubscription(r Row) (*fattorino.Subscription, error) {
 	var s fattorino.Subscription
 	err := r.Scan(&s.ID, &s.Company, &s.App, &s.Contract, &s.Sink, JSON{V: &s.Types}, &s.Format,
-		&s.Filters, JSON{V: &s.Options}, JSON{V: &s.Secrets}, &s.State, JSON{V: &s.Handshake},
+		&s.Filters, JSON{V: &s.Options}, JSON{V: &s.Secrets}, &s.State, &s.Before, JSON{V: &s.Handshake},
 		Micro{T: &s.FirstErrorAt}, Micro{T: &s.ExpiresAt}, Micro{T: &s.CreatedAt}, Micro{T: &s.UpdatedAt})
 	return &s, err
 }

@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -41,8 +42,10 @@ func (c *checker) arrive(a *arrived) {
 	}
 }
 
+// delivery gives that of the event: the last, for an id may be used again once
+// its event is past its retention.
 func (s *subscription) delivery(ref string) *delivery {
-	for _, d := range s.deliveries {
+	for _, d := range slices.Backward(s.deliveries) {
 		if d.Event.ID == ref {
 			return d
 		}
@@ -76,6 +79,13 @@ func (c *checker) mayCall(s *subscription, a *arrived) {
 	if s.inFlight >= most {
 		c.violate(s.about(), "subscription %d has %d attempts in flight, %d are allowed", s.ID, s.inFlight+1, most)
 	}
+	if s.pace.perMinute > 0 {
+		c.kit.met.add("paced")
+	}
+	if !now.Equal(s.changedAt) && !s.pace.spend(now) {
+		c.violate(s.about(), "subscription %d was notified faster than %d times a minute", s.ID, s.pace.perMinute)
+	}
+	c.maySign(s, a)
 }
 
 // mayAttempt holds an attempt to what has become of its delivery.
@@ -135,7 +145,13 @@ func (c *checker) answer(a *answered) {
 		return // told already
 	}
 	if a.arrival.challenge {
-		if s.proved[a.arrival.url] = s.proved[a.arrival.url] || a.proof; !a.proof {
+		switch {
+		case a.proof:
+			if s.Options.Handshake == "options" {
+				c.kit.met.add("consent at once")
+			}
+			s.proved[a.arrival.url], s.granted[a.arrival.url] = true, a.rate
+		case !a.later:
 			s.failed[a.arrival.url]++
 		}
 		return
@@ -161,7 +177,8 @@ func (c *checker) takeOutcomes(b *committed) {
 	after := map[int64]*fattorino.Subscription{}
 	for _, o := range b.outcomes {
 		d := c.deliveries[o.Delivery.ID]
-		if d == nil {
+		c.kit.met.add(strings.TrimSpace(o.Delivery.State.String() + " " + string(o.Delivery.Reason)))
+		if d == nil || d.kept.pruned {
 			c.violate(nil, "an outcome was written for delivery %d, which there is not", o.Delivery.ID)
 			continue
 		}
@@ -237,7 +254,7 @@ func (c *checker) attempted(d *delivery, o fattorino.Outcome, s *fattorino.Subsc
 	if x.answered.cut {
 		c.violate(d.about(), "attempt %d of delivery %d was cut off by the stop of the program, and counts", o.Attempt.Number, d.ID)
 	}
-	x.recorded = true
+	x.recorded, x.written = true, c.entry.at
 	delete(c.open, x)
 	got := o.Delivery
 	if o.Attempt.Number != d.Attempts+1 || got.Attempts != d.Attempts+1 {

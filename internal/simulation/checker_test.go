@@ -13,6 +13,7 @@ import (
 // happened to what the rules allow by then.
 type checker struct {
 	history *history
+	kit     *kit
 	entry   entry // that is being read
 	index   int
 
@@ -20,11 +21,14 @@ type checker struct {
 	bySink        map[string]*subscription
 	deliveries    map[int64]*delivery
 	events        map[string]*storedEvent // by id, of which each is of one company
+	kept          []*kept                 // all of them, and private ones, in the order of their keys
 	seqs          map[int64]int64         // last of each company
+	keys          map[string]time.Time    // that sign for Fatture in Cloud, by id: when another took their place
 	requests      map[string][]string     // first event of a request → all its new events
 	open          map[*exchange]bool      // of this life, and not recorded
 	life          *started
 	doomed        bool // this life was told that something failed which is written
+	prunedBefore  time.Time
 
 	violations []violation
 }
@@ -41,11 +45,15 @@ type subscription struct {
 	*fattorino.Subscription
 	activeTo   time.Time            // when it was last active
 	left       map[string]time.Time // when it left a sink
+	changedAt  time.Time            // when it was last changed
 	proved     map[string]bool      // sinks that have answered a challenge well
+	granted    map[string]int       // attempts in a minute that they have consented to; 0 = any
 	failed     map[string]int       // challenges that a sink has not
 	restTo     time.Time            // before which its sink has asked not to be called
 	restFrom   time.Time            // when it did
 	inFlight   int
+	pace       pace
+	signing    signing
 	deliveries []*delivery // in the order of their ids
 }
 
@@ -53,6 +61,7 @@ type subscription struct {
 type delivery struct {
 	fattorino.Delivery
 	sub      *subscription
+	kept     *kept
 	attempts []*exchange
 	resent   bool
 	rejected int // the life in which the store refused an outcome; 0 = never
@@ -67,11 +76,12 @@ type exchange struct {
 	answered *answered // nil = in flight
 	ended    time.Time
 	recorded bool
+	written  time.Time // when that was
 }
 
-func newChecker(h *history) *checker {
+func newChecker(h *history, k *kit) *checker {
 	return &checker{
-		history: h, subscriptions: map[int64]*subscription{}, bySink: map[string]*subscription{},
+		history: h, kit: k, keys: map[string]time.Time{k.firstKey: {}}, subscriptions: map[int64]*subscription{}, bySink: map[string]*subscription{},
 		deliveries: map[int64]*delivery{}, events: map[string]*storedEvent{}, seqs: map[int64]int64{},
 		requests: map[string][]string{}, open: map[*exchange]bool{},
 	}
@@ -101,6 +111,7 @@ func (c *checker) check() {
 		case *started:
 			c.start(x)
 		case *crashed:
+			c.kit.met.add("crash")
 			c.open, c.doomed = map[*exchange]bool{}, false
 		case *stopped:
 			c.stop(x)
@@ -114,6 +125,8 @@ func (c *checker) check() {
 			c.arrive(x)
 		case *answered:
 			c.answer(x)
+		case *consented:
+			c.consented(x)
 		case *receipt:
 			c.receipt(x)
 		case *acked:
@@ -125,15 +138,47 @@ func (c *checker) check() {
 }
 
 func (c *checker) start(s *started) {
+	if c.life != nil {
+		switch {
+		case s.clock > c.life.clock:
+			c.kit.met.add("clock set forwards")
+		case s.clock < c.life.clock:
+			c.kit.met.add("clock set backwards")
+		}
+		c.set(c.life.clock - s.clock)
+	}
 	c.life, c.doomed = s, false
 	c.open = map[*exchange]bool{}
 	for _, s := range c.subscriptions {
 		s.inFlight, s.restTo = 0, time.Time{}
+		s.pace.begin(paceOf(s.Subscription), c.entry.at)
 	}
+}
+
+// set has everything that is written dated as the clock of the new life sees
+// it.
+func (c *checker) set(by clock) {
+	for _, s := range c.subscriptions {
+		s.Subscription = by.subscription(s.Subscription)
+		for i, until := range s.signing.until {
+			by.add(&until)
+			s.signing.until[i] = until
+		}
+	}
+	for _, d := range c.deliveries {
+		d.Delivery = *by.delivery(&d.Delivery)
+	}
+	for _, k := range c.kept {
+		moved := *k.Event
+		by.add(&moved.Accepted)
+		k.Event = &moved
+	}
+	by.add(&c.prunedBefore)
 }
 
 // stop holds that a program which stopped well has written every answer.
 func (c *checker) stop(s *stopped) {
+	c.kit.met.add("stop")
 	for x := range c.open {
 		unanswered := x.answered == nil || x.answered.answer.Failure != "" // what is cut off counts for nothing
 		if s.err == nil && !unanswered && x.of.rejected != c.entry.life {
@@ -175,9 +220,10 @@ func (c *checker) takeEvent(e *storedEvent, heard []int64) {
 	if c.seqs[e.Company]++; e.Seq != c.seqs[e.Company] {
 		c.violate(about, "event %s has seq %d, the company's next is %d", short(e.ID), e.Seq, c.seqs[e.Company])
 	}
-	if c.events[e.ID] != nil {
+	if before := c.events[e.ID]; before != nil && !before.kept.pruned {
 		c.violate(about, "event %s was stored twice", short(e.ID))
 	}
+	e.kept = c.keep(e.Event)
 	c.events[e.ID] = e
 	targets := slices.Sorted(slices.Values(e.targets))
 	if !slices.Equal(targets, heard) {
@@ -185,7 +231,7 @@ func (c *checker) takeEvent(e *storedEvent, heard []int64) {
 	}
 	for i, id := range e.targets {
 		if s := c.subscriptions[id]; s != nil {
-			c.take(&delivery{Delivery: fattorino.Delivery{ID: e.first + int64(i), Subscription: id, Event: e.Event}, sub: s})
+			c.take(&delivery{Delivery: fattorino.Delivery{ID: e.first + int64(i), Subscription: id, Event: e.Event}, sub: s, kept: e.kept})
 		}
 	}
 }
@@ -195,6 +241,7 @@ func (c *checker) take(d *delivery) {
 		c.violate(d.about(), "there are two deliveries %d", d.ID)
 	}
 	c.deliveries[d.ID] = d
+	d.kept.deliveries = append(d.kept.deliveries, d)
 	d.sub.deliveries = append(d.sub.deliveries, d)
 }
 
@@ -204,14 +251,26 @@ func (c *checker) update(u *updated) {
 		c.changed(s)
 	}
 	for _, d := range u.privates {
-		c.take(&delivery{Delivery: *d, sub: c.subscriptions[d.Subscription]})
+		c.take(&delivery{Delivery: *d, sub: c.subscriptions[d.Subscription], kept: c.keep(d.Event)})
 	}
 	for _, set := range u.deliveries {
 		d := c.deliveries[set.ID]
-		if d.State == fattorino.Pending || d.State == fattorino.Waiting || d.sub.State != fattorino.Active {
+		if d.kept.pruned || d.State == fattorino.Pending || d.State == fattorino.Waiting || d.sub.State != fattorino.Active {
 			c.violate(d.about(), "delivery %d was sent again while it is %s and its subscription %s", d.ID, d.State, d.sub.State)
 		}
 		d.Delivery, d.resent = *set, true
+	}
+	for _, p := range u.pruned {
+		c.prune(p)
+	}
+	if u.newKey != "" {
+		for kid, retired := range c.keys {
+			if retired.IsZero() {
+				c.keys[kid] = c.entry.at
+				c.kit.met.add("key rotated")
+			}
+		}
+		c.keys[u.newKey] = time.Time{}
 	}
 	c.doomed = c.doomed || u.untold
 }
@@ -220,7 +279,7 @@ func (c *checker) update(u *updated) {
 func (c *checker) changed(s *fattorino.Subscription) {
 	old := c.subscriptions[s.ID]
 	if old == nil {
-		old = &subscription{left: map[string]time.Time{}, proved: map[string]bool{}, failed: map[string]int{}, Subscription: s}
+		old = &subscription{left: map[string]time.Time{}, proved: map[string]bool{}, granted: map[string]int{}, failed: map[string]int{}, Subscription: s}
 		c.subscriptions[s.ID] = old
 		if s.State != fattorino.Unverified && proofs(s) > 0 {
 			c.violate(old.about(), "subscription %d began as %s without a proof", s.ID, s.State)
@@ -232,6 +291,8 @@ func (c *checker) changed(s *fattorino.Subscription) {
 		c.violate(old.about(), "subscription %d was %s and is %s", s.ID, old.State, s.State)
 	case s.State == fattorino.Active && old.State == fattorino.Unverified && proofs(s) > 0 && !old.proved[s.Sink]:
 		c.violate(old.about(), "subscription %d is active, and its sink has proved nothing", s.ID)
+	case s.State == fattorino.Active && old.State == fattorino.Unverified && s.Handshake.Rate != old.granted[s.Sink]:
+		c.violate(old.about(), "subscription %d may be called %d times a minute, its sink has consented to %d", s.ID, s.Handshake.Rate, old.granted[s.Sink])
 	case s.State == fattorino.VerificationLost && old.failed[s.Sink] < proofs(s):
 		c.violate(old.about(), "subscription %d is lost after %d failed challenges of %d", s.ID, old.failed[s.Sink], proofs(s))
 	case s.State == fattorino.Expired && (s.Options.EndsAt.IsZero() || c.entry.at.Before(s.Options.EndsAt)):
@@ -251,6 +312,14 @@ func (c *checker) replace(old *subscription, s *fattorino.Subscription) {
 		old.left[old.Sink] = c.entry.at
 		delete(old.proved, s.Sink) // to be proved anew
 		old.restTo = time.Time{}
+	}
+	if old.inFlight > 0 && (old.State != s.State || old.Sink != s.Sink) {
+		c.kit.met.add("changed in flight: " + string(s.State))
+	}
+	old.changedAt = c.entry.at
+	old.signing.follow(c.kit, old.Subscription, s)
+	if perMinute := paceOf(s); perMinute != old.pace.perMinute {
+		old.pace.begin(perMinute, c.entry.at)
 	}
 	old.Subscription = s
 	c.bySink[s.Sink] = old
@@ -314,6 +383,7 @@ func (c *checker) drained(x *drained) {
 		}
 	}
 	c.wholeRequests()
+	c.overdue()
 }
 
 // wholeRequests holds that of a request all events are stored, or none. Its

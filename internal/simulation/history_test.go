@@ -67,13 +67,25 @@ type (
 		*fattorino.Event
 		first   int64
 		targets []int64
+		kept    *kept // the checker's
 	}
 	// updated is the change of a use case that is in the store.
 	updated struct {
 		changed    []*fattorino.Subscription
 		privates   []*fattorino.Delivery
 		deliveries []*fattorino.Delivery
+		pruned     []*pruned
+		newKey     string // id of the key that signs from now on
 		untold     bool
+	}
+	// pruned is a step of the retention: what it was asked to look at, and what
+	// the store said of it.
+	pruned struct {
+		before  time.Time
+		after   int64
+		limit   int
+		last    int64
+		deleted int
 	}
 	// rejected is an outcome that the store has refused for good.
 	rejected struct{ delivery int64 }
@@ -84,13 +96,23 @@ type (
 	arrived struct {
 		url       string
 		refs      []string // ids of the events that it tells of
+		signed    []int    // the secrets that have signed it
+		key       string   // id of the key that its token is signed with
 		challenge bool
 	}
 	answered struct {
 		arrival *arrived
 		answer  *fattorino.Answer
 		proof   bool // it proves the sink
+		later   bool // the sink will consent by a request of its own
+		rate    int  // attempts in a minute that it consents to; 0 = any number
 		cut     bool // the program stopped waiting for it
+	}
+	// consented is a request by which a sink gives its consent.
+	consented struct {
+		subscription, round int64
+		url                 string
+		rate                int
 	}
 )
 
@@ -112,7 +134,11 @@ type (
 
 // The lives of the program.
 type (
-	started  struct{ lane int } // with this many attempts in flight for one subscription at most
+	started struct {
+		lane      int           // attempts in flight for one subscription at most
+		clock     clock         // how the machine's goes
+		retention time.Duration // 0 = for ever
+	}
 	crashed  struct{ where string }
 	stopping struct{}
 	stopped  struct{ err error }
@@ -165,6 +191,12 @@ func (u *updated) String() string {
 	for _, d := range u.deliveries {
 		b.WriteString("; set " + describe(d))
 	}
+	for _, p := range u.pruned {
+		fmt.Fprintf(&b, "; pruned %d events of keys %d to %d", p.deleted, p.after+1, p.last)
+	}
+	if u.newKey != "" {
+		b.WriteString("; key " + u.newKey)
+	}
 	return b.String()
 }
 
@@ -208,7 +240,13 @@ func (a *acked) String() string {
 	return fmt.Sprintf("told the user: subscription %d %s", a.subscription, a.what)
 }
 
-func (s *started) String() string  { return "program started" }
+func (c *consented) String() string {
+	return fmt.Sprintf("consent to round %d of subscription %d by %s at %d", c.round, c.subscription, c.url, c.rate)
+}
+
+func (s *started) String() string {
+	return fmt.Sprintf("program started, its clock %v ahead", time.Duration(s.clock))
+}
 func (s *stopping) String() string { return "stopping" }
 func (d *drained) String() string  { return "by now all is to be settled" }
 func (c *crashed) String() string  { return "CRASH " + c.where }

@@ -26,16 +26,22 @@ func (c *checker) compare(s fattorino.Reader) {
 		count += len(events)
 		for i, e := range events {
 			known := c.events[e.ID]
-			if known == nil || e.Seq != int64(i)+1 || known.Seq != e.Seq || string(known.Data) != string(e.Data) {
-				c.violate([]string{" " + short(e.ID) + " "}, "event %s is in the store with seq %d at place %d", short(e.ID), e.Seq, i+1)
+			if known == nil || known.kept.pruned || known.Seq != e.Seq || string(known.Data) != string(e.Data) {
+				c.violate([]string{" " + short(e.ID) + " "}, "event %s is in the store with seq %d", short(e.ID), e.Seq)
 			}
 			if i > 0 && (e.Accepted.Before(events[i-1].Accepted) || e.Key <= events[i-1].Key) {
 				c.violate([]string{" " + short(e.ID) + " "}, "event %s was accepted before the one before it", short(e.ID))
 			}
 		}
 	}
-	if count != len(c.events) {
-		c.violate(nil, "the store has %d events, it was given %d", count, len(c.events))
+	left := 0
+	for _, k := range c.kept {
+		if !k.pruned && !k.Private() {
+			left++
+		}
+	}
+	if count != left {
+		c.violate(nil, "the store has %d events, it is to have %d", count, left)
 	}
 	for _, sub := range c.subscriptions {
 		kept, err := s.Subscription(ctx, sub.ID)
@@ -46,13 +52,33 @@ func (c *checker) compare(s fattorino.Reader) {
 	}
 	for id, d := range c.deliveries {
 		kept, err := s.Delivery(ctx, id)
+		if d.kept.pruned {
+			if fattorino.KindOf(err) != fattorino.NotFound {
+				c.violate(d.about(), "delivery %d is in the store, and was deleted", id)
+			}
+			continue
+		}
 		check(err)
 		attempts, err := s.Attempts(ctx, id)
 		check(err)
-		if kept == nil || kept.State != d.State || kept.Reason != d.Reason || !near(kept.DueAt, d.DueAt) || kept.Attempts != d.Attempts || len(attempts) != d.Attempts {
+		if kept == nil || kept.State != d.State || kept.Reason != d.Reason || !near(kept.DueAt, d.DueAt) || kept.Attempts != d.Attempts || len(attempts) > d.Attempts || len(attempts) < c.attemptsKept(d) {
 			c.violate(d.about(), "delivery %d is %+v in the store with %d attempts; it was left %+v", id, kept, len(attempts), d.Delivery)
 		}
 	}
+}
+
+// attemptsKept gives how many attempts of a delivery are there at least: those
+// made since the retention.
+func (c *checker) attemptsKept(d *delivery) (n int) {
+	for _, x := range d.attempts {
+		if x.recorded && x.written.Add(-lateness).After(c.prunedBefore) {
+			n++
+		}
+	}
+	if c.prunedBefore.IsZero() {
+		return d.Attempts
+	}
+	return n
 }
 
 // shown is how many lines of the history are printed for a violation.

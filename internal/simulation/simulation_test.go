@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,16 +16,19 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/defacto"
 	"github.com/fattorino-dev/fattorino/internal/facturascripts"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
-	"github.com/fattorino-dev/fattorino/internal/fic"
 	"github.com/fattorino-dev/fattorino/internal/native"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 	"github.com/fattorino-dev/fattorino/internal/sqlite"
 )
 
+// enough seeds are those that have met everything that is to be proved.
+const enough = 20
+
 // More seeds than `seeds` are run by SIM_SEEDS in the environment.
 var (
 	oneSeed = flag.Uint64("seed", 0, "run this seed alone, and print its history")
 	first   = flag.Uint64("first", 1, "the first of the seeds to run")
+	within  = flag.Duration("within", 0, "begin no seed after so long; 0 = run them all")
 )
 
 func TestSimulation(t *testing.T) {
@@ -40,9 +45,20 @@ func TestSimulation(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	begun, played := time.Now(), atomic.Uint64{}
+	t.Cleanup(func() {
+		t.Logf("%d seeds in %v", played.Load(), time.Since(begun).Round(time.Second))
+		if played.Load() >= enough {
+			k.met.check(t)
+		}
+	})
 	for seed := *first; seed < *first+n; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
+			if *within > 0 && time.Since(begun) > *within {
+				return
+			}
+			played.Add(1)
 			simulate(t, seed, k)
 		})
 	}
@@ -59,11 +75,11 @@ func simulate(t *testing.T, seed uint64, k *kit) {
 		w.history.add(l, &drained{})
 		dir := l.stop()
 		l = w.start(l.number+1, dir) // what the store refused is taken up again
-		pass(12 * time.Hour)
+		pass(settling)
 		w.history.add(l, &drained{all: true})
-		c := newChecker(w.history)
+		c := newChecker(w.history, k)
 		c.check()
-		c.compare(l.store)
+		c.compare(&dated{l.store, l.clock})
 		l.stop()
 		if *oneSeed != 0 || len(c.violations) > 0 {
 			c.report(t, seed, *oneSeed != 0)
@@ -75,13 +91,17 @@ func simulate(t *testing.T, seed uint64, k *kit) {
 func pass(d time.Duration) { time.Sleep(d) }
 
 // A kit is what all seeds share: the contracts with their keys, and a store to
-// copy, with nothing in it but the apps of the integrators.
+// copy, with nothing in it but the apps of the integrators and a signing key.
 type kit struct {
-	contracts []fattorino.Contract
-	secrets   []fattorino.Secret
+	contracts []fattorino.Contract // but for that of Fatture in Cloud, whose key changes
+	native    *native.Contract
+	vault     *sign.Vault
+	firstKey  string // its id
+	secrets   []known
 	admin     *fattorino.Token
 	apps      []int64 // one for each subscription that an integrator may make
 	template  []byte
+	met       meetings
 }
 
 func newKit(t *testing.T) *kit {
@@ -95,23 +115,22 @@ func newKit(t *testing.T) *kit {
 	vault, err := sign.OpenVault("", "k1:"+base64.StdEncoding.EncodeToString(make([]byte, 32)))
 	must(err)
 	keychain := sign.NewKeychain(vault)
-	secret, _, err := keychain.NewSecret(sign.SchemeV1)
+	secrets, err := newSecrets(keychain)
 	must(err)
 	key, err := sign.NewES256Key()
 	must(err)
 	k := &kit{
-		secrets: []fattorino.Secret{secret},
-		admin:   &fattorino.Token{Kind: fattorino.AdminToken, Scopes: []string{"*"}},
+		met:   meetings{seen: map[string]int{}},
+		vault: vault, secrets: secrets,
+		admin: &fattorino.Token{Kind: fattorino.AdminToken, Scopes: []string{"*"}},
 	}
-	ofFIC, err := fic.New(fic.Options{Signer: ficSigner{key}})
-	must(err)
 	ofFS, err := facturascripts.New(facturascripts.Options{Keychain: keychain})
 	must(err)
 	ofDefacto, err := defacto.New(defacto.Options{})
 	must(err)
-	ofNative, err := native.New(native.Options{Keychain: keychain, AllowNoHandshake: true})
+	k.native, err = native.New(native.Options{Keychain: keychain, BaseURL: baseURL, AllowNoHandshake: true})
 	must(err)
-	k.contracts = []fattorino.Contract{ofFIC, ofFS, ofDefacto, ofNative}
+	k.contracts = []fattorino.Contract{ofFS, ofDefacto, k.native}
 
 	dir := t.TempDir()
 	store, err := sqlite.Open(t.Context(), sqlite.Options{Dir: dir})
@@ -125,7 +144,8 @@ func newKit(t *testing.T) *kit {
 			}
 			k.apps = append(k.apps, app.ID)
 		}
-		return nil
+		k.firstKey = key.KID()
+		return k.newKey(tx, key)
 	}))
 	must(store.Close())
 	k.template, err = os.ReadFile(filepath.Join(dir, "fattorino.db"))
@@ -133,22 +153,35 @@ func newKit(t *testing.T) *kit {
 	return k
 }
 
-// ficSigner joins the contract of Fatture in Cloud to a key, as the program
-// does.
-type ficSigner struct{ key *sign.ES256Key }
+// memory is where Linux has files in memory.
+const memory = "/dev/shm"
 
-func (s ficSigner) AppendJWT(dst []byte, c fic.Claims) ([]byte, error) {
-	return s.key.AppendJWT(dst, sign.Claims{
-		ID: c.ID, Issuer: c.Issuer, Subject: c.Subject, Audience: []string{c.Audience},
-		IssuedAt: c.IssuedAt, ExpiresAt: c.ExpiresAt, AppID: c.AppID,
+// tempDir gives a folder for the test, in memory where that has room: what a
+// crash leaves of the files is copied, so it hangs on no disk, which others may
+// keep waiting.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	var room syscall.Statfs_t
+	if err := syscall.Statfs(memory, &room); err != nil || room.Bavail*uint64(room.Bsize) < 1<<30 {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(memory, "simulation")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
 	})
+	return dir
 }
 
 // folder gives a data folder with an empty store, which is copied rather than
 // migrated anew.
 func (k *kit) folder(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := tempDir(t)
 	if err := os.WriteFile(filepath.Join(dir, "fattorino.db"), k.template, 0o600); err != nil {
 		t.Fatal(err)
 	}

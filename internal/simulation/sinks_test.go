@@ -51,13 +51,17 @@ func refs(r *fattorino.Request) []string {
 
 // Send implements [engine.Sender].
 func (s *sender) Send(ctx context.Context, r *fattorino.Request) *fattorino.Answer {
-	if r.Method == http.MethodGet {
+	switch r.Method {
+	case http.MethodGet:
 		return s.challenged(ctx, r)
+	case http.MethodOptions:
+		return s.asked(ctx, r)
 	}
-	a := &arrived{url: r.URL, refs: refs(r)}
+	a := &arrived{url: r.URL, refs: refs(r), signed: s.kit.whose(r), key: bearer(r)}
 	s.history.add(s.life, a)
 	what := strings.Join(a.refs, " ")
 	nth := s.count(r.URL + what)
+	s.meddle(r.URL)
 	if s.faults() && s.chance.oneIn(150, "crash at arrival", r.URL, what, nth) {
 		s.life.crash("as a notification arrives")
 	}

@@ -71,8 +71,8 @@ func (s *store) Commit(ctx context.Context, b *fattorino.Batch) error {
 		return errDisk()
 	}
 	given := *b
-	if s.chance.oneIn(3, "clock", 0) && s.faults() { // in one seed of three the clock is set back now and then
-		given.Now = b.Now.Add(-s.chance.between(0, time.Hour, "set back", s.life.writes.Load()/8))
+	if s.chance.oneIn(3, "clock", 0) && s.faults() { // in one seed of three the clock jumps now and then
+		given.Now = b.Now.Add(s.chance.between(-time.Hour, time.Hour, "jump", s.life.writes.Load()/8))
 	}
 	before := s.life.sizes()
 	if err := s.Store.Commit(ctx, &given); err != nil {
@@ -125,7 +125,7 @@ func noteOf(b *fattorino.Batch, untold bool) *committed {
 		for i, e := range p.Events {
 			if p.Err == nil && !p.Repeated[i] {
 				kept := *e
-				c.events = append(c.events, &storedEvent{&kept, p.First[i], p.Targets[i]})
+				c.events = append(c.events, &storedEvent{Event: &kept, first: p.First[i], targets: p.Targets[i]})
 			}
 		}
 	}
@@ -160,7 +160,7 @@ func (s *store) Update(ctx context.Context, f func(fattorino.Tx) error) error {
 	before := s.life.sizes()
 	err := s.Store.Update(ctx, func(tx fattorino.Tx) error {
 		*u = updated{untold: u.untold}
-		if err := f(&transaction{tx, u}); err != nil {
+		if err := f(&transaction{tx, u, pick(s.chance, []int{2, 1000}, "step of the retention", s.life.number)}); err != nil {
 			return err
 		}
 		switch step {
@@ -185,6 +185,7 @@ func (s *store) Update(ctx context.Context, f func(fattorino.Tx) error) error {
 type transaction struct {
 	fattorino.Tx
 	*updated
+	step int // events that one step of the retention looks at, at most
 }
 
 func (t *transaction) PutSubscription(s *fattorino.Subscription) error {
@@ -206,6 +207,19 @@ func (t *transaction) PutDelivery(d *fattorino.Delivery) error {
 	kept := *d
 	t.deliveries = append(t.deliveries, &kept)
 	return t.Tx.PutDelivery(d)
+}
+
+func (t *transaction) Prune(before time.Time, after int64, limit int) (last int64, deleted int, err error) {
+	limit = min(limit, t.step)
+	if last, deleted, err = t.Tx.Prune(before, after, limit); err == nil {
+		t.pruned = append(t.pruned, &pruned{before: before, after: after, limit: limit, last: last, deleted: deleted})
+	}
+	return last, deleted, err
+}
+
+func (t *transaction) RetireKeys(name, kid string, now time.Time) error {
+	t.newKey = kid
+	return t.Tx.RetireKeys(name, kid, now)
 }
 
 // read lets a reading of the engine fail, or come late and show what was there

@@ -3,7 +3,6 @@ package simulation_test
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +17,7 @@ const (
 	integrators  = 2
 	firsts       = 3 // subscriptions of each before its changes
 	changes      = 8 // of each
+	rotations    = 3 // of the key that signs
 	companies    = 2
 	longestPause = 40 * time.Second
 )
@@ -31,6 +31,7 @@ func (w *world) play() {
 	for p := range publishers {
 		users.Go(func() { w.publishAll(p) })
 	}
+	users.Go(w.operate)
 	users.Wait()
 }
 
@@ -155,6 +156,7 @@ func (w *world) subscribe(i, k int) *fattorino.Subscription {
 			}
 		})
 		if s != nil {
+			w.own(n.Sink, s)
 			return s
 		}
 		pass(w.chance.between(time.Second, 20*time.Second, "subscribe again", i, k))
@@ -178,9 +180,9 @@ func (w *world) wish(i, k int) fattorino.NewSubscription {
 	case 3:
 		n.Contract, n.Types = "defacto", []string{"Invoice.DELETED", "Invoice.VERIFIED"}
 	case 4:
-		n.Contract, n.Types, n.Secrets = "facturascripts", []string{"invoice.created", "invoice.paid", "invoice.deleted"}, w.kit.secrets
+		n.Contract, n.Types, n.Secrets = "facturascripts", []string{"invoice.created", "invoice.paid", "invoice.deleted"}, w.secret(of...)
 	default:
-		n.Contract, n.Secrets = "native", w.kit.secrets
+		n.Contract, n.Secrets = "native", w.secret(of...)
 		n.Types = pick(w.chance, [][]string{{"*"}, {"*"}, {"invoice.*"}, {"invoice.paid", "customer.updated"}}, "types", of...)
 		n.Filters = []byte(pick(w.chance, []string{"", "", "", filterPaid, filterLarge, filterNot}, "filters", of...))
 		w.options(&n, of)
@@ -197,7 +199,7 @@ func (w *world) options(n *fattorino.NewSubscription, of []any) {
 	} else {
 		o.Ordering = pick(w.chance, []fattorino.Ordering{fattorino.Unordered, fattorino.ByEntity, fattorino.ByEntity, fattorino.Latest, fattorino.Strict}, "ordering", of...)
 	}
-	o.Handshake = pick(w.chance, []string{"", "none", "none"}, "handshake", of...)
+	o.Handshake = pick(w.chance, []string{"", "none", "none", "options", "options"}, "handshake", of...)
 	if w.chance.oneIn(3, "schedule", of...) {
 		o.Schedule = []time.Duration{2 * time.Second, 9 * time.Second, time.Minute}
 	}
@@ -215,48 +217,21 @@ func (w *world) options(n *fattorino.NewSubscription, of []any) {
 	}
 }
 
+// secret draws the secret that a subscription begins with.
+func (w *world) secret(of ...any) []fattorino.Secret {
+	return []fattorino.Secret{pick(w.chance, w.kit.secrets, "secret", of...).Secret}
+}
+
+// own notes whose a sink is.
+func (w *world) own(sink string, s *fattorino.Subscription) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.owned[sink] = s
+}
+
 // sink gives the URL of a subscription's nth sink; some share a host.
 func (w *world) sink(i, k, n int) string {
 	return fmt.Sprintf("https://h%d.example/in/%d-%d-%d", w.chance.draw(4, "host", i, k, n), i, k, n)
-}
-
-// change makes one change of a subscription and notes that it was made.
-func (w *world) change(l *life, s *fattorino.Subscription, i, k int) {
-	ctx, id := context.Background(), s.ID
-	modify := func(what string, c fattorino.SubscriptionChange, holds func(*fattorino.Subscription) bool) {
-		_, _, err := l.service.ModifySubscription(ctx, w.kit.admin, s.Company, s.Contract, id, c)
-		w.ack(l, id, what, err, holds)
-	}
-	anyhow := func(*fattorino.Subscription) bool { return true }
-	kind := w.chance.draw(14, "kind", i, k)
-	if s.Contract != "native" && kind < 6 {
-		kind += 6 // what only the native contract has
-	}
-	switch kind {
-	case 0, 1, 2:
-		modify("disabled", fattorino.SubscriptionChange{Enabled: new(false)}, func(s *fattorino.Subscription) bool { return s.State != fattorino.Active })
-	case 3, 4:
-		modify("enabled", fattorino.SubscriptionChange{Enabled: new(true)}, func(s *fattorino.Subscription) bool { return s.State != fattorino.Disabled })
-	case 5:
-		modify("rotated", fattorino.SubscriptionChange{Secret: &w.kit.secrets[0], Overlap: time.Hour}, anyhow)
-	case 6, 7:
-		to := w.sink(i, k, 1)
-		modify("moved to "+to, fattorino.SubscriptionChange{Sink: &to, Method: fattorino.ByHeader}, func(s *fattorino.Subscription) bool { return s.Sink == to })
-	case 8:
-		err := l.service.DeleteSubscription(ctx, w.kit.admin, s.Company, s.Contract, id)
-		w.ack(l, id, "deleted", err, func(s *fattorino.Subscription) bool { return s.State == fattorino.Deleted })
-	case 9, 10:
-		e := w.event(9, i*50+k, 0, 0)
-		e.Company, e.Entity = s.Company, fattorino.Entity{Type: "invoice", IDs: []string{"1"}}
-		if e.Type = "invoice.created"; s.Contract == "defacto" {
-			e.Type = "Invoice.DELETED"
-		}
-		e.Common = strings.ToLower(e.Type)
-		_, err := l.service.SendTest(ctx, w.kit.admin, s.Company, s.Contract, id, e)
-		w.ack(l, id, "sent a test", err, anyhow)
-	default:
-		w.resend(l, s, i, k)
-	}
 }
 
 // verify has the sink challenged again until it is proved or lost.
@@ -295,6 +270,10 @@ func (w *world) ack(l *life, id int64, what string, err error, holds func(*fatto
 	l.history.add(l, &acked{id, what, holds})
 }
 
+// settling is longer than any wait between two attempts, by a clock that may
+// have been set in between.
+const settling = 14 * time.Hour
+
 // settle lets everything come to an end: the sinks are well, disabled
 // subscriptions are mostly enabled.
 func (w *world) settle(l *life) {
@@ -312,5 +291,5 @@ func (w *world) settle(l *life) {
 			}
 		}
 	}
-	pass(12 * time.Hour) // longer than any wait between two attempts
+	pass(settling)
 }

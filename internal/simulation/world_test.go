@@ -17,7 +17,9 @@ import (
 
 	"github.com/fattorino-dev/fattorino/internal/engine"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/fic"
 	"github.com/fattorino-dev/fattorino/internal/filter"
+	"github.com/fattorino-dev/fattorino/internal/sign"
 	"github.com/fattorino-dev/fattorino/internal/sqlite"
 )
 
@@ -33,10 +35,12 @@ type world struct {
 	calm    bool // a seed without faults of the program's own side
 	healed  atomic.Bool
 	outages [][2]time.Time // when the store cannot write
+	keeps   time.Duration  // how long events are kept; 0 = for ever
 
 	mu      sync.Mutex
-	live    *life         // nil while the program is down
-	changed chan struct{} // closed when live changes
+	live    *life                              // nil while the program is down
+	changed chan struct{}                      // closed when live changes
+	owned   map[string]*fattorino.Subscription // by sink
 }
 
 // A life is the program from a start to its stop or crash.
@@ -44,6 +48,8 @@ type life struct {
 	*world
 	number  int
 	dir     string
+	clock   clock
+	ring    *sign.Ring
 	store   *sqlite.Store
 	engine  *engine.Engine
 	service *fattorino.Service
@@ -62,8 +68,9 @@ type life struct {
 func newWorld(t *testing.T, seed uint64, k *kit) *world {
 	w := &world{
 		T: t, chance: chance(seed), kit: k, dir: k.folder(t),
-		history: &history{begun: time.Now()}, changed: make(chan struct{}),
+		history: &history{begun: time.Now()}, changed: make(chan struct{}), owned: map[string]*fattorino.Subscription{},
 	}
+	w.keeps = pick(w.chance, []time.Duration{0, 0, 0, time.Minute, 15 * time.Minute, 3 * time.Hour}, "retention")
 	w.calm = w.chance.oneIn(6, "calm")
 	w.sinks = &sinks{world: w, seen: map[string]int{}}
 	at := time.Now()
@@ -91,7 +98,7 @@ func (w *world) down(at time.Time) bool {
 // start opens the store of the folder and starts the program on it.
 func (w *world) start(number int, dir string) *life {
 	l := &life{
-		world: w, number: number, dir: dir, crashed: make(chan struct{}), doomedC: make(chan struct{}),
+		world: w, number: number, dir: dir, clock: w.clock(number), crashed: make(chan struct{}), doomedC: make(chan struct{}),
 		limits: engine.Limits{
 			Lane:   pick(w.chance, []int{1, 2, 8}, "lane", number),
 			Host:   pick(w.chance, []int{2, 64}, "host", number),
@@ -108,20 +115,28 @@ func (w *world) start(number int, dir string) *life {
 	if l.store, err = sqlite.Open(context.Background(), options); err != nil {
 		w.Fatalf("open: %v", err)
 	}
-	before := &store{Store: l.store, world: w, life: l}
+	if l.ring, err = w.kit.ring(l.store); err != nil {
+		w.Fatal(err)
+	}
+	ofFIC, err := fic.New(fic.Options{Signer: ficSigner{l.ring}})
+	if err != nil {
+		w.Fatal(err)
+	}
+	contracts := append([]fattorino.Contract{ofFIC}, w.kit.contracts...)
+	before := &store{Store: &dated{l.store, l.clock}, world: w, life: l}
 	l.engine, err = engine.New(engine.Config{
-		Store: before, Contracts: w.kit.contracts, CompileFilters: compileFilters,
+		Store: before, Contracts: contracts, CompileFilters: compileFilters, Retention: w.keeps,
 		Sender: &sender{w.sinks, l}, Log: slog.New(slog.NewTextHandler(&logNotes{l}, &slog.HandlerOptions{Level: slog.LevelWarn})), Limits: l.limits,
 	})
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.history.add(l, &started{l.limits.Lane})
+	w.history.add(l, &started{l.limits.Lane, l.clock, w.keeps})
 	if err := l.engine.Start(context.Background()); err != nil {
 		w.Fatalf("start: %v", err)
 	}
 	l.service, err = fattorino.NewService(fattorino.Config{
-		Store: before, Engine: l.engine, Contracts: w.kit.contracts,
+		Store: before, Engine: l.engine, Contracts: contracts,
 		Limits:         fattorino.Limits{Subscriptions: 100, AwaitSink: 2 * time.Second},
 		CheckSink:      func(string) error { return nil },
 		CompileFilters: compileFilters,

@@ -98,11 +98,8 @@ func Restore(ctx context.Context, folder, data string, p Progress, ready func() 
 
 // openThere opens a database that is there and of no newer version.
 func openThere(ctx context.Context, path, mode string) (*sql.DB, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, &fattorino.Error{
-			Kind: fattorino.NotFound, Msg: fmt.Sprintf("there is no database: %v", err),
-			Fix: "name the folder that has " + databaseFile + " in it", Err: err,
-		}
+	if err := checkThere(path); err != nil {
+		return nil, err
 	}
 	u := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: url.Values{"mode": {mode}, "_pragma": {"busy_timeout(5000)"}}.Encode()}
 	db, err := sql.Open("sqlite", u.String())
@@ -114,6 +111,18 @@ func openThere(ctx context.Context, path, mode string) (*sql.DB, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// checkThere fails where there is no database.
+func checkThere(path string) error {
+	_, err := os.Stat(path)
+	if err != nil {
+		err = &fattorino.Error{
+			Kind: fattorino.NotFound, Msg: fmt.Sprintf("there is no database: %v", err),
+			Fix: "name the folder that has " + databaseFile + " in it", Err: err,
+		}
+	}
+	return err
 }
 
 // checkAlone refuses, as a backup, a database whose last changes are in a file

@@ -32,7 +32,7 @@ func (s *Store) commit(b *fattorino.Batch) error {
 	if err := s.hot.exec(`BEGIN IMMEDIATE`); err != nil {
 		return err
 	}
-	c := &commit{hot: &s.hot, ids: s.ids, now: b.Now, seqs: map[int64]int64{}, known: map[int64]*accepted{}}
+	c := &commit{hot: &s.hot, recent: &s.recent, ids: s.ids, now: b.Now, seqs: map[int64]int64{}, known: map[int64]*accepted{}}
 	err := c.write(b)
 	if err == nil {
 		err = s.hot.exec(`COMMIT`)
@@ -42,6 +42,7 @@ func (s *Store) commit(b *fattorino.Batch) error {
 		s.hot.forget()
 		return err
 	}
+	s.recent.swept(c.sweep, s.ids.event)
 	s.ids = c.ids
 	return nil
 }
@@ -49,16 +50,21 @@ func (s *Store) commit(b *fattorino.Batch) error {
 // commit is one batch being written.
 type commit struct {
 	*hot
-	ids   ids
-	now   time.Time
-	seqs  map[int64]int64     // last Seq of the companies in the batch
-	known map[int64]*accepted // by id hash: the events that the batch may repeat
+	recent *recent // as it is before the commit
+	sweep  sweep
+	ids    ids
+	now    time.Time
+	seqs   map[int64]int64     // last Seq of the companies in the batch
+	known  map[int64]*accepted // by id hash: the events that the batch may repeat
 }
 
 func (c *commit) write(b *fattorino.Batch) error {
 	c.ids.accepted = max(c.ids.accepted, record.Micros(b.Now))
 	if err := c.publishAll(b.Publishes); err != nil {
 		return fmt.Errorf("write events: %w", err)
+	}
+	if err := c.sweepOn(); err != nil {
+		return fmt.Errorf("write hashes of ids: %w", err)
 	}
 	if err := c.list(); err != nil {
 		return fmt.Errorf("list events: %w", err)
@@ -100,5 +106,8 @@ func (s *Store) Update(ctx context.Context, f func(fattorino.Tx) error) error {
 		return translate(err)
 	}
 	s.ids = u.ids
+	for _, h := range u.pruned {
+		s.recent.forget(h)
+	}
 	return nil
 }

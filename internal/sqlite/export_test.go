@@ -32,6 +32,35 @@ func (s *Store) EachWay(ctx context.Context, q fattorino.DeliveryQuery) (pages [
 	return pages, err
 }
 
+// KeepRecent says how many hashes of ids are kept in memory.
+func (s *Store) KeepRecent(n int) { s.recent.most = n }
+
+// Hashed gives how often each hash of an id that can be found is in memory or
+// in the table, and up to which event all are in the table.
+func (s *Store) Hashed(t *testing.T) (times map[int64]int, inTable int, upTo int64) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	times = map[int64]int{}
+	for _, part := range s.recent.parts {
+		for _, h := range part {
+			times[h.event]++
+		}
+	}
+	rows, err := s.write.Query(`SELECT event FROM id_hashes`)
+	written, err := collect(rows, err, func(r record.Row) (event int64, err error) { return event, r.Scan(&event) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, event := range written {
+		times[event]++
+	}
+	if err := s.write.QueryRow(`SELECT hashed FROM ids`).Scan(&upTo); err != nil {
+		t.Fatal(err)
+	}
+	return times, len(written), upTo
+}
+
 // Pragmas reads the settings of the writing connection.
 func (s *Store) Pragmas(t *testing.T) map[string]string {
 	t.Helper()

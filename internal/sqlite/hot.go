@@ -24,12 +24,15 @@ type hot struct {
 }
 
 // bulks are the statements for many rows.
-type bulks struct{ known, events, entities, deliveries, delivered *bulk }
+type bulks struct{ known, recent, events, hashes, entities, deliveries, delivered *bulk }
+
+const selectAccepted = `SELECT key, seq, accepted_at, company, source, id, id_hash, content_hash FROM events WHERE `
 
 func newBulks() *bulks {
 	return &bulks{
-		known: newList(`SELECT key, seq, accepted_at, company, source, id, id_hash, content_hash
-			FROM events WHERE seq > 0 AND id_hash IN (`, `)`),
+		known:      newList(selectAccepted+`key IN (SELECT event FROM id_hashes WHERE id_hash IN (`, `))`),
+		recent:     newList(selectAccepted+`key IN (`, `)`),
+		hashes:     newBulk(`INSERT INTO id_hashes VALUES `, 2, ``),
 		events:     newBulk(eventInto, eventColumnCount, ``),
 		entities:   newBulk(entityInto, 3, ``),
 		deliveries: newBulk(deliveryInto, 3, ``),

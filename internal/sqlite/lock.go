@@ -19,6 +19,13 @@ type lock struct {
 	files string // as the file tells; empty = not known
 }
 
+// busyError says who has a data folder open.
+type busyError struct{ dir, holder string }
+
+func (e *busyError) Error() string {
+	return fmt.Sprintf("the data folder %s is in use by %s: stop it first, or choose another folder", e.dir, e.holder)
+}
+
 const filesNote = "files "
 
 func lockDir(dir string) (*lock, error) {
@@ -31,7 +38,7 @@ func lockDir(dir string) (*lock, error) {
 	holder, files, _ := strings.Cut(string(text), "\n")
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		_ = file.Close()
-		return nil, fmt.Errorf("the data folder %s is in use by %s: stop it first, or choose another folder", dir, holder)
+		return nil, &busyError{dir, holder}
 	}
 	if err != nil {
 		_ = file.Close()

@@ -39,9 +39,19 @@ func (c *commit) lookUp(publishes []*fattorino.Publish) error {
 		for _, e := range p.Events {
 			idHash, _ := e.Hashes()
 			c.bulks.known.add(idHash)
+			c.recent.with(idHash, func(event int64) { c.bulks.recent.add(event) })
 		}
 	}
-	return c.bulks.known.run(func(query string, hashes []driver.Value) error {
+	for _, b := range []*bulk{c.bulks.known, c.bulks.recent} {
+		if err := c.readAccepted(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *commit) readAccepted(b *bulk) error {
+	return b.run(func(query string, values []driver.Value) error {
 		return c.query(8, func(row []driver.Value) error {
 			e := &fattorino.Event{
 				Key: row[0].(int64), Seq: row[1].(int64), Accepted: record.FromMicros(row[2].(int64)),
@@ -49,7 +59,7 @@ func (c *commit) lookUp(publishes []*fattorino.Publish) error {
 			}
 			c.remember(row[6].(int64), &accepted{event: e, content: bytes.Clone(row[7].([]byte))})
 			return nil
-		}, query, hashes...)
+		}, query, values...)
 	})
 }
 
@@ -85,6 +95,8 @@ func (c *commit) publish(p *fattorino.Publish) error {
 			return err
 		}
 		p.First[i] = c.ids.delivery + 1
+		hash, _ := e.Hashes()
+		c.sweep.added = append(c.sweep.added, idHash{hash, e.Key})
 		c.bulks.events.add(eventValues(e, p.First[i], len(p.Targets[i]))...)
 		if len(p.Targets[i]) > 0 {
 			for _, entity := range eachOfSeveral(e.Entity) {

@@ -61,21 +61,21 @@ const deliveryColumns = `coalesce(d.waits_for, 0), d.id, d.subscription, d.state
 // selectDelivery reads deliveries with their events; more conditions follow.
 const selectDelivery = `SELECT ` + deliveryColumns + `, ` + record.EventColumns + ` FROM deliveries d JOIN events e ON e.key = d.event `
 
-const subscriptionColumns = `id, company, app, contract, sink, types, format, filters, options, secrets, state, handshake, first_error_at, expires_at, created_at, updated_at`
+const subscriptionColumns = `id, company, app, contract, sink, types, format, filters, options, secrets, state, before, handshake, first_error_at, expires_at, created_at, updated_at`
 
 const updateSubscription = `UPDATE subscriptions SET company = ?, app = ?, contract = ?, sink = ?, types = ?, format = ?,
-	filters = ?, options = ?, secrets = ?, state = ?, handshake = ?, first_error_at = ?, expires_at = ?, created_at = ?, updated_at = ? WHERE id = ?`
+	filters = ?, options = ?, secrets = ?, state = ?, before = ?, handshake = ?, first_error_at = ?, expires_at = ?, created_at = ?, updated_at = ?, sought = ? WHERE id = ?`
 
-const insertSubscription = `INSERT INTO subscriptions (company, app, contract, sink, types, format, filters, options, secrets, state, handshake,
-	first_error_at, expires_at, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const insertSubscription = `INSERT INTO subscriptions (company, app, contract, sink, types, format, filters, options, secrets, state, before, handshake,
+	first_error_at, expires_at, created_at, updated_at, sought) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // subscriptionValues gives the columns in the order of the statements above,
 // the id last.
 func subscriptionValues(s *fattorino.Subscription) []driver.Value {
 	return []driver.Value{
 		s.Company, s.App, s.Contract, s.Sink, record.ToJSON(s.Types), string(s.Format),
-		string(s.Filters), record.ToJSON(s.Options), record.ToJSON(record.OrEmpty(s.Secrets)), string(s.State), record.ToJSON(s.Handshake),
-		optional(s.FirstErrorAt), optional(s.ExpiresAt), record.Micros(s.CreatedAt), record.Micros(s.UpdatedAt), s.ID,
+		string(s.Filters), record.ToJSON(s.Options), record.ToJSON(record.OrEmpty(s.Secrets)), string(s.State), string(s.Before), record.ToJSON(s.Handshake),
+		optional(s.FirstErrorAt), optional(s.ExpiresAt), record.Micros(s.CreatedAt), record.Micros(s.UpdatedAt), s.Sought(), s.ID,
 	}
 }
 

@@ -41,9 +41,10 @@ type Store struct {
 	write *sql.DB // one connection
 	read  *sql.DB
 
-	mu  sync.Mutex // the one writer
-	hot hot        // prepared statements of Commit
-	ids ids        // the last ids given, as committed
+	mu     sync.Mutex // the one writer
+	hot    hot        // prepared statements of Commit
+	ids    ids        // the last ids given, as committed
+	recent recent
 
 	readers readers
 	shared  shared
@@ -56,17 +57,29 @@ type ids struct{ event, delivery, page, accepted, listed int64 }
 var _ fattorino.Store = (*Store)(nil)
 
 // Open opens the store of a data folder, making or migrating it where needed.
-// It fails when another process has the folder open, naming it, and when the
-// folder was written by a newer version.
+// It fails when another process has the folder open, naming it, when the folder
+// was written by a newer version, and when it was moved away.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := makeDataFolder(o.Dir); err != nil {
 		return nil, err
 	}
+	s, err := openLocked(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := refuseMoved(o.Dir); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// openLocked opens the store of a folder that is there.
+func openLocked(ctx context.Context, o Options) (*Store, error) {
 	lock, err := lockDir(o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{lock: lock}
+	s := &Store{lock: lock, recent: recent{most: recentHashes}}
 	if err := s.open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -169,7 +182,7 @@ func (s *Store) loadIDs(ctx context.Context) error {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("read ids: %w", err)
 	}
-	return nil
+	return s.recent.load(ctx, s.write, s.ids.event)
 }
 
 // Close closes the file and gives the data folder free.

@@ -77,24 +77,33 @@ const selectOldestTally = `SELECT coalesce(min(at), 0), count(*) > 0 FROM
 const selectPulses = `SELECT subscription, succeeded_at, failed_at, in_a_row FROM pulses
 	WHERE subscription IN (SELECT value FROM json_each(?))`
 
-const selectTallies = `SELECT subscription * ?1, at - at % ?2 AS step, `
+const selectTallies = `SELECT 0, at - at % ?1 AS step, `
 
-const ofTallies = ` FROM tallies WHERE company = ?3 AND subscription IN (SELECT value FROM json_each(?4)) AND at >= ?5 AND at < ?6
-	GROUP BY 1, 2 ORDER BY 1, 2`
+const ofTallies = ` FROM tallies WHERE company = ?2 AND subscription IN (SELECT value FROM json_each(?3)) AND at >= ?4 AND at < ?5
+	GROUP BY step ORDER BY step`
 
 // Tallies implements [fattorino.TallyReader].
 func (s *Store) Tallies(ctx context.Context, q fattorino.TallyQuery) ([]fattorino.Tally, error) {
-	apart := 0
-	if q.Each {
-		apart = 1
-	}
 	rows, err := s.read.QueryContext(ctx, selectTallies+record.EachCounted("sum(#)")+ofTallies,
-		apart, q.Step.Microseconds(), q.Company, record.ToJSON(record.OrEmpty(q.Subscriptions)), record.Micros(q.From), record.Micros(q.To))
+		q.Step.Microseconds(), q.Company, record.ToJSON(record.OrEmpty(q.Subscriptions)), record.Micros(q.From), record.Micros(q.To))
 	return collect(rows, err, record.ScanTally(q.Company))
 }
 
+const selectEachTally = `SELECT t.subscription, t.at - t.at % ?1 AS step, `
+
+const ofEachTally = ` FROM subscriptions s CROSS JOIN tallies t
+	WHERE s.id IN (SELECT value FROM json_each(?2)) AND t.company = s.company AND t.subscription = s.id AND t.at >= ?3 AND t.at < ?4
+	GROUP BY t.subscription, step ORDER BY t.subscription, step`
+
+// EachTally implements [fattorino.TallyReader].
+func (s *Store) EachTally(ctx context.Context, subscriptions []int64, from, to time.Time, step time.Duration) ([]fattorino.Tally, error) {
+	rows, err := s.read.QueryContext(ctx, selectEachTally+record.EachCounted("sum(t.#)")+ofEachTally,
+		step.Microseconds(), record.ToJSON(record.OrEmpty(subscriptions)), record.Micros(from), record.Micros(to))
+	return collect(rows, err, record.ScanTally(0))
+}
+
 // Pulses implements [fattorino.TallyReader].
-func (s *Store) Pulses(ctx context.Context, _ int64, subscriptions []int64) ([]fattorino.Pulse, error) {
+func (s *Store) Pulses(ctx context.Context, subscriptions []int64) ([]fattorino.Pulse, error) {
 	rows, err := s.read.QueryContext(ctx, selectPulses, record.ToJSON(record.OrEmpty(subscriptions)))
 	return collect(rows, err, record.ScanPulse)
 }

@@ -17,6 +17,8 @@ type tx struct {
 	ctx context.Context //nolint:containedctx // it lives as long as the call of Update
 	tx  *sql.Tx
 	ids ids
+
+	pruned []idHash // of the events deleted
 }
 
 func (t *tx) exec(query string, args ...any) (sql.Result, error) {
@@ -149,18 +151,18 @@ func (t *tx) Count(counter string, window time.Time) (n int64, err error) {
 }
 
 func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, deleted int, err error) {
-	type old struct{ key, first, deliveries, company, seq int64 }
-	rows, err := t.tx.QueryContext(t.ctx, `SELECT key, first_delivery, deliveries, company, seq FROM events
+	type old struct{ key, first, deliveries, company, seq, hash int64 }
+	rows, err := t.tx.QueryContext(t.ctx, `SELECT key, first_delivery, deliveries, company, seq, id_hash FROM events
 		WHERE key > ? AND accepted_at < ? ORDER BY key LIMIT ?`, after, record.Micros(before), limit)
 	events, err := collect(rows, err, func(r record.Row) (o old, err error) {
-		return o, r.Scan(&o.key, &o.first, &o.deliveries, &o.company, &o.seq)
+		return o, r.Scan(&o.key, &o.first, &o.deliveries, &o.company, &o.seq, &o.hash)
 	})
 	if err != nil {
 		return 0, 0, err
 	}
 	for _, e := range events {
 		last = e.key
-		gone, err := t.pruneEvent(e.key, e.first, e.first+e.deliveries)
+		gone, err := t.pruneEvent(idHash{e.hash, e.key}, e.first, e.first+e.deliveries)
 		if err != nil {
 			return 0, 0, fmt.Errorf("prune event %d: %w", e.key, err)
 		}
@@ -168,6 +170,7 @@ func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, delete
 			continue
 		}
 		deleted++
+		t.pruned = append(t.pruned, idHash{e.hash, e.key})
 		if _, err := t.exec(`UPDATE companies SET pruned_seq = max(pruned_seq, ?) WHERE id = ?`, e.seq, e.company); err != nil {
 			return 0, 0, err
 		}
@@ -189,13 +192,16 @@ func (t *tx) prunePages(before time.Time, limit int) error {
 
 // pruneEvent deletes an event whose deliveries, with ids from first up to but
 // not including end, are all settled.
-func (t *tx) pruneEvent(key, first, end int64) (gone bool, err error) {
+func (t *tx) pruneEvent(e idHash, first, end int64) (gone bool, err error) {
 	var pending bool
 	err = t.tx.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM deliveries WHERE id >= ? AND id < ? AND state IN (0, 3))`, first, end).Scan(&pending)
 	if err != nil || pending {
 		return false, err
 	}
-	if err := t.unlist(key); err != nil {
+	if err := t.unlist(e.event); err != nil {
+		return false, err
+	}
+	if _, err := t.exec(`DELETE FROM id_hashes WHERE id_hash = ? AND event = ?`, e.hash, e.event); err != nil {
 		return false, err
 	}
 	for _, statement := range []struct {
@@ -204,7 +210,7 @@ func (t *tx) pruneEvent(key, first, end int64) (gone bool, err error) {
 	}{
 		{`DELETE FROM retries WHERE delivery >= ? AND delivery < ?`, first, end},
 		{`DELETE FROM deliveries WHERE id >= ? AND id < ?`, first, end},
-		{`DELETE FROM events WHERE key >= ? AND key < ?`, key, key + 1},
+		{`DELETE FROM events WHERE key >= ? AND key < ?`, e.event, e.event + 1},
 	} {
 		if _, err := t.exec(statement.query, statement.from, statement.to); err != nil {
 			return false, err

@@ -47,6 +47,8 @@ func Run(t *testing.T, open Open, options ...Option) {
 		{"the log is filtered and paged", testLog},
 		{"the log is bounded in time", testLogInTime},
 		{"subscriptions are kept whole", testSubscriptions},
+		{"subscriptions of all companies are found, page by page", testAllSubscriptions},
+		{"of several companies, names, tallies and pulses are read at once", testSeveralCompanies},
 		{"tokens, apps and companies", testIdentities},
 		{"signing keys", testKeys},
 		{"counters count within their window", testCount},
@@ -611,7 +613,7 @@ func testLogInTime(t *testing.T, b *bundle) {
 func testSubscriptions(t *testing.T, b *bundle) {
 	a, other, foreign := b.subscribe(7, 1), b.subscribe(7, 2), b.subscribe(8, 1)
 	a.Handshake = fattorino.HandshakeState{Method: fattorino.ByQuery, Pending: true, Round: 3, Failed: 2, RetryAt: start.Add(time.Minute).UTC(), Error: "no"}
-	a.State, a.Types = fattorino.Unverified, []string{"x", "y"}
+	a.State, a.Before, a.Types = fattorino.Unverified, fattorino.Disabled, []string{"x", "y"}
 	a.Filters = []byte(`[{"exact":{"type":"x"}}]`)
 	a.Secrets = []fattorino.Secret{{Sealed: []byte{1, 2}}, {Sealed: []byte{3}, EndsAt: start.Add(time.Hour).UTC()}}
 	a.Options = fattorino.Options{

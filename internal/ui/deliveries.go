@@ -19,7 +19,10 @@ type deliveriesView struct {
 	Filtered      bool
 	States        []string
 	Subscriptions []subscriptionChoice
-	Next          string // path of the next page; empty = this is the last
+	Next          string // path of the next page
+	More          bool   // there is one
+	Live          string // path of the stream of what is new; empty = this page stays as it is
+	Most          int    // rows of a page
 	Resend        string // path of the page to send again what failed of these
 	Faults        formFaults
 }
@@ -60,7 +63,7 @@ func (u *UI) deliveries(w http.ResponseWriter, r *http.Request, v *visit) error 
 	filter := readDeliveryFilter(r.URL.Query())
 	view := deliveriesView{
 		Filter: filter, Filtered: filter != (deliveryFilter{}), Faults: formFaults{},
-		States: []string{"pending", "waiting", "delivered", "discarded"}, Resend: filter.resendPath(v.Company),
+		States: []string{"pending", "waiting", "delivered", "discarded"}, Resend: filter.resendPath(v.Company), Most: pageSize,
 	}
 	for _, sub := range subs {
 		view.Subscriptions = append(view.Subscriptions, subscriptionChoice{sub.ID, titleOf(sub)})
@@ -77,11 +80,16 @@ func (u *UI) deliveries(w http.ResponseWriter, r *http.Request, v *visit) error 
 	if err != nil {
 		return err
 	}
-	if len(list) > pageSize {
+	if view.More = len(list) > pageSize; view.More {
 		list = list[:pageSize]
-		view.Next = nextPage(r.URL, "before", list[pageSize-1].ID)
+	}
+	if len(list) > 0 {
+		view.Next = nextPage(r.URL, "before", list[len(list)-1].ID)
 	}
 	view.Rows = deliveryRows(list, subs)
+	if filter.Before == "" {
+		view.Live = filter.livePath(v.Company)
+	}
 	return u.render(w, v, http.StatusOK, "deliveries", view)
 }
 
@@ -91,6 +99,26 @@ func readDeliveryFilter(q url.Values) deliveryFilter {
 		State: trimmed("state"), Type: trimmed("type"), Entity: trimmed("entity"), Subscription: trimmed("subscription"),
 		From: trimmed("from"), To: trimmed("to"), Before: trimmed("before"),
 	}
+}
+
+// values gives the filter as it is written, but for the state and the page.
+func (f *deliveryFilter) values() url.Values {
+	q := url.Values{}
+	for _, one := range []fact{{"type", f.Type}, {"entity", f.Entity}, {"subscription", f.Subscription}, {"from", f.From}, {"to", f.To}} {
+		if one.Value != "" {
+			q.Set(one.Key, one.Value)
+		}
+	}
+	return q
+}
+
+// livePath is where the stream of what is new in the list is.
+func (f *deliveryFilter) livePath(company int64) string {
+	q := f.values()
+	if f.State != "" {
+		q.Set("state", f.State)
+	}
+	return fmt.Sprintf("%scompanies/%d/deliveries/live?%s", base, company, q.Encode())
 }
 
 // query reads the filter; what cannot be read is in the faults.

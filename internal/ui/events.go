@@ -2,7 +2,9 @@ package ui
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,9 +19,10 @@ type eventsView struct {
 	Type    string
 	Before  int64
 	LastSeq int64
-	Next    string // path of the next page; empty = this is the last
+	Next    string // path of the next page
+	More    bool   // there is one
 	Short   bool   // the search has ended before the oldest event, and can go on
-	Live    bool   // new events are added as they come
+	Live    string // path of the stream of new events; empty = this page stays as it is
 	Faults  formFaults
 }
 
@@ -66,10 +69,13 @@ func (u *UI) events(w http.ResponseWriter, r *http.Request, v *visit) error {
 	for _, e := range list {
 		view.Rows = append(view.Rows, eventRowOf(e))
 	}
-	view.Live = view.Before == 0 && view.Type == ""
-	if reached > 1 {
-		view.Next, view.Short = nextPage(r.URL, "before", reached), len(list) < pageSize
+	if view.Before == 0 {
+		view.Live = fmt.Sprintf("%scompanies/%d/events/live?%s", base, v.Company, url.Values{
+			"after": {strconv.FormatInt(view.LastSeq, 10)}, "type": {view.Type},
+		}.Encode())
 	}
+	view.More = reached > 1
+	view.Next, view.Short = nextPage(r.URL, "before", reached), view.More && len(list) < pageSize
 	return u.render(w, v, http.StatusOK, "events", view)
 }
 

@@ -2,15 +2,13 @@ package ui
 
 import (
 	"bytes"
-	"fmt"
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/inspect"
 )
 
@@ -114,55 +112,47 @@ func curlOf(r *inspect.Request) string {
 	return strings.Join(lines, " \\\n  ")
 }
 
-// liveBin sends what arrives at a bin as it comes, as server-sent events (WHATWG
-// HTML, section 9.2): of each request its row, and of the newest all of it.
+// liveBin sends what arrives at a bin as it comes: of each request its row, and
+// of the newest all of it.
 func (u *UI) liveBin(w http.ResponseWriter, r *http.Request, v *visit) error {
-	after, err := strconv.ParseInt(r.FormValue("after"), 10, 64)
-	if last := r.Header.Get("Last-Event-ID"); last != "" {
-		after, err = strconv.ParseInt(last, 10, 64)
-	}
-	if err != nil || after < 0 {
-		return fattorino.InvalidField("after", "after is no number of a request")
+	after, err := sinceOf(r)
+	if err != nil {
+		return err
 	}
 	if _, err := u.binOf(r, v); err != nil {
 		return err
 	}
-	stream := http.NewResponseController(w)
-	if err := stream.SetReadDeadline(time.Time{}); err != nil {
-		return err
+	return u.stream(w, r, v, func(ctx context.Context) ([]byte, error) {
+		for end := time.Now().Add(liveBeat); ; {
+			arrival := u.Bins.Arrival(r.PathValue("bin")) // before looking, so that nothing is missed
+			message, newest, err := u.binMessages(r, v, after)
+			if err != nil || len(message) > 0 {
+				after = newest
+				return message, err
+			}
+			if !waitFor(ctx, arrival, time.Until(end)) {
+				return []byte(quietBeat), nil
+			}
+		}
+	})
+}
+
+// waitFor waits for the channel, for so long at most; false where it did not
+// close.
+func waitFor(ctx context.Context, closed <-chan struct{}, most time.Duration) bool {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-closed:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.WriteHeader(http.StatusOK)
-	if err := stream.Flush(); err != nil {
-		return nil //nolint:nilerr // nobody looks any more
-	}
-	beat := time.NewTicker(liveBeat)
-	defer beat.Stop()
-	for end := time.Now().Add(liveLimit); time.Now().Before(end); {
-		arrival := u.Bins.Arrival(r.PathValue("bin")) // before looking, so that nothing is missed
-		message, newest, err := u.binMessages(r, v, after)
-		if err != nil {
-			return nil //nolint:nilerr // the bin is gone, or the store is: the stream ends
-		}
-		after = newest
-		if err := stream.SetWriteDeadline(time.Now().Add(liveBeat)); err != nil {
-			return err
-		}
-		if _, err := w.Write(message); err != nil || stream.Flush() != nil { //nolint:gosec // the template has escaped it
-			return nil //nolint:nilerr // nobody looks any more
-		}
-		select {
-		case <-arrival:
-		case <-beat.C:
-		case <-r.Context().Done():
-			return nil
-		}
-	}
-	return nil
+	return false
 }
 
 // binMessages gives the messages for what came after the request with the
-// number, and the number of the newest; a comment where nothing did.
+// number, and the number of the newest; none where nothing did.
 func (u *UI) binMessages(r *http.Request, v *visit, after int64) (message []byte, newest int64, err error) {
 	bin, err := u.binOf(r, v)
 	if err != nil {
@@ -170,7 +160,7 @@ func (u *UI) binMessages(r *http.Request, v *visit, after int64) (message []byte
 	}
 	fresh := min(bin.Next-1-after, arrivalsShown)
 	if fresh <= 0 {
-		return []byte(": nothing new\n\n"), after, nil
+		return nil, after, nil
 	}
 	list, err := u.Bins.Requests(r.Context(), bin, 0, int(fresh))
 	if err != nil {
@@ -181,25 +171,13 @@ func (u *UI) binMessages(r *http.Request, v *visit, after int64) (message []byte
 		return nil, 0, err
 	}
 	var all bytes.Buffer
-	write := func(event, part string, number int64, data any) error {
-		var html bytes.Buffer
-		if err := set.ExecuteTemplate(&html, part, frame{visit: v, Data: data}); err != nil {
-			return err
-		}
-		fmt.Fprintf(&all, "id: %d\nevent: %s\n", number, event)
-		for line := range strings.Lines(html.String()) {
-			fmt.Fprintf(&all, "data: %s\n", strings.TrimRight(line, "\r\n"))
-		}
-		all.WriteString("\n")
-		return nil
-	}
 	for _, request := range slices.Backward(list) {
-		if err := write("request", "arrival", request.Number, u.arrivalOf(bin, request)); err != nil {
+		if err := appendMessage(&all, set, v, "request", "arrival", request.Number, u.arrivalOf(bin, request)); err != nil {
 			return nil, 0, err
 		}
 	}
 	if len(list) > 0 {
-		err = write("detail", "arrival-whole", list[0].Number, u.viewArrival(bin, list[0]))
+		err = appendMessage(&all, set, v, "detail", "arrival-whole", list[0].Number, u.viewArrival(bin, list[0]))
 	}
 	return all.Bytes(), bin.Next - 1, err
 }

@@ -107,6 +107,7 @@ func madeKeys(f *fixture) (keys []string) {
 	}
 	add("state.", []string{"unverified", "active", "disabled"}, "", ".title", ".help")
 	add("state.", []string{"deleted", "gone_410", "expired", "verification_lost"}, "")
+	add("gone.", []string{"deleted", "gone_410", "expired", "verification_lost"}, ".help")
 	add("delivery.", []string{"pending", "waiting", "delivered", "discarded"}, "", ".help")
 	add("reason.", []string{string(fattorino.Refused), string(fattorino.Exhausted), string(fattorino.SinkGone), string(fattorino.Unfit)}, "", ".help")
 	add("path.", []string{"before", "later", "type", "filter", "unverified", "ended", "since", "unknown", "by.type", "by.common", "by.wildcard"}, "")

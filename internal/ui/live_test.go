@@ -2,6 +2,8 @@ package ui
 
 import (
 	"bufio"
+	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -26,13 +28,39 @@ func (b *browser) lines(path, lastID string) (read func() string, status int) {
 	}
 	b.f.t.Cleanup(func() { _ = answer.Body.Close() }) // which ends the stream
 	lines := bufio.NewReader(answer.Body)
-	return func() string {
+	read = func() string {
 		line, err := lines.ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			return "the end"
+		}
 		if err != nil {
 			b.f.t.Fatal(err)
 		}
 		return strings.TrimSuffix(line, "\n")
-	}, answer.StatusCode
+	}
+	if answer.StatusCode == http.StatusOK {
+		if again, blank := read(), read(); again != "retry: 2000" || blank != "" {
+			b.f.t.Errorf("the stream begins with %q, %q", again, blank)
+		}
+	}
+	return read, answer.StatusCode
+}
+
+// event reads on to the end of the next event, and gives its name and its data.
+func event(read func() string) (name, data string) {
+	for {
+		line := read()
+		switch field, value, _ := strings.Cut(line, ": "); {
+		case field == "event":
+			name = value
+		case field == "data":
+			data += value
+		case line == "the end":
+			return line, data
+		case line == "" && data != "":
+			return name, data
+		}
+	}
 }
 
 func TestNewEventsArriveAsRows(t *testing.T) {
@@ -45,9 +73,12 @@ func TestNewEventsArriveAsRows(t *testing.T) {
 		t.Fatalf("got %d, want 200", status)
 	}
 	f.publish("javascript:<script>", 3, 3)
-	if id, name, data := read(), read(), read(); id != "id: 3" || name != "event: event" ||
-		!strings.Contains(data, `href="/ui/companies/7/events/3"`) || !strings.Contains(data, "javascript:&lt;script&gt;") || strings.Contains(data, "<script") {
-		t.Errorf("got %q, %q, %q", id, name, data)
+	if id := read(); id != "id: 3" {
+		t.Errorf("got %q, want the id 3", id)
+	}
+	if name, data := event(read); name != "event" || !strings.Contains(data, `href="/ui/companies/7/events/3"`) ||
+		!strings.Contains(data, "javascript:&lt;script&gt;") || strings.Contains(data, "<script") {
+		t.Errorf("got %q, %q", name, data)
 	}
 	// Who connects again goes on after the last event that it has.
 	read, _ = b.lines("/ui/companies/7/events/live?after=0", "1")
@@ -56,5 +87,57 @@ func TestNewEventsArriveAsRows(t *testing.T) {
 	}
 	if _, status = b.lines("/ui/companies/7/events/live?after=x", ""); status != http.StatusUnprocessableEntity {
 		t.Errorf("after no number: got %d, want 422", status)
+	}
+}
+
+func TestNewEventsOfATypeArriveAlone(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	f.publish("invoice.created", 1, 1)
+	b := f.signedIn(viewer)
+	if page := b.get("/ui/companies/7/events?type=invoice.paid").body; !strings.Contains(page, `data-live="/ui/companies/7/events/live?after=1&amp;type=invoice.paid"`) {
+		t.Errorf("the page does not follow the type: %s", page)
+	}
+	read, _ := b.lines("/ui/companies/7/events/live?after=1&type=invoice.paid", "")
+	f.publish("invoice.created", 2, 2)
+	f.publish("invoice.paid", 3, 3)
+	if name, data := event(read); name != "event" || !strings.Contains(data, `id="event-3"`) {
+		t.Errorf("got %s: %s", name, data)
+	}
+}
+
+func TestAStreamEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	f.publish("invoice.created", 1, 1)
+	b := f.signedIn(viewer)
+	read, _ := b.lines("/ui/companies/7/events/live?after=0", "")
+	if name, _ := event(read); name != "event" {
+		t.Fatalf("got %s", name)
+	}
+	b.post("/ui/sign-out", nil)
+	f.publish("invoice.created", 2, 2) // which is waited for already
+	if name, _ := event(read); name == "event" {
+		name, _ = event(read)
+		if name != "the end" {
+			t.Errorf("after the session is over comes %s", name)
+		}
+	}
+}
+
+func TestThereAreOnlySoManyStreams(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	f.publish("invoice.created", 1, 1)
+	b := f.signedIn(viewer)
+	for range maxStreams {
+		f.ui.streams <- struct{}{}
+	}
+	if _, status := b.lines("/ui/companies/7/events/live?after=0", ""); status != http.StatusTooManyRequests {
+		t.Errorf("one too many: got %d, want 429", status)
+	}
+	<-f.ui.streams
+	if _, status := b.lines("/ui/companies/7/events/live?after=0", ""); status != http.StatusOK {
+		t.Errorf("the last one: got %d, want 200", status)
 	}
 }

@@ -264,29 +264,6 @@ func countOf(l *language, h *fattorino.Health) string {
 	return l.count(int64(h.Backlog))
 }
 
-// How far back the small pictures in the list look, and in what steps.
-const (
-	sparkSpan = 6 * time.Hour
-	sparkStep = 15 * time.Minute
-)
-
-// addSparks gives the rows of the list their small pictures.
-func (u *UI) addSparks(ctx context.Context, v *visit, rows []subscriptionRow) error {
-	now := time.Now()
-	ids := make([]int64, len(rows))
-	for i := range rows {
-		ids[i] = rows[i].ID
-	}
-	each, err := u.Service.EachStatistics(ctx, v.caller(0), v.Company, ids, now.Add(-sparkSpan), now, sparkStep)
-	if err != nil {
-		return err
-	}
-	for i := range rows {
-		rows[i].Spark = sparkOf(v.Language, each[rows[i].ID])
-	}
-	return nil
-}
-
 // dayCharts gives the charts of a subscription's last day.
 func (u *UI) dayCharts(ctx context.Context, v *visit, subscription int64) ([]chart, error) {
 	now := time.Now()

@@ -31,6 +31,7 @@ func openToPortals() []string {
 	const company = base + "companies/{company}/"
 	const subscription = company + "subscriptions/{subscription}"
 	return []string{
+		"GET " + company + "overview",
 		"GET " + company + "subscriptions",
 		"GET " + company + "subscriptions/new",
 		"POST " + company + "subscriptions/new",
@@ -45,7 +46,9 @@ func openToPortals() []string {
 		"POST " + subscription + "/rotate",
 		"GET " + subscription + "/delete",
 		"POST " + subscription + "/delete",
+		"POST " + subscription + "/restore",
 		"GET " + company + "deliveries",
+		"GET " + company + "deliveries/live",
 		"GET " + company + "deliveries/{delivery}",
 		"POST " + company + "deliveries/{delivery}/resend",
 		"GET " + company + "events",
@@ -234,16 +237,6 @@ func (u *UI) appsOf(ctx context.Context, v *visit) ([]*fattorino.App, error) {
 	}
 	list, err := u.Service.Apps(ctx, caller(0), v.link.App-1, 1) // the first one after
 	return slices.DeleteFunc(list, func(a *fattorino.App) bool { return a.ID != v.link.App }), err
-}
-
-// stillOpen tells whether who looks may still look: whether a link has been
-// withdrawn, or is over, in the meantime.
-func (u *UI) stillOpen(r *http.Request, v *visit) bool {
-	if v.link == nil {
-		return true
-	}
-	found, err := u.identifyPortal(r.Context(), r, &visit{})
-	return found && err == nil
 }
 
 // setTaste keeps what the visitor likes.

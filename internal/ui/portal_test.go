@@ -25,6 +25,7 @@ type holding struct {
 	app, company int64
 	word         string
 	sub          *fattorino.Subscription
+	gone         *fattorino.Subscription // deleted a moment ago
 	delivery     *fattorino.Delivery
 }
 
@@ -38,11 +39,18 @@ func (f *fixture) holds(word string, app, company int64) holding {
 		}
 		app = made.ID
 	}
-	sub, _, err := f.service.Subscribe(f.t.Context(), caller(app), fattorino.NewSubscription{
-		Company: company, Contract: "native", Sink: f.sink() + "/" + word, Types: []string{"invoice.paid"}, Method: fattorino.ByHeader,
-		Options: fattorino.Options{Name: word},
-	})
-	if err != nil {
+	subscribe := func() *fattorino.Subscription {
+		sub, _, err := f.service.Subscribe(f.t.Context(), caller(app), fattorino.NewSubscription{
+			Company: company, Contract: "native", Sink: f.sink() + "/" + word, Types: []string{"invoice.paid"}, Method: fattorino.ByHeader,
+			Options: fattorino.Options{Name: word},
+		})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		return sub
+	}
+	gone, sub := subscribe(), subscribe()
+	if err := f.service.DeleteSubscription(f.t.Context(), caller(0), company, "native", gone.ID); err != nil {
 		f.t.Fatal(err)
 	}
 	event := &fattorino.Event{ID: word, Source: "/test", Type: "invoice.paid", Company: company}
@@ -50,7 +58,7 @@ func (f *fixture) holds(word string, app, company int64) holding {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return holding{app: app, company: company, word: word, sub: sub, delivery: d}
+	return holding{app: app, company: company, word: word, sub: sub, gone: gone, delivery: d}
 }
 
 // link makes a portal link.
@@ -161,7 +169,7 @@ func TestAPortalLinkFindsNothingOfOthers(t *testing.T) {
 	} {
 		before := f.everything(mine, neighbour, elsewhere)
 		for _, rt := range f.ui.routes() {
-			endless := name == "of another app" && strings.HasSuffix(rt.pattern, "/events/live") // of events that it may hear
+			endless := name == "of another app" && (strings.HasSuffix(rt.pattern, "/events/live") || strings.HasSuffix(rt.pattern, "/deliveries/live")) // of what it may hear
 			if endless || rt.pattern == "POST /ui/portal-end" || strings.HasPrefix(rt.pattern, "GET /ui/static") {
 				continue
 			}
@@ -179,6 +187,9 @@ func TestAPortalLinkFindsNothingOfOthers(t *testing.T) {
 			if !shut[name] && got.status == http.StatusOK && (name == "of another company" || strings.Contains(rt.pattern, "{subscription}") || strings.Contains(rt.pattern, "{delivery}")) {
 				t.Errorf("a link %s, %s: got 200", name, rt.pattern)
 			}
+		}
+		if got := b.get(subscriptionPath(mine.company, mine.gone.ID)); strings.Contains(got.body, mine.word) || strings.Contains(got.body, "/restore") {
+			t.Errorf("a link %s, %d: what was another's is shown", name, got.status)
 		}
 		if diff := cmp.Diff(before, f.everything(mine, neighbour, elsewhere)); diff != "" {
 			t.Errorf("a link %s has changed something (-before +after):\n%s", name, diff)
@@ -209,6 +220,9 @@ func (f *fixture) try(b *browser, rt route, h holding) page {
 		"app": {number(h.app)}, "contract": {"native"}, "sink": {"http://127.0.0.1:9/moved"}, "name": {"changed"}, "types": {"invoice.paid"}, "type": {"invoice.paid"},
 		"overlap": {"1"}, "id": {number(h.company)}, "kind": {"admin"}, "role": {"admin"}, "password": {password}, "subscription": {number(h.sub.ID)},
 		"delivery": {number(h.delivery.ID)}, "state": {"delivered"}, "company": {number(h.company)}, "seen": {formOf(h.sub).Seen},
+	}
+	if strings.HasSuffix(path, "/restore") {
+		path = strings.Replace(path, "{subscription}", number(h.gone.ID), 1)
 	}
 	path = fill.Replace(path)
 	if method == http.MethodGet {
@@ -291,7 +305,9 @@ func TestWithALinkAnIntegratorDoesEverything(t *testing.T) {
 		{"/enable", nil, "done=enabled"},
 		{"/test", url.Values{"type": {"invoice.paid"}}, "done=tested"},
 		{"/rotate", url.Values{"overlap": {"1"}}, ""},
-		{"/delete", nil, "done=deleted"},
+		{"/delete", nil, "deleted=" + strconv.FormatInt(sub.ID, 10)},
+		{"/restore", nil, "done=restored"},
+		{"/delete", nil, "deleted="},
 	} {
 		got := b.post(at+step.action, step.form)
 		if done := strings.Contains(got.header.Get("Location"), step.want) && got.status == http.StatusSeeOther; !done && (step.want != "" || got.status != http.StatusOK) {

@@ -3,7 +3,6 @@ package ui
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -111,13 +110,7 @@ func (u *UI) stopResending(w http.ResponseWriter, r *http.Request, v *visit) err
 
 // resendPath is where all that failed of what the filter selects is sent again.
 func (f *deliveryFilter) resendPath(company int64) string {
-	q := url.Values{}
-	for _, one := range []fact{{"type", f.Type}, {"entity", f.Entity}, {"subscription", f.Subscription}, {"from", f.From}, {"to", f.To}} {
-		if one.Value != "" {
-			q.Set(one.Key, one.Value)
-		}
-	}
-	return strings.TrimSuffix(resendPath(company)+"?"+q.Encode(), "?")
+	return strings.TrimSuffix(resendPath(company)+"?"+f.values().Encode(), "?")
 }
 
 // resendPath is where the page is.

@@ -56,11 +56,13 @@ func (u *UI) routes() []route {
 		{"POST " + subscription + "/rotate", operator, u.rotate},
 		{"GET " + subscription + "/delete", operator, u.confirmDelete},
 		{"POST " + subscription + "/delete", operator, u.deleteSubscription},
+		{"POST " + subscription + "/restore", operator, u.restoreSubscription},
 
 		{"GET " + company + "deliveries", viewer, u.deliveries},
 		{"GET " + company + "deliveries/resend", operator, u.confirmResend},
 		{"POST " + company + "deliveries/resend", operator, u.resendAll},
 		{"POST " + company + "deliveries/resend/stop", operator, u.stopResending},
+		{"GET " + company + "deliveries/live", viewer, u.liveDeliveries},
 		{"GET " + company + "deliveries/{delivery}", viewer, u.delivery},
 		{"POST " + company + "deliveries/{delivery}/resend", operator, u.resend},
 		{"GET " + company + "events", viewer, u.events},
@@ -77,6 +79,7 @@ func (u *UI) routes() []route {
 		{"POST " + base + "inspect/{bin}/clear", operator, u.clearBin},
 		{"POST " + base + "inspect/{bin}/delete", operator, u.deleteBin},
 
+		{"GET " + base + "subscriptions", viewer, u.allSubscriptions},
 		{"GET " + base + "companies", viewer, u.companies},
 		{"POST " + base + "companies", admin, u.nameCompany},
 		{"GET " + base + "apps", viewer, u.apps},

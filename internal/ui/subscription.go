@@ -57,6 +57,9 @@ func (u *UI) countDue(ctx context.Context, v *visit, view *subscriptionView) err
 // subscription shows one.
 func (u *UI) subscription(w http.ResponseWriter, r *http.Request, v *visit) error {
 	sub, err := u.subscriptionOf(r, v)
+	if fattorino.KindOf(err) == fattorino.NotFound {
+		return u.showGone(w, r, v)
+	}
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -149,5 +150,6 @@ func (u *UI) deleteSubscription(w http.ResponseWriter, r *http.Request, v *visit
 	if err := u.Service.DeleteSubscription(r.Context(), v.caller(sub.App), v.Company, sub.Contract, sub.ID); err != nil {
 		return err
 	}
-	return done(w, r, base+"companies/"+strconv.FormatInt(v.Company, 10)+"/subscriptions", "deleted")
+	http.Redirect(w, r, fmt.Sprintf("%scompanies/%d/subscriptions?deleted=%d", base, v.Company, sub.ID), http.StatusSeeOther)
+	return nil
 }

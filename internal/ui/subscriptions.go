@@ -26,20 +26,25 @@ type subscriptionsView struct {
 	Contracts []string
 	States    []fattorino.State
 	Next      string // path of the next page; empty = this is the last
+	Undo      string // where a deletion is taken back that was just made; empty = none was
 }
 
 // subscriptionRow is one of the list.
 type subscriptionRow struct {
-	ID       int64
-	Name     string
-	Sink     string
-	Contract string
-	App      string
-	Types    []string // the first few
-	More     int      // how many others
-	State    fattorino.State
-	Created  time.Time
-	Spark    spark
+	ID          int64
+	Company     int64
+	CompanyName string // in the list of all companies
+	Name        string
+	Sink        string
+	Contract    string
+	App         string
+	Types       []string // the first few
+	More        int      // how many others
+	State       fattorino.State
+	Created     time.Time
+	Succeeded   string // how long ago; empty = never
+	SucceededAt time.Time
+	Spark       spark
 }
 
 // subscriptionFilter is what the list is narrowed to; empty = not.
@@ -62,19 +67,14 @@ func (u *UI) subscriptions(w http.ResponseWriter, r *http.Request, v *visit) err
 	filter := readSubscriptionFilter(r.URL.Query())
 	view := subscriptionsView{
 		Any: len(all) > 0, Filter: filter, Filtered: filter != (subscriptionFilter{}), Apps: apps, Contracts: u.contractNames(),
-		States: []fattorino.State{fattorino.Active, fattorino.Unverified, fattorino.Disabled},
+		States: listedStates(), Undo: u.undoOf(r, v),
 	}
-	for _, sub := range all {
-		if !filter.passes(sub) {
-			continue
-		}
-		if len(view.Rows) == pageSize {
-			view.Next = nextPage(r.URL, "after", view.Rows[pageSize-1].ID)
-			break
-		}
-		view.Rows = append(view.Rows, rowOf(sub, apps))
+	all = slices.DeleteFunc(all, func(sub *fattorino.Subscription) bool { return !filter.passes(sub) })
+	if len(all) > pageSize {
+		all = all[:pageSize]
+		view.Next = nextPage(r.URL, "after", all[pageSize-1].ID)
 	}
-	if err := u.addSparks(r.Context(), v, view.Rows); err != nil {
+	if view.Rows, err = u.subscriptionRows(r.Context(), v, all, apps); err != nil {
 		return err
 	}
 	return u.render(w, v, http.StatusOK, "subscriptions", view)
@@ -104,12 +104,33 @@ func holds(sub *fattorino.Subscription, text string) bool {
 
 const shownTypes = 2 // of a subscription in the list
 
-func rowOf(sub *fattorino.Subscription, apps []*fattorino.App) subscriptionRow {
-	few := sub.Types[:min(len(sub.Types), shownTypes)]
-	return subscriptionRow{
-		ID: sub.ID, Name: sub.Options.Name, Sink: shownSink(sub.Format, sub.Sink), Contract: sub.Contract, App: appName(apps, sub.App),
-		Types: few, More: len(sub.Types) - len(few), State: sub.State, Created: sub.CreatedAt,
+// How far back the small pictures in the list look, and in what steps.
+const (
+	sparkSpan = 6 * time.Hour
+	sparkStep = 15 * time.Minute
+)
+
+// subscriptionRows describes the subscriptions of a page of the list, which may
+// be of several companies.
+func (u *UI) subscriptionRows(ctx context.Context, v *visit, subs []*fattorino.Subscription, apps []*fattorino.App) ([]subscriptionRow, error) {
+	now := time.Now()
+	vitals, err := u.Service.Vitals(ctx, v.caller(0), subs, now.Add(-sparkSpan), now, sparkStep)
+	if err != nil {
+		return nil, err
 	}
+	rows := make([]subscriptionRow, len(subs))
+	for i, sub := range subs {
+		few, how := sub.Types[:min(len(sub.Types), shownTypes)], vitals[sub.ID]
+		rows[i] = subscriptionRow{
+			ID: sub.ID, Company: sub.Company, Name: sub.Options.Name, Sink: shownSink(sub.Format, sub.Sink), Contract: sub.Contract,
+			App: appName(apps, sub.App), Types: few, More: len(sub.Types) - len(few), State: sub.State, Created: sub.CreatedAt,
+			Spark: sparkOf(v.Language, how.Buckets), SucceededAt: how.SucceededAt,
+		}
+		if !how.SucceededAt.IsZero() {
+			rows[i].Succeeded = v.Language.age(now.Sub(how.SucceededAt))
+		}
+	}
+	return rows, nil
 }
 
 // nextPage gives the path of a list from another place on.
@@ -117,6 +138,7 @@ func nextPage(at *url.URL, parameter string, from int64) string {
 	q := at.Query()
 	q.Set(parameter, strconv.FormatInt(from, 10))
 	q.Del("done")
+	q.Del("deleted")
 	return at.Path + "?" + q.Encode()
 }
 

@@ -65,6 +65,7 @@ type Setting struct {
 // UI is the management interface.
 type UI struct {
 	Config
+	streams   chan struct{} // a place for each
 	accounts  *accounts
 	throttle  *throttle
 	languages []*language
@@ -76,7 +77,7 @@ type UI struct {
 // New makes the management interface. It fails on a template or a file of texts
 // that cannot be read.
 func New(c Config) (*UI, error) {
-	u := &UI{Config: c, accounts: &accounts{read: c.Documents, write: c.Store}, throttle: newThrottle(), pages: map[string]*pages{}}
+	u := &UI{Config: c, streams: make(chan struct{}, maxStreams), accounts: &accounts{read: c.Documents, write: c.Store}, throttle: newThrottle(), pages: map[string]*pages{}}
 	var err error
 	if u.languages, err = readLanguages(); err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ const admin = "crash-test-admin-token-0123456789"
 type program struct {
 	binary, dir, address string
 	flags                []string // of its own, besides those that every test has
+	environment          []string // as NAME=value, the same
 	under                []string // the command that it runs under, as strace; it must keep the process id
 	http                 *http.Client
 	cmd                  *exec.Cmd
@@ -59,7 +60,7 @@ func (p *program) begin() error {
 		"--attempt-timeout", "60s", "--allow-no-handshake", "--subscription-limit", "100000")
 	args = append(args, p.flags...)
 	cmd, ended := exec.Command(args[0], args[1:]...), make(chan struct{})
-	cmd.Env = append(os.Environ(), "FATTORINO_ADMIN_TOKEN="+admin)
+	cmd.Env = append(append(os.Environ(), "FATTORINO_ADMIN_TOKEN="+admin), p.environment...)
 	cmd.Stdout, cmd.Stderr = &p.log, &p.log
 	if err := cmd.Start(); err != nil {
 		return err

@@ -17,7 +17,18 @@
 -- +goose Up
 CREATE TABLE installation (
     one   boolean  PRIMARY KEY CHECK (one),
-    parts smallint NOT NULL -- how many; fixed when the database is made
+    parts smallint NOT NULL, -- how many; fixed when the database is made
+    move   text,             -- the move by which a data folder was brought here; null = none was
+    moving boolean NOT NULL DEFAULT false -- it has not ended: nobody may serve the database
+);
+
+-- How far a move has come, table by table, in one transaction with what it has
+-- brought.
+CREATE TABLE moves (
+    name     text   PRIMARY KEY, -- of what is moved
+    after    text   NOT NULL,    -- the place to go on from, as JSON
+    count    bigint NOT NULL,    -- rows brought
+    checksum bigint NOT NULL     -- of these
 );
 
 -- The row of a part is locked by whoever publishes or changes subscriptions in
@@ -127,14 +138,27 @@ CREATE TABLE subscriptions (
     options        text     NOT NULL, -- JSON object
     secrets        text     NOT NULL, -- JSON array; the secrets in it are encrypted
     state          text     NOT NULL,
+    before         text     NOT NULL, -- of a deleted one, the state it was deleted in; or empty
     handshake      text     NOT NULL, -- JSON object
     first_error_at bigint,
     expires_at     bigint,
     created_at     bigint   NOT NULL,
     updated_at     bigint   NOT NULL,
+    sought         text     NOT NULL, -- what it is searched in: its name and the host of its sink
     PRIMARY KEY (part, id)
 );
 CREATE INDEX subscriptions_company ON subscriptions (part, company, app);
+-- The operator's list goes along this one, whatever it is narrowed to: a search
+-- that finds little reads these few bytes of each subscription, and no row.
+CREATE INDEX subscriptions_live ON subscriptions (part, id) INCLUDE (app, contract, state, sought)
+    WHERE state IN ('unverified', 'active', 'disabled');
+
+-- Subscriptions that were brought here from a data folder keep their ids, which
+-- tell nothing of the part. It is read once, and never grows.
+CREATE TABLE moved_subscriptions (
+    id   bigint   PRIMARY KEY,
+    part smallint NOT NULL
+);
 
 -- How far each lane has settled: a hint for the next start.
 CREATE TABLE lanes (
@@ -300,5 +324,5 @@ END $$;
 -- +goose Down
 DROP FUNCTION make_day;
 DROP TABLE attempts, deliveries, event_ids, events, tallies, pulses, lanes, subscriptions, documents, own_groups, own_types,
-    counters, keys, tokens, apps, company_days, companies, parts, installation;
+    counters, keys, tokens, apps, company_days, companies, parts, moved_subscriptions, moves, installation;
 DROP SEQUENCE subscription_numbers;

@@ -13,9 +13,10 @@ CREATE TABLE ids (
     event    INTEGER NOT NULL,
     delivery INTEGER NOT NULL,
     page     INTEGER NOT NULL, -- of attempts
-    listed   INTEGER NOT NULL  -- the events up to this one are in kinds and entities
+    listed   INTEGER NOT NULL, -- the events up to this one are in kinds and entities
+    hashed   INTEGER NOT NULL  -- and in id_hashes
 ) STRICT;
-INSERT INTO ids VALUES (1, 0, 0, 0, 0);
+INSERT INTO ids VALUES (1, 0, 0, 0, 0, 0);
 
 CREATE TABLE companies (
     id         INTEGER PRIMARY KEY,
@@ -94,13 +95,19 @@ CREATE TABLE subscriptions (
     options        TEXT    NOT NULL, -- JSON object
     secrets        TEXT    NOT NULL, -- JSON array; the secrets in it are encrypted
     state          TEXT    NOT NULL,
+    before         TEXT    NOT NULL, -- of a deleted one, the state it was deleted in; or empty
     handshake      TEXT    NOT NULL, -- JSON object
     first_error_at INTEGER,
     expires_at     INTEGER,
     created_at     INTEGER NOT NULL,
-    updated_at     INTEGER NOT NULL
+    updated_at     INTEGER NOT NULL,
+    sought         TEXT    NOT NULL -- what it is searched in: its name and the host of its sink
 ) STRICT;
 CREATE INDEX subscriptions_company ON subscriptions (company, app);
+-- The operator's list goes along this one, whatever it is narrowed to: a search
+-- that finds little reads these few bytes of each subscription, and no row.
+CREATE INDEX subscriptions_live ON subscriptions (id, app, contract, state, sought)
+    WHERE state IN ('unverified', 'active', 'disabled');
 
 -- How far each lane has settled: a hint for the next start, in a table of its
 -- own so that saving it does not rewrite subscriptions.
@@ -132,8 +139,15 @@ CREATE TABLE events (
     data            BLOB              -- last, so that the others are read without it
 ) STRICT;
 CREATE UNIQUE INDEX events_seq ON events (company, seq) WHERE seq > 0;
--- A short integer hash keeps this index small; rows found by it are compared.
-CREATE INDEX events_id ON events (id_hash) WHERE seq > 0;
+
+-- What events that were accepted before are found by. A short integer hash
+-- keeps it small; the events are compared. It is no index of events, for the
+-- hashes of the newest are kept in memory, and written later in this order.
+CREATE TABLE id_hashes (
+    id_hash INTEGER NOT NULL,
+    event   INTEGER NOT NULL,
+    PRIMARY KEY (id_hash, event)
+) STRICT, WITHOUT ROWID;
 
 -- The events of a type, and those about an entity: what they are found by.
 -- Every few hundred events are listed at once, which costs a fraction of what
@@ -226,6 +240,7 @@ DROP TABLE retries;
 DROP TABLE attempts;
 DROP TABLE deliveries;
 DROP TABLE entities;
+DROP TABLE id_hashes;
 DROP TABLE kinds;
 DROP TABLE events;
 DROP TABLE lanes;

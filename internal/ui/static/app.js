@@ -15,6 +15,7 @@ function revive(root) {
   for (const hidden of root.querySelectorAll("[data-copy][hidden], [data-tree-search][hidden]")) {
     hidden.hidden = false;
   }
+  connectLive(root);
 }
 
 async function copy(button) {
