@@ -38,7 +38,7 @@ func (n *Node) share(ctx context.Context) {
 
 // A leaseTable is who lives and who serves what, at one moment.
 type leaseTable struct {
-	nodes []int64 // those that take parts, by their numbers
+	nodes []int64 // those that take parts, by their numbers; the one that asks among them, though it may be late to renew
 	parts map[int]int64
 }
 
@@ -56,7 +56,7 @@ func (n *Node) leases(ctx context.Context) (t leaseTable, err error) {
 	var b pgx.Batch
 	b.Queue(strike)
 	b.Queue(freeParts)
-	b.Queue(`SELECT id FROM nodes WHERE NOT leaving ORDER BY id`).Query(func(rows pgx.Rows) (err error) {
+	b.Queue(`SELECT id FROM nodes WHERE NOT leaving AND (id = $1 OR until > clock_timestamp()) ORDER BY id`, n.epoch()).Query(func(rows pgx.Rows) (err error) {
 		t.nodes, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 		return err
 	})
