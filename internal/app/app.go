@@ -83,7 +83,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.metrics = newMetrics(a.registry)
 	a.log = newLog(&a.config, a.lines, o.LogText)
 	for _, warning := range o.Warnings {
-		a.log.Warn(warning)
+		a.log.Warn("the environment wants a look", "found", warning)
 	}
 	a.stopping, a.stopNow = context.WithCancel(context.Background())
 	var err error
