@@ -215,7 +215,7 @@ type closingStore interface {
 // folder, which is made: it keeps the master keys in any case.
 func (a *App) openStore(ctx context.Context) (closingStore, error) {
 	if a.config.Database == "" {
-		return sqlite.Open(ctx, sqlite.Options{Dir: a.config.Data})
+		return sqlite.Open(ctx, sqlite.Options{Dir: a.config.Data, Log: a.log})
 	}
 	if err := os.MkdirAll(a.config.Data, 0o700); err != nil {
 		return nil, &fattorino.Error{Kind: fattorino.Invalid, Msg: fmt.Sprintf("cannot make the data folder: %v", err), Fix: "set data to a folder that can be written to", Err: err}
