@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"os"
 
 	"github.com/alecthomas/kong"
 
@@ -43,7 +44,9 @@ func (c *serveCommand) Run(ctx context.Context, parsed *kong.Context, env *envir
 	if env.getenv("GOGC") == "" {
 		collectLess()
 	}
-	a, err := app.New(ctx, app.Options{Config: s.Config, Log: env.stderr, LogText: isTerminal(env.stderr)})
+	a, err := app.New(ctx, app.Options{
+		Config: s.Config, Log: env.stderr, LogText: isTerminal(env.stderr), Warnings: misspelt(os.Environ()),
+	})
 	if err != nil {
 		return err
 	}

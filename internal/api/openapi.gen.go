@@ -79,6 +79,27 @@ func (e UserRole) Valid() bool {
 	}
 }
 
+// Defines values for ListAllSubscriptionsParamsState.
+const (
+	Active     ListAllSubscriptionsParamsState = "active"
+	Disabled   ListAllSubscriptionsParamsState = "disabled"
+	Unverified ListAllSubscriptionsParamsState = "unverified"
+)
+
+// Valid indicates whether the value is a known member of the ListAllSubscriptionsParamsState enum.
+func (e ListAllSubscriptionsParamsState) Valid() bool {
+	switch e {
+	case Active:
+		return true
+	case Disabled:
+		return true
+	case Unverified:
+		return true
+	default:
+		return false
+	}
+}
+
 // Answer defines model for Answer.
 type Answer struct {
 	// Status Absent where no status line came.
@@ -130,6 +151,18 @@ type Attempt struct {
 	Timing Timing `json:"timing"`
 }
 
+// Backlog defines model for Backlog.
+type Backlog struct {
+	// Deliveries Deliveries that are pending or waiting, now. Of each subscription they are counted up to 10000.
+	Deliveries int `json:"deliveries"`
+
+	// More And there are more than were counted.
+	More bool `json:"more,omitempty,omitzero"`
+
+	// OldestAt When the oldest event among them was accepted; absent where there is none.
+	OldestAt time.Time `json:"oldest_at,omitempty,omitzero"`
+}
+
 // Catalog defines model for Catalog.
 type Catalog struct {
 	Contract string      `json:"contract"`
@@ -168,6 +201,39 @@ type CompanyPage struct {
 
 	// Next `after` of the next page; absent on the last.
 	Next int64 `json:"next,omitempty,omitzero"`
+}
+
+// Counts defines model for Counts.
+type Counts struct {
+	// Delivered Deliveries that were delivered.
+	Delivered int64 `json:"delivered"`
+
+	// Failed Attempts that failed: one that is tried again counts again.
+	Failed int64 `json:"failed"`
+
+	// Discarded Deliveries that were given up.
+	Discarded int64 `json:"discarded"`
+
+	// SuccessRate The share of the attempts that succeeded; absent where there was none.
+	SuccessRate *float64 `json:"success_rate,omitempty"`
+
+	// P50Ms Milliseconds within which half of the attempts was answered; absent where none was, like the next two.
+	P50Ms float64 `json:"p50_ms,omitempty,omitzero"`
+	P95Ms float64 `json:"p95_ms,omitempty,omitzero"`
+	P99Ms float64 `json:"p99_ms,omitempty,omitzero"`
+}
+
+// CountsOfStep defines model for CountsOfStep.
+type CountsOfStep struct {
+	// At When the step begins.
+	At          time.Time `json:"at"`
+	Delivered   int64     `json:"delivered"`
+	Failed      int64     `json:"failed"`
+	Discarded   int64     `json:"discarded"`
+	SuccessRate *float64  `json:"success_rate,omitempty"`
+	P50Ms       float64   `json:"p50_ms,omitempty,omitzero"`
+	P95Ms       float64   `json:"p95_ms,omitempty,omitzero"`
+	P99Ms       float64   `json:"p99_ms,omitempty,omitzero"`
 }
 
 // CreatedToken defines model for CreatedToken.
@@ -621,6 +687,20 @@ type SentRequest struct {
 
 	// BodyBase64 The body where it is not.
 	BodyBase64 []byte `json:"body_base64,omitempty,omitzero"`
+}
+
+// Statistics defines model for Statistics.
+type Statistics struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+
+	// Step In seconds.
+	Step    int     `json:"step"`
+	Total   Counts  `json:"total"`
+	Backlog Backlog `json:"backlog"`
+
+	// Steps All of the range, those without anything too.
+	Steps []CountsOfStep `json:"steps"`
 }
 
 // StoredEvent An event as it was published, in the JSON format of CloudEvents, and `seq`. That member is Fattorino's addition and not a CloudEvents attribute: it is an integer of 64 bits, where CloudEvents has integers of 32 bits. With `fields` other members are left out.
@@ -1096,6 +1176,21 @@ type ListEventsParams struct {
 	Fields []string `form:"fields,omitempty" json:"fields,omitempty,omitzero"`
 }
 
+// GetStatisticsParams defines parameters for GetStatistics.
+type GetStatisticsParams struct {
+	// Subscription Only of this subscription.
+	Subscription int64 `form:"subscription,omitempty" json:"subscription,omitempty,omitzero"`
+
+	// From Where the range begins; an hour before its end where it is left out.
+	From time.Time `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Where the range ends, itself not included; now where it is left out.
+	To time.Time `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// Step How long a step is, in seconds; whole minutes, at most 1500 steps. Steps are counted from 1970, so the first may begin before the range. Where it is left out there are about sixty, of whole hours where the range begins more than two days ago.
+	Step int `form:"step,omitempty" json:"step,omitempty,omitzero"`
+}
+
 // ListSubscriptionsParams defines parameters for ListSubscriptions.
 type ListSubscriptionsParams struct {
 	// Contract Only under this contract.
@@ -1158,6 +1253,33 @@ type GrantHandshakeByPostParams struct {
 	// WebHookAllowedOrigin Taken, and of no effect, as the URL itself says whom the consent is for.
 	WebHookAllowedOrigin string `json:"WebHook-Allowed-Origin,omitempty,omitzero"`
 }
+
+// ListAllSubscriptionsParams defines parameters for ListAllSubscriptions.
+type ListAllSubscriptionsParams struct {
+	// Company Only of this company.
+	Company int64 `form:"company,omitempty" json:"company,omitempty,omitzero"`
+
+	// AppID Only of this app.
+	AppID int64 `form:"app_id,omitempty" json:"app_id,omitempty,omitzero"`
+
+	// Contract Only under this contract.
+	Contract string `form:"contract,omitempty" json:"contract,omitempty,omitzero"`
+
+	// State Only in this state.
+	State ListAllSubscriptionsParamsState `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Search Only where this is in the name or in the host of the sink, whatever the case.
+	Search string `form:"search,omitempty" json:"search,omitempty,omitzero"`
+
+	// After The id after which to read, `next` of the page before.
+	After After `form:"after,omitempty" json:"after,omitempty,omitzero"`
+
+	// Limit How many to give at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListAllSubscriptionsParamsState defines parameters for ListAllSubscriptions.
+type ListAllSubscriptionsParamsState string
 
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
@@ -1287,6 +1409,9 @@ type ServerInterface interface {
 	// ListEvents Read events
 	// (GET /v1/companies/{company}/events)
 	ListEvents(w http.ResponseWriter, r *http.Request, company CompanyID, params ListEventsParams)
+	// GetStatistics Statistics
+	// (GET /v1/companies/{company}/statistics)
+	GetStatistics(w http.ResponseWriter, r *http.Request, company CompanyID, params GetStatisticsParams)
 	// ListSubscriptions List subscriptions
 	// (GET /v1/companies/{company}/subscriptions)
 	ListSubscriptions(w http.ResponseWriter, r *http.Request, company CompanyID, params ListSubscriptionsParams)
@@ -1308,6 +1433,9 @@ type ServerInterface interface {
 	// EnableSubscription Enable a subscription
 	// (POST /v1/companies/{company}/subscriptions/{subscription}/enable)
 	EnableSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID, params EnableSubscriptionParams)
+	// RestoreSubscription Take a deletion back
+	// (POST /v1/companies/{company}/subscriptions/{subscription}/restore)
+	RestoreSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID)
 	// RotateSecret Rotate the signing secret
 	// (POST /v1/companies/{company}/subscriptions/{subscription}/rotate)
 	RotateSecret(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID, params RotateSecretParams)
@@ -1350,6 +1478,9 @@ type ServerInterface interface {
 	// DeletePortalLink Withdraw a portal link
 	// (DELETE /v1/portal-links/{link})
 	DeletePortalLink(w http.ResponseWriter, r *http.Request, link string)
+	// ListAllSubscriptions List the subscriptions of all companies
+	// (GET /v1/subscriptions)
+	ListAllSubscriptions(w http.ResponseWriter, r *http.Request, params ListAllSubscriptionsParams)
 	// ListTokens List tokens
 	// (GET /v1/tokens)
 	ListTokens(w http.ResponseWriter, r *http.Request, params ListTokensParams)
@@ -2133,6 +2264,87 @@ func (siw *ServerInterfaceWrapper) ListEvents(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// GetStatistics operation middleware
+func (siw *ServerInterfaceWrapper) GetStatistics(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "company" -------------
+	var company CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "company", r.PathValue("company"), &company, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "company", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetStatisticsParams
+
+	// ------------- Optional query parameter "subscription" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subscription", r.URL.Query(), &params.Subscription, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "subscription"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "step" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "step", r.URL.Query(), &params.Step, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "step"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "step", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetStatistics(w, r, company, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListSubscriptions operation middleware
 func (siw *ServerInterfaceWrapper) ListSubscriptions(w http.ResponseWriter, r *http.Request) {
 
@@ -2489,6 +2701,41 @@ func (siw *ServerInterfaceWrapper) EnableSubscription(w http.ResponseWriter, r *
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.EnableSubscription(w, r, company, subscription, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RestoreSubscription operation middleware
+func (siw *ServerInterfaceWrapper) RestoreSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "company" -------------
+	var company CompanyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "company", r.PathValue("company"), &company, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "company", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "subscription" -------------
+	var subscription SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscription", r.PathValue("subscription"), &subscription, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subscription", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RestoreSubscription(w, r, company, subscription)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2975,6 +3222,117 @@ func (siw *ServerInterfaceWrapper) DeletePortalLink(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// ListAllSubscriptions operation middleware
+func (siw *ServerInterfaceWrapper) ListAllSubscriptions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAllSubscriptionsParams
+
+	// ------------- Optional query parameter "company" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "company", r.URL.Query(), &params.Company, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "company"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "company", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "app_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "app_id", r.URL.Query(), &params.AppID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "app_id"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "app_id", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "contract" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "contract", r.URL.Query(), &params.Contract, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "contract"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "contract", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "search" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search", r.URL.Query(), &params.Search, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "search"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "search", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAllSubscriptions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(w http.ResponseWriter, r *http.Request) {
 
@@ -3282,6 +3640,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/companies/{company}/deliveries/{delivery}", wrapper.GetDelivery)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/deliveries/{delivery}/resend", wrapper.ResendDelivery)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/companies/{company}/events", wrapper.ListEvents)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/companies/{company}/statistics", wrapper.GetStatistics)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/companies/{company}/subscriptions", wrapper.ListSubscriptions)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions", wrapper.CreateSubscription)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}", wrapper.DeleteSubscription)
@@ -3289,6 +3648,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}", wrapper.ChangeSubscription)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}/disable", wrapper.DisableSubscription)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}/enable", wrapper.EnableSubscription)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}/restore", wrapper.RestoreSubscription)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}/rotate", wrapper.RotateSecret)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}/test", wrapper.TestSubscription)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/companies/{company}/subscriptions/{subscription}/verify", wrapper.VerifySubscription)
@@ -3303,6 +3663,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/master-keys/reseal", wrapper.ResealSecrets)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/portal-links", wrapper.CreatePortalLink)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/portal-links/{link}", wrapper.DeletePortalLink)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/subscriptions", wrapper.ListAllSubscriptions)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/tokens", wrapper.ListTokens)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/tokens", wrapper.CreateToken)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/tokens/{token}", wrapper.RevokeToken)

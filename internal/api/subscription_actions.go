@@ -70,6 +70,17 @@ func (s *server) setEnabled(w http.ResponseWriter, r *http.Request, company, id 
 	return s.writeSubscription(w, sub, nil)
 }
 
+// RestoreSubscription takes a deletion back.
+func (s *server) RestoreSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID) {
+	s.do(w, r, func() error {
+		sub, _, err := s.Service.RestoreSubscription(r.Context(), callerOf(r), company, subscription)
+		if err != nil {
+			return err
+		}
+		return s.writeSubscription(w, sub, nil)
+	})
+}
+
 // TestSubscription sends a sample event.
 func (s *server) TestSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID) {
 	s.do(w, r, func() error {

@@ -33,20 +33,51 @@ func (s *server) ListSubscriptions(w http.ResponseWriter, r *http.Request, compa
 		if rest < 0 {
 			rest = len(all)
 		}
-		list, more := cut(all[rest:], limit)
-		page := SubscriptionPage{Subscriptions: make([]Subscription, 0, len(list))}
-		for _, sub := range list {
-			shown, err := s.showSubscription(sub)
-			if err != nil {
-				return err
+		return s.writeSubscriptions(w, r, all[rest:], limit)
+	})
+}
+
+// writeSubscriptions answers with a page of a list of which there may be more.
+func (s *server) writeSubscriptions(w http.ResponseWriter, r *http.Request, list []*fattorino.Subscription, limit int) error {
+	list, more := cut(list, limit)
+	page := SubscriptionPage{Subscriptions: make([]Subscription, 0, len(list))}
+	for _, sub := range list {
+		shown, err := s.showSubscription(sub)
+		if err != nil {
+			return err
+		}
+		shown.Sink = shownSink(sub.Format, shown.Sink)
+		page.Subscriptions = append(page.Subscriptions, shown)
+	}
+	if more {
+		page.Next = linkAfter(w, r, list[limit-1].ID)
+	}
+	return httpjson.Write(w, http.StatusOK, page)
+}
+
+// ListAllSubscriptions lists the subscriptions of all companies by id.
+func (s *server) ListAllSubscriptions(w http.ResponseWriter, r *http.Request, params ListAllSubscriptionsParams) {
+	s.do(w, r, func() error {
+		limit, err := pageLimit(params.Limit)
+		if err != nil {
+			return err
+		}
+		if err := pageAfter(params.After); err != nil {
+			return err
+		}
+		for name, id := range map[string]int64{"company": params.Company, "app_id": params.AppID} {
+			if id < 0 {
+				return badParameter(name, "%s is %d: ids are positive", name, id)
 			}
-			shown.Sink = shownSink(sub.Format, shown.Sink)
-			page.Subscriptions = append(page.Subscriptions, shown)
 		}
-		if more {
-			page.Next = linkAfter(w, r, list[limit-1].ID)
+		found, err := s.Service.AllSubscriptions(r.Context(), callerOf(r), fattorino.SubscriptionQuery{
+			Company: params.Company, App: params.AppID, Contract: params.Contract, State: fattorino.State(params.State), Text: params.Search,
+			After: params.After, Limit: limit + 1, // one more tells whether there is a next page
+		})
+		if err != nil {
+			return err
 		}
-		return httpjson.Write(w, http.StatusOK, page)
+		return s.writeSubscriptions(w, r, found, limit)
 	})
 }
 

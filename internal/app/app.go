@@ -38,6 +38,8 @@ type Options struct {
 	Config
 	Log     io.Writer // where the log goes
 	LogText bool      // what log_format "auto" stands for: text, not JSON
+
+	Warnings []string // what the operator should know besides; logged at the start
 }
 
 // An App is the whole program. New binds its address, Start sets it going, and
@@ -62,6 +64,7 @@ type App struct {
 	service *fattorino.Service
 
 	firstAdminToken string
+	served          bool
 
 	stopping context.Context //nolint:containedctx // ends what would else wait on: long polls
 	stopNow  context.CancelFunc
@@ -79,13 +82,18 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a := &App{config: o.Config, lines: newLineWriter(o.Log), registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
 	a.metrics = newMetrics(a.registry)
 	a.log = newLog(&a.config, a.lines, o.LogText)
+	for _, warning := range o.Warnings {
+		a.log.Warn("the environment wants a look", "found", warning)
+	}
 	a.stopping, a.stopNow = context.WithCancel(context.Background())
 	var err error
 	if a.listener, err = listen(ctx, o.Listen); err != nil {
 		return nil, err
 	}
 	a.onStop("log", time.Second, func(context.Context) error {
-		a.log.Info("stopped")
+		if a.served {
+			a.log.Info("stopped")
+		}
 		return a.lines.Flush()
 	})
 	a.server = newServer(a.log, a.harden((&bodies{limit: o.MaxRequestBytes}).bound(&a.gate)))
@@ -145,6 +153,7 @@ func (a *App) Start(ctx context.Context) error {
 		return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 	}
 	a.log.Info("serving", "url", a.URL(), "data", a.config.Data)
+	a.served = true
 	return nil
 }
 
@@ -334,7 +343,9 @@ func (a *App) onStop(name string, limit time.Duration, stop func(context.Context
 // once, and before Start; not while Start runs, which is ended by its context.
 func (a *App) Stop(ctx context.Context) error {
 	a.once.Do(func() {
-		a.log.Info("stopping")
+		if a.served {
+			a.log.Info("stopping")
+		}
 		a.gate.close()
 		a.stopNow()
 		var all []error

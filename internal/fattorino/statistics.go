@@ -128,6 +128,23 @@ func (s *Service) Health(ctx context.Context, caller *Token, company int64) ([]H
 	if err != nil {
 		return nil, err
 	}
+	return s.healthOf(ctx, subs)
+}
+
+// SubscriptionHealth is [Service.Health] of one subscription.
+func (s *Service) SubscriptionHealth(ctx context.Context, caller *Token, company, id int64) (*Health, error) {
+	sub, err := s.Subscription(ctx, caller, company, "", id)
+	if err != nil {
+		return nil, err
+	}
+	health, err := s.healthOf(ctx, []*Subscription{sub})
+	if err != nil {
+		return nil, err
+	}
+	return &health[0], nil
+}
+
+func (s *Service) healthOf(ctx context.Context, subs []*Subscription) ([]Health, error) {
 	ids := make([]int64, len(subs))
 	for i, sub := range subs {
 		ids[i] = sub.ID

@@ -80,7 +80,7 @@ class Live {
   say(state) {
     if (this.control) {
       const text = this.control.querySelector("[data-live-state]");
-      text.textContent = text.dataset[state];
+      text.textContent = text.getAttribute(`data-say-${state}`);
       this.control.dataset.state = state;
     }
   }
