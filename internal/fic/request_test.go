@@ -166,7 +166,7 @@ func TestRequest_WhatIsLeftOutHasItsDefault(t *testing.T) {
 	}
 }
 
-// As the platform's own parser does (docs/decisions/0016).
+// As clients of the platform may rely on (docs/decisions/0016).
 func TestRequest_OfAMemberThatComesTwiceTheLastCounts(t *testing.T) {
 	t.Parallel()
 	r, err := readRequest([]byte(`{"data":{"sink":"https://a.example","types":["t"],"verification_method":"query"},"data":{"sink":"https://b.example","types":["t"],"types":["u"]}}`))
