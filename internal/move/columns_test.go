@@ -63,7 +63,10 @@ func reads(table, column string) bool {
 
 func TestEveryColumnOfTheDatabaseIsFilled(t *testing.T) {
 	t.Parallel()
-	others := []string{"goose_db_version.*", "installation.*", "parts.*", "moves.*"} // not of the folder
+	others := []string{
+		"goose_db_version.*", "installation.*", "parts.*", "moves.*", // not of the folder
+		"nodes.*", "leases.*", "subscriptions.version", "attempts.epoch", // of nodes, which begin
+	}
 	url := database(t)
 	if err := openDatabase(t, url).Close(); err != nil {
 		t.Fatal(err)
@@ -90,7 +93,7 @@ func TestEveryColumnOfTheDatabaseIsFilled(t *testing.T) {
 	}
 	for _, c := range columns {
 		table, _, _ := strings.Cut(c, ".")
-		if !slices.Contains(filled, c) && !slices.Contains(others, table+".*") {
+		if !slices.Contains(filled, c) && !slices.Contains(others, c) && !slices.Contains(others, table+".*") {
 			t.Errorf("no query of the move fills %s", c)
 		}
 	}

@@ -78,7 +78,7 @@ func (t *Target) Look(ctx context.Context) (s MoveState, err error) {
 func (t *Target) tables(ctx context.Context) ([]string, error) {
 	rows, err := t.pool.Query(ctx, `SELECT relname::text FROM pg_class
 		WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-			AND relname NOT IN ('goose_db_version', 'lease') ORDER BY 1`)
+			AND relname NOT IN ('goose_db_version', 'lease', 'leases', 'nodes') ORDER BY 1`)
 	if err != nil {
 		return nil, err
 	}
