@@ -286,7 +286,7 @@ func (c *checker) changed(s *fattorino.Subscription) {
 		}
 	}
 	switch {
-	case s.State == old.State && s.Sink == old.Sink:
+	case s.State == old.State && s.Sink == old.Sink && s.Handshake.Failed == old.Handshake.Failed:
 	case old.State.Gone():
 		c.violate(old.about(), "subscription %d was %s and is %s", s.ID, old.State, s.State)
 	case s.State == fattorino.Active && old.State == fattorino.Unverified && proofs(s) > 0 && !old.proved[s.Sink]:
@@ -295,6 +295,8 @@ func (c *checker) changed(s *fattorino.Subscription) {
 		c.violate(old.about(), "subscription %d may be called %d times a minute, its sink has consented to %d", s.ID, s.Handshake.Rate, old.granted[s.Sink])
 	case s.State == fattorino.VerificationLost && old.failed[s.Sink] < proofs(s):
 		c.violate(old.about(), "subscription %d is lost after %d failed challenges of %d", s.ID, old.failed[s.Sink], proofs(s))
+	case s.State == fattorino.Unverified && s.Handshake.Failed > old.failed[s.Sink]:
+		c.violate(old.about(), "subscription %d has failed %d challenges, and %d of its sink's answers were refusals", s.ID, s.Handshake.Failed, old.failed[s.Sink])
 	case s.State == fattorino.Expired && (s.Options.EndsAt.IsZero() || c.entry.at.Before(s.Options.EndsAt)):
 		c.violate(old.about(), "subscription %d has expired before its end", s.ID)
 	case s.State == fattorino.GoneByAnswer:
