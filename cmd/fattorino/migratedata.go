@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -41,11 +42,11 @@ Example:
 func (c *migrateDataCommand) Run(ctx context.Context, env *environment) error {
 	d := app.DataMove{From: c.From, To: c.To, Password: env.getenv(variable("database_password"))}
 	if c.DryRun {
-		return c.count(ctx, d, env)
+		return badTarget(c.count(ctx, d, env))
 	}
 	report, err := app.MoveData(ctx, d, showMoving(env.stderr))
 	if err != nil {
-		return err
+		return badTarget(err)
 	}
 	if report.Before {
 		_, _ = fmt.Fprintf(env.stdout, "%s was moved before: nothing is left to do\n", c.From)
@@ -63,6 +64,14 @@ func (c *migrateDataCommand) Run(ctx context.Context, env *environment) error {
 	}
 	_, _ = fmt.Fprintf(env.stdout, "moved and checked; serve it with the same master keys:\n\n    fattorino serve --data %s --database '%s'\n", c.From, c.To)
 	return nil
+}
+
+// badTarget makes a mistake in the URL one of the command line.
+func badTarget(err error) error {
+	if wrong, ok := errors.AsType[*app.SettingError](err); ok {
+		return &usageError{msg: "--" + wrong.Error(), fix: `see "fattorino migrate-data --help"`}
+	}
+	return err
 }
 
 // count says what there is to move.

@@ -26,6 +26,7 @@ type cli struct {
 	Keys        keysCommands       `cmd:"" help:"Show and rotate the keys that sign, and those that encrypt."`
 	Backup      backupCommand      `cmd:"" help:"Make a backup of the data folder, while the server runs."`
 	Restore     restoreCommand     `cmd:"" help:"Make a data folder from a backup."`
+	Migrate     migrateCommand     `cmd:"" help:"Make the tables of a PostgreSQL database, or bring them to this version."`
 	MigrateData migrateDataCommand `cmd:"" name:"migrate-data" help:"Move a data folder into a PostgreSQL database."`
 	Config      configCommand      `cmd:"" help:"Show every setting, its value and where it comes from."`
 	Version     versionCommand     `cmd:"" help:"Show the version."`

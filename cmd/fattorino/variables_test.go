@@ -10,7 +10,7 @@ import (
 func TestVariablesThatAreNoneOfOursAreToldByName(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ environ, want string }{
-		{"FATTORINO_LOG_LEVLE=debug", "FATTORINO_LOG_LEVLE is not known and does nothing: did you mean FATTORINO_LOG_LEVEL?"},
+		{"FATTORINO_LOGLEVEL=debug", "FATTORINO_LOGLEVEL is not known and does nothing: did you mean FATTORINO_LOG_LEVEL?"},
 		{"FATTORINO_ADMINTOKEN=secret", "FATTORINO_ADMINTOKEN is not known and does nothing: did you mean FATTORINO_ADMIN_TOKEN?"},
 		{"FATTORINO_COLOUR_OF_THE_BIKE=red", "FATTORINO_COLOUR_OF_THE_BIKE is not known and does nothing"},
 	} {

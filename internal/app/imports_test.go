@@ -71,7 +71,7 @@ func mayImport() map[string][]string {
 		"cmd/fattorino": {"api", "app", "cloudevents", "fattorino"},
 
 		// The benchmark runs the program as it is delivered.
-		"test/bench": {},
+		"test/bench": {"test/pgcluster"},
 		// Private database servers, for every test that wants one.
 		"test/pgcluster": {},
 		// An OpenID provider, likewise.

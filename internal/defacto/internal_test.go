@@ -48,6 +48,15 @@ func FuzzNumberOf(f *testing.F) {
 	})
 }
 
+// As the platform's clients may rely on (docs/decisions/0016).
+func TestOfAMemberThatComesTwiceTheLastCounts(t *testing.T) {
+	t.Parallel()
+	o, err := readObject([]byte(`{"url":"https://a.example","url":"https://b.example"}`))
+	if err != nil || string(o.members["url"]) != `"https://b.example"` {
+		t.Errorf("the URL is %s, %v", o.members["url"], err)
+	}
+}
+
 func TestFormOfTypes(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"X.Y", "Invoice.SUBMITTED", "CreditLine.A_1", "Counterparty.Approved", "N26Account.x"} {

@@ -120,39 +120,51 @@ func companyOf(e *Event) (int64, *Fault) {
 
 // idsIn reads data.ids, else data.id: strings or numbers, kept as written.
 func idsIn(e *Event) []string {
-	if e.Form != JSONData || !bytes.HasPrefix(bytes.TrimLeft(e.Data, " \t\r\n"), []byte("{")) {
+	if e.Form != JSONData {
 		return nil
 	}
-	var about struct {
-		ID  json.RawMessage   `json:"id"`
-		IDs []json.RawMessage `json:"ids"`
-	}
-	if json.Unmarshal(e.Data, &about) != nil {
-		return nil // "ids" of another shape is data like any other
-	}
-	raw := about.IDs
-	if len(raw) == 0 && about.ID != nil {
-		raw = []json.RawMessage{about.ID}
-	}
-	ids := make([]string, 0, len(raw))
-	for _, r := range raw {
-		id, ok := scalar(r)
-		if !ok {
-			return nil
+	var id, ids []byte
+	eachMember(e.Data, func(name, value []byte) {
+		switch string(name) {
+		case `"id"`:
+			id = value
+		case `"ids"`:
+			ids = value
 		}
-		ids = append(ids, id)
+	})
+	if ids != nil && string(ids) != "null" {
+		if texts, ok := scalars(ids); !ok || len(texts) > 0 {
+			return texts
+		}
 	}
-	return ids
+	if text, ok := scalar(id); ok {
+		return []string{text}
+	}
+	return nil
+}
+
+// scalars gives the texts of a JSON array, where all are what scalar takes;
+// what is of another shape is data like any other.
+func scalars(array []byte) (texts []string, ok bool) {
+	ok = len(array) > 0 && array[0] == '['
+	eachElement(array, func(element []byte) {
+		text, is := scalar(element)
+		texts, ok = append(texts, text), ok && is
+	})
+	if !ok {
+		return nil, false
+	}
+	return texts, true
 }
 
 // scalar gives the text of a JSON string or number; false for anything else
 // and for what an entity's id cannot hold.
-func scalar(raw json.RawMessage) (string, bool) {
+func scalar(raw []byte) (string, bool) {
 	if len(raw) == 0 {
 		return "", false
 	}
 	if raw[0] == '-' || (raw[0] >= '0' && raw[0] <= '9') {
-		return string(raw), true
+		return string(raw), len(bytes.Trim(raw, "+-.0123456789Ee")) == 0
 	}
 	var text string
 	if raw[0] != '"' || json.Unmarshal(raw, &text) != nil {

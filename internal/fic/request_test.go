@@ -166,6 +166,26 @@ func TestRequest_WhatIsLeftOutHasItsDefault(t *testing.T) {
 	}
 }
 
+// As clients of the platform may rely on (docs/decisions/0016).
+func TestRequest_OfAMemberThatComesTwiceTheLastCounts(t *testing.T) {
+	t.Parallel()
+	r, err := readRequest([]byte(`{"data":{"sink":"https://a.example","types":["t"],"verification_method":"query"},"data":{"sink":"https://b.example","types":["t"],"types":["u"]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.forCreate(12345)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fattorino.NewSubscription{
+		Company: 12345, Contract: "fic", Sink: "https://b.example", Types: []string{"u"},
+		Format: fattorino.Binary, Method: fattorino.ByHeader,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("create (-want +got):\n%s", diff)
+	}
+}
+
 func TestA9_AModifyRequestChangesOnlyWhatItNames(t *testing.T) {
 	t.Parallel()
 	sink, structured := "https://b.example", fattorino.Structured

@@ -4,3 +4,8 @@ import "github.com/jackc/pgx/v5/pgxpool"
 
 // Pool gives the connections, for tests that look at the database itself.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+
+// Distributed and Copied give the tables that are spread over the machines of
+// Citus.
+func Distributed() []string { return distributed() }
+func Copied() []string      { return copied() } //nolint:revive // see above

@@ -153,11 +153,20 @@ const migrationLock = 7205759403792793601
 // transaction, which is idle meanwhile: a lock of a session would be lost
 // behind PgBouncer.
 func (s *Store) prepare(ctx context.Context, parts int) error {
+	return s.prepareWith(ctx, parts, func(context.Context) error { return nil })
+}
+
+// prepareWith calls made once the tables are made, before there is anything in
+// them.
+func (s *Store) prepareWith(ctx context.Context, parts int, made func(context.Context) error) error {
 	return pgx.BeginFunc(ctx, s.pool, func(lock pgx.Tx) error {
 		if _, err := lock.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrationLock)); err != nil {
 			return err
 		}
 		if err := s.migrate(ctx); err != nil {
+			return err
+		}
+		if err := made(ctx); err != nil {
 			return err
 		}
 		if err := s.divide(ctx, parts); err != nil {
@@ -185,12 +194,16 @@ func (s *Store) migrate(ctx context.Context) (err error) {
 	}
 	sources := p.ListSources()
 	if newest := sources[len(sources)-1].Version; have > newest {
-		return fmt.Errorf("the database was written by a newer version of Fattorino (schema %d; this one knows up to %d): run that version, or restore a backup", have, newest)
+		return tooNew(have, newest)
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
+}
+
+func tooNew(have, newest int64) error {
+	return fmt.Errorf("the database was written by a newer version of Fattorino (schema %d; this one knows up to %d): run that version, or restore a backup", have, newest)
 }
 
 // divide gives a new database its parts, and reads how many there are.

@@ -34,6 +34,28 @@ func (l *life) remove(s *fattorino.Subscription) {
 	l.ack(l, s.ID, "deleted", err, func(s *fattorino.Subscription) bool { return s.State == fattorino.Deleted })
 }
 
+// undoFor is how long a deletion can be taken back (docs/states.md).
+const undoFor = 10 * time.Minute
+
+// removeFor deletes a subscription, and takes that back after a while where the
+// chance says so.
+func (w *world) removeFor(s *fattorino.Subscription, of ...any) {
+	w.call(func(l *life) { l.remove(s) })
+	if w.chance.oneIn(3, "stays deleted", of...) {
+		return
+	}
+	pass(pick(w.chance, []time.Duration{
+		0, w.chance.between(0, 20*time.Second, "deleted for", of...), w.chance.between(0, 12*time.Minute, "deleted for", of...),
+	}, "how long", of...))
+	w.call(func(l *life) {
+		if _, _, err := l.service.RestoreSubscription(context.Background(), l.kit.admin, s.Company, s.ID); err != nil {
+			l.history.add(l, note(fmt.Sprintf("subscription %d was not restored: %v", s.ID, err)))
+			return
+		}
+		l.history.add(l, &restored{s.ID})
+	})
+}
+
 // rotateSecret gives a subscription another secret, where it has any.
 func (l *life) rotateSecret(s *fattorino.Subscription, of ...any) {
 	if len(s.Secrets) == 0 {
@@ -48,7 +70,7 @@ func anyhow(*fattorino.Subscription) bool { return true }
 
 // change makes one change of a subscription.
 func (w *world) change(l *life, s *fattorino.Subscription, i, k int) {
-	kind := w.chance.draw(15, "kind", i, k)
+	kind := w.chance.draw(14, "kind", i, k)
 	if s.Contract != "native" && kind < 5 {
 		kind += 6 // what only the native contract has
 	}
@@ -61,9 +83,7 @@ func (w *world) change(l *life, s *fattorino.Subscription, i, k int) {
 		l.rotateSecret(s, i, k)
 	case 7, 8:
 		l.moveTo(s, w.sink(i, k, 1))
-	case 9:
-		l.remove(s)
-	case 10, 11:
+	case 9, 10:
 		w.test(l, s, i, k)
 	default:
 		w.resend(l, s, i, k)
@@ -110,7 +130,7 @@ func (s *sender) meddle(sink string) {
 		case 4:
 			s.call(func(l *life) { l.rotateSecret(sub, of...) })
 		case 5:
-			s.call(func(l *life) { l.remove(sub) })
+			s.removeFor(sub, of...)
 		}
 	}()
 }

@@ -131,6 +131,8 @@ func (c *checker) check() {
 			c.receipt(x)
 		case *acked:
 			c.ack(x)
+		case *restored:
+			c.restored(x)
 		case *drained:
 			c.drained(x)
 		}
@@ -255,7 +257,8 @@ func (c *checker) update(u *updated) {
 	}
 	for _, set := range u.deliveries {
 		d := c.deliveries[set.ID]
-		if d.kept.pruned || d.State == fattorino.Pending || d.State == fattorino.Waiting || d.sub.State != fattorino.Active {
+		revived := d.State == fattorino.Discarded && d.Reason == fattorino.SinkGone && !d.sub.State.Gone()
+		if d.kept.pruned || d.State == fattorino.Pending || d.State == fattorino.Waiting || (d.sub.State != fattorino.Active && !revived) {
 			c.violate(d.about(), "delivery %d was sent again while it is %s and its subscription %s", d.ID, d.State, d.sub.State)
 		}
 		d.Delivery, d.resent = *set, true
@@ -286,8 +289,8 @@ func (c *checker) changed(s *fattorino.Subscription) {
 		}
 	}
 	switch {
-	case s.State == old.State && s.Sink == old.Sink:
-	case old.State.Gone():
+	case s.State == old.State && s.Sink == old.Sink && s.Handshake.Failed == old.Handshake.Failed:
+	case old.State.Gone() && !restores(old.Subscription, s):
 		c.violate(old.about(), "subscription %d was %s and is %s", s.ID, old.State, s.State)
 	case s.State == fattorino.Active && old.State == fattorino.Unverified && proofs(s) > 0 && !old.proved[s.Sink]:
 		c.violate(old.about(), "subscription %d is active, and its sink has proved nothing", s.ID)
@@ -295,12 +298,32 @@ func (c *checker) changed(s *fattorino.Subscription) {
 		c.violate(old.about(), "subscription %d may be called %d times a minute, its sink has consented to %d", s.ID, s.Handshake.Rate, old.granted[s.Sink])
 	case s.State == fattorino.VerificationLost && old.failed[s.Sink] < proofs(s):
 		c.violate(old.about(), "subscription %d is lost after %d failed challenges of %d", s.ID, old.failed[s.Sink], proofs(s))
+	case s.State == fattorino.Unverified && s.Handshake.Failed > old.failed[s.Sink]:
+		c.violate(old.about(), "subscription %d has failed %d challenges, and %d of its sink's answers were refusals", s.ID, s.Handshake.Failed, old.failed[s.Sink])
 	case s.State == fattorino.Expired && (s.Options.EndsAt.IsZero() || c.entry.at.Before(s.Options.EndsAt)):
 		c.violate(old.about(), "subscription %d has expired before its end", s.ID)
 	case s.State == fattorino.GoneByAnswer:
 		c.violate(old.about(), "subscription %d is gone without an answer that says so", s.ID)
 	}
 	c.replace(old, s)
+}
+
+// restores tells whether a change takes a deletion back, in time.
+func restores(old, s *fattorino.Subscription) bool {
+	return old.State == fattorino.Deleted && !s.State.Gone() && s.State == old.Before && s.Sink == old.Sink && s.UpdatedAt.Sub(old.UpdatedAt) < undoFor
+}
+
+// restored holds that what a deletion had discarded is on its way again once
+// its owner was told so.
+func (c *checker) restored(r *restored) {
+	c.kit.met.add("restored")
+	s := c.subscriptions[r.subscription]
+	for _, d := range s.deliveries {
+		if d.State != fattorino.Discarded || d.Reason != fattorino.SinkGone || d.kept.pruned || s.State.Gone() {
+			continue
+		}
+		c.violate(d.about(), "delivery %d was discarded with subscription %d, and is not on its way again with it", d.ID, s.ID)
+	}
 }
 
 // replace puts the new form of a subscription in force.

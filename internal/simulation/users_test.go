@@ -136,6 +136,10 @@ func (w *world) integrate(i int) {
 			w.verify(s, i, k)
 			continue
 		}
+		if w.chance.oneIn(12, "removes", i, k) {
+			w.removeFor(s, i, k)
+			continue
+		}
 		w.call(func(l *life) { w.change(l, s, i, k) })
 	}
 }

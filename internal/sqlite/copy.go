@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
@@ -17,13 +19,16 @@ import (
 // Fattorino was running has parts of different moments, which SQLite does not
 // notice until it comes across them. It takes a while, so a folder is checked
 // once.
-func (s *Store) checkCopy(ctx context.Context, path string) error {
+func (s *Store) checkCopy(ctx context.Context, path string, log *slog.Logger) error {
 	files, empty, err := identify(path)
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
 	if !empty && files != s.lock.files {
-		if err := checkAll(ctx, s.write); err != nil {
+		ended := tellOfCheck(log, path)
+		err := checkAll(ctx, s.write)
+		ended(err)
+		if err != nil {
 			return &fattorino.Error{
 				Kind: fattorino.Invalid, Msg: "the database is damaged, as one that was copied while Fattorino was running: " + err.Error(),
 				Fix: "restore a backup that was made while it was stopped, or from a snapshot of the file system", Err: err,
@@ -32,6 +37,45 @@ func (s *Store) checkCopy(ctx context.Context, path string) error {
 	}
 	s.lock.note(files)
 	return nil
+}
+
+// tellEvery is the time between two lines of the log about a check.
+const tellEvery = 10 * time.Second
+
+// tellOfCheck logs that the database is looked through, again and again, until
+// ended is called: who starts on a large copy waits for minutes.
+func tellOfCheck(log *slog.Logger, path string) (ended func(error)) {
+	if log == nil {
+		return func(error) {}
+	}
+	size := int64(0)
+	if info, err := os.Stat(path); err == nil {
+		size = info.Size()
+	}
+	began := time.Now()
+	seconds := func() float64 { return time.Since(began).Seconds() }
+	log.Info("the data folder was copied or moved: looking through the whole database", "bytes", size)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		ticks := time.NewTicker(tellEvery)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-ticks.C:
+				log.Info("still looking through the database", "bytes", size, "seconds", seconds())
+			case <-stop:
+				return
+			}
+		}
+	}()
+	return func(err error) {
+		close(stop)
+		<-stopped
+		if err == nil {
+			log.Info("the database is whole", "seconds", seconds())
+		}
+	}
 }
 
 // identify tells one data folder from another, and whether its database is

@@ -1,7 +1,9 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,15 +43,20 @@ func TestACopyIsCheckedOnceAndRefusedWhereItIsDamaged(t *testing.T) {
 			t.Fatalf("a damaged copy: %v, want a refusal that says what it is", err)
 		}
 	}
-	// and taken when it is whole.
+	// and taken when it is whole, which the log tells of.
 	write(whole)
-	if err := open(t, sqlite.Options{Dir: copied}).Close(); err != nil {
+	var log bytes.Buffer
+	if err := open(t, sqlite.Options{Dir: copied, Log: slog.New(slog.NewTextHandler(&log, nil))}).Close(); err != nil {
 		t.Fatal(err)
+	}
+	if text := log.String(); !strings.Contains(text, "looking through the whole database") || !strings.Contains(text, "the database is whole") {
+		t.Errorf("the log of the check:\n%s", text)
 	}
 	// From then on it is a folder like any other, that is not looked through at
 	// each start.
 	write(damaged)
-	if err := open(t, sqlite.Options{Dir: copied}).Close(); err != nil {
-		t.Errorf("a folder that was in use here before is looked through: %v", err)
+	log.Reset()
+	if err := open(t, sqlite.Options{Dir: copied, Log: slog.New(slog.NewTextHandler(&log, nil))}).Close(); err != nil || log.Len() > 0 {
+		t.Errorf("a folder that was in use here before is looked through: %v\n%s", err, &log)
 	}
 }

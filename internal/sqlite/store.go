@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -33,6 +34,7 @@ type Options struct {
 	Dir string // the data folder; made where it is not there
 	// MaxPages bounds the file's size in pages of 4 KiB; 0 = the disk bounds it.
 	MaxPages int
+	Log      *slog.Logger // tells of what takes long; nil = nothing is told
 }
 
 // A Store keeps everything in one file. It implements [fattorino.Store].
@@ -102,7 +104,7 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("open store: %w", err)
 	}
 	s.write.SetMaxOpenConns(1)
-	if err := s.checkCopy(ctx, path); err != nil {
+	if err := s.checkCopy(ctx, path, o.Log); err != nil {
 		return err
 	}
 	if err := migrate(ctx, s.write); err != nil {

@@ -11,6 +11,7 @@ import (
 type benchCase struct {
 	name  string // its letter, and what is special: "A-ES256-TLS"
 	big   bool   // it takes many minutes, and is measured once
+	nodes int    // processes on one PostgreSQL database; 0 = one, on SQLite
 	run   func(ctx context.Context, b *bench) (figures, error)
 	shows []shown // what it measures, in the order of the table
 }
@@ -36,17 +37,22 @@ func (s shown) holds(value float64) bool {
 	return true
 }
 
-// cases are all there are. What they insist on is the project's own promise.
-func cases() []benchCase {
-	return []benchCase{
+// cases are all there are, some of them with each of these numbers of processes.
+// What they insist on is the project's own promise.
+func cases(nodes []int) []benchCase {
+	all := []benchCase{
 		throughputCase("A-HMAC", oneByOne(hmac), shown{ratio, "≥", 0.25}, shown{cpuPerDelivery, "≤", 65}),
 		throughputCase("A-ES256", oneByOne(es256), shown{ratio, "≥", 0.18}, shown{figure: cpuPerDelivery}),
 		throughputCase("A-HMAC-TLS", oneByOne(hmac).overTLS(), shown{ratio, "≥", 0.25}, shown{figure: cpuPerDelivery}),
 		throughputCase("A-ES256-TLS", oneByOne(es256).overTLS(), shown{ratio, "≥", 0.18}, shown{figure: cpuPerDelivery}),
+		postgresCase("A-HMAC-PG", oneByOne(hmac)),
+		postgresCase("A-ES256-PG", oneByOne(es256)),
 		throughputCase("B-HMAC", fannedOut(hmac), shown{ratio, "≥", 0.9}, shown{cpuPerDelivery, "≤", 20}),
 		throughputCase("B-ES256", fannedOut(es256), shown{ratio, "≥", 0.45}, shown{figure: cpuPerDelivery}),
 		throughputCase("B-HMAC-TLS", fannedOut(hmac).overTLS(), shown{ratio, "≥", 0.9}, shown{figure: cpuPerDelivery}),
 		throughputCase("B-ES256-TLS", fannedOut(es256).overTLS(), shown{ratio, "≥", 0.45}, shown{figure: cpuPerDelivery}),
+		postgresCase("B-HMAC-PG", fannedOut(hmac)),
+		postgresCase("B-ES256-PG", fannedOut(es256)),
 		hangingCase(),
 		latencyCase("D-HMAC", hmac),
 		latencyCase("D-ES256", es256),
@@ -56,12 +62,16 @@ func cases() []benchCase {
 		logCase(),
 		idleCase(),
 	}
+	for _, n := range nodes {
+		all = append(all, nodesCase("A-HMAC-PG", oneByOne(hmac), n), nodesCase("B-HMAC-PG", fannedOut(hmac), n))
+	}
+	return all
 }
 
 // bench measures rounds of cases.
 type bench struct {
 	options
-	rates map[contract]float64 // deliveries/s of the last round of A
+	throughputs map[throughput]float64 // deliveries/s of the last round of each
 }
 
 // scaled gives a size of one of the big cases, and no less than least.

@@ -15,12 +15,12 @@ func latencyCase(name string, c contract) benchCase {
 const latencySeconds = 4
 
 func latency(ctx context.Context, b *bench, c contract) (figures, error) {
-	if b.rates[c] == 0 { // A is not among the cases of this run
+	if b.throughputs[oneByOne(c)] == 0 { // A is not among the cases of this run
 		if _, err := oneByOne(c).run(ctx, b); err != nil {
 			return nil, err
 		}
 	}
-	rate := b.rates[c] / 2
+	rate := b.throughputs[oneByOne(c)] / 2
 	events := int(rate * latencySeconds)
 	came := newArrivals(events, 1)
 	to := newSink(came)

@@ -74,6 +74,25 @@ func processCPU(pid int) (total time.Duration) {
 	return total
 }
 
+// familyCPU gives the processor time of a process, its children and those of
+// them that have ended, to the tick.
+func familyCPU(pid int) (total time.Duration) {
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range files {
+		text, _ := os.ReadFile(file) // it may have ended
+		_, rest, _ := strings.Cut(string(text), ") ")
+		fields := strings.Fields(rest) // from the third on, proc(5)
+		if len(fields) < 15 || (fields[1] != strconv.Itoa(pid) && file != fmt.Sprintf("/proc/%d/stat", pid)) {
+			continue
+		}
+		for _, i := range []int{11, 12, 13, 14} { // its own time, and that of children that have ended
+			ticks, _ := strconv.ParseInt(fields[i], 10, 64)
+			total += time.Duration(ticks) * tick
+		}
+	}
+	return total
+}
+
 // processMemory gives a field of a process's status in MiB: VmRSS is its
 // resident memory, VmHWM the greatest it had.
 func processMemory(pid int, field string) float64 {

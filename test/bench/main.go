@@ -16,6 +16,11 @@
 //	G  a log of 10,000,000 deliveries
 //	H  idle with 10,000 subscriptions
 //
+// A and B are measured on PostgreSQL too (A-HMAC-PG), on a private cluster that
+// syncs its commits to the disk, and set beside SQLite's figure of the same
+// round; and with several processes on one database (A-HMAC-PG-2), where the
+// events are of 64 companies and the publishers take the processes in turn.
+//
 // A, B and D are measured with HMAC (the native contract, Standard Webhooks
 // v1) and with ES256 (the contract of Fatture in Cloud), A and B also to https
 // sinks. E, F and G take many minutes and some ten GB of disk, and run only
@@ -32,6 +37,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -55,6 +61,8 @@ type options struct {
 	history string
 	compare string
 	only    string
+	store   string
+	nodes   string
 }
 
 func run(ctx context.Context) error {
@@ -66,9 +74,11 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.history, "history", "dist/bench.jsonl", "file that each run is appended to as a line of JSON; empty = none")
 	flag.StringVar(&o.compare, "compare", "", "file of such lines, of which the last is shown beside this run")
 	flag.StringVar(&o.only, "only", "", "cases to run, as A,B-ES256,E: a letter stands for all of its kind; empty = all but E, F and G")
+	flag.StringVar(&o.store, "store", "", "sqlite or postgres: cases of the other are left out; empty = both")
+	flag.StringVar(&o.nodes, "nodes", "1,2,4", "how many processes share a PostgreSQL database in cases of A and B, which are measured with each of these numbers; empty = no such cases")
 	flag.Parse()
 
-	chosen, err := choose(cases(), o.only)
+	chosen, err := o.choose()
 	if err != nil {
 		return err
 	}
@@ -84,7 +94,7 @@ func run(ctx context.Context) error {
 		defer remove()
 		o.binary = built
 	}
-	b := &bench{options: o, rates: map[contract]float64{}}
+	b := &bench{options: o, throughputs: map[throughput]float64{}}
 	r := newReport()
 	err = b.measure(ctx, chosen, r)
 	r.print(os.Stdout, chosen, earlier)
@@ -109,6 +119,32 @@ func (b *bench) measure(ctx context.Context, chosen []benchCase, r *report) erro
 		}
 	}
 	return nil
+}
+
+// choose gives the cases that the flags ask for.
+func (o options) choose() ([]benchCase, error) {
+	var nodes []int
+	for n := range strings.SplitSeq(o.nodes, ",") {
+		if n == "" {
+			continue
+		}
+		number, err := strconv.Atoi(n)
+		if err != nil || number < 1 {
+			return nil, fmt.Errorf("-nodes %q: %q is no number of processes", o.nodes, n)
+		}
+		nodes = append(nodes, number)
+	}
+	all := cases(nodes)
+	switch o.store {
+	case "":
+	case "sqlite":
+		all = slices.DeleteFunc(all, func(c benchCase) bool { return c.nodes > 0 })
+	case "postgres":
+		all = slices.DeleteFunc(all, func(c benchCase) bool { return c.nodes == 0 })
+	default:
+		return nil, fmt.Errorf("-store %q: there are sqlite and postgres", o.store)
+	}
+	return choose(all, o.only)
 }
 
 // choose gives the cases that the list names; without a list all but the big

@@ -38,8 +38,9 @@ func (s *server) publish(ctx context.Context, l load, sent []atomic.Int64) (acce
 	var next, done atomic.Int64
 	begun := time.Now()
 	errs := make(chan error, l.publishers)
-	for range l.publishers {
-		go func() { errs <- s.publisher(ctx, l, &next, &done, begun, sent) }()
+	servers := s.all() // in turn
+	for i := range l.publishers {
+		go func() { errs <- servers[i%len(servers)].publisher(ctx, l, &next, &done, begun, sent) }()
 	}
 	var all []error
 	for range l.publishers {

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/fattorino-dev/fattorino/test/pgcluster"
 )
 
 // build builds the server.
@@ -38,15 +40,32 @@ const adminToken = "bench-admin-token-0123456789"
 type server struct {
 	address string
 	binary  string
-	args    []string
+	given   []string // arguments of the case
+	args    []string // and all of them
 	cmd     *exec.Cmd
 	exited  chan struct{} // closed when the process has ended
 	dir     string
 	http    *http.Client
+
+	database *pgcluster.Cluster // nil = it keeps everything in its folder
+	others   []*server          // processes on the same database, which share the load and the figures of this one
 }
 
 // start starts a server on an empty folder, with further arguments.
 func (b *bench) start(ctx context.Context, args ...string) (*server, error) {
+	s, err := b.prepare(args...)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.launch(ctx); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare gives a server that is not running, its folder empty.
+func (b *bench) prepare(args ...string) (*server, error) {
 	dir, err := os.MkdirTemp("", "fattorino-bench-data")
 	if err != nil {
 		return nil, err
@@ -57,14 +76,10 @@ func (b *bench) start(ctx context.Context, args ...string) (*server, error) {
 	}
 	address := free.Addr().String()
 	_ = free.Close()
-	s := &server{address: address, binary: b.binary, dir: dir, http: &http.Client{
+	s := &server{address: address, binary: b.binary, dir: dir, given: args, http: &http.Client{
 		Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxIdleConns: 64},
 	}}
 	s.args = slices.Concat([]string{"serve", "--dev", "--data", dir, "--listen", address, "--log-level", "error", "--allow-no-handshake"}, args)
-	if err := s.launch(ctx); err != nil {
-		s.stop()
-		return nil, err
-	}
 	return s, nil
 }
 
@@ -113,18 +128,38 @@ func (s *server) end() {
 	<-s.exited
 }
 
-// stop ends the process and deletes its folder.
+// stop ends the process and those beside it, and deletes what they kept.
 func (s *server) stop() {
+	for _, other := range s.others {
+		other.stop()
+	}
 	if s.exited != nil {
 		s.end()
 	}
 	_ = os.RemoveAll(s.dir)
+	if s.database != nil {
+		_ = s.database.Close()
+	}
 }
 
-func (s *server) cpu() time.Duration { return processCPU(s.cmd.Process.Pid) }
+// all gives the server and those beside it.
+func (s *server) all() []*server { return append([]*server{s}, s.others...) }
 
-// peak gives the server's greatest resident memory in MiB.
-func (s *server) peak() float64 { return processMemory(s.cmd.Process.Pid, "VmHWM") }
+// cpu gives the processor time that the servers have taken.
+func (s *server) cpu() (total time.Duration) {
+	for _, one := range s.all() {
+		total += processCPU(one.cmd.Process.Pid)
+	}
+	return total
+}
+
+// peak gives the greatest resident memory of the servers together, in MiB.
+func (s *server) peak() (total float64) {
+	for _, one := range s.all() {
+		total += processMemory(one.cmd.Process.Pid, "VmHWM")
+	}
+	return total
+}
 
 // call makes one JSON request, and decodes the answer where out is not nil.
 func (s *server) call(method, path, token string, in, out any) error {

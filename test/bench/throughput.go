@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"syscall"
 	"time"
 )
@@ -28,6 +29,8 @@ type throughput struct {
 	publishers    int
 	subscriptions int
 	share         float64 // of the events of case A
+	nodes         int     // processes on one PostgreSQL database; 0 = one, on SQLite
+	companies     int     // that the events speak of; 0 = one
 }
 
 // oneByOne is case A.
@@ -67,28 +70,48 @@ func (t throughput) run(ctx context.Context, b *bench) (figures, error) {
 	to := listen(came)
 	defer to.Close()
 	before := raw(to, t.contract.notification())
-	s, err := b.startFor(ctx, to)
+	s, err := b.startFor(ctx, t, to)
 	if err != nil {
 		return nil, err
 	}
 	defer s.stop()
-	if err := s.subscribe(t.contract, t.subscriptions, to.URL); err != nil {
+	if err := t.subscribe(s, to.URL); err != nil {
 		return nil, err
 	}
-	f, err := s.deliver(ctx, load{events: events, batch: t.batch, publishers: t.publishers}, came)
+	f, err := s.deliver(ctx, t.load(events), came)
 	if err != nil {
 		return nil, err
 	}
 	f[rawRate] = (before + raw(to, t.contract.notification())) / 2
 	f[ratio] = f[delivered] / f[rawRate]
-	if t.batch == 1 && !t.tls {
-		b.rates[t.contract] = f[delivered]
-	}
-	return f, nil
+	b.throughputs[t] = f[delivered]
+	return f, t.compare(ctx, b, f)
 }
 
-// startFor starts a server that trusts the sink.
-func (b *bench) startFor(ctx context.Context, to *sink) (*server, error) {
+// load is what is published.
+func (t throughput) load(events int) load {
+	l := load{events: events, batch: t.batch, publishers: t.publishers}
+	if t.companies > 0 { // a request is about one
+		l.company = func(event int) int { return 1 + event/t.batch%t.companies }
+	}
+	return l
+}
+
+// subscribe makes the subscriptions to each company.
+func (t throughput) subscribe(s *server, sink string) error {
+	if t.companies == 0 {
+		return s.subscribe(t.contract, t.subscriptions, sink)
+	}
+	return s.subscribeEach(t.companies*t.subscriptions, func(i int) (company int, wish map[string]any) {
+		return 1 + i/t.subscriptions, map[string]any{"sink": fmt.Sprintf("%s/%d", sink, i%t.subscriptions), "types": []string{eventType}}
+	})
+}
+
+// startFor starts what the case measures, which trusts the sink.
+func (b *bench) startFor(ctx context.Context, t throughput, to *sink) (*server, error) {
+	if t.nodes > 0 {
+		return b.startOnPostgres(ctx, t.nodes)
+	}
 	if to.Certificate() == nil {
 		return b.start(ctx)
 	}
@@ -107,7 +130,7 @@ const patience = 30 * time.Second
 // tells how fast that went and what it cost.
 func (s *server) deliver(ctx context.Context, l load, came *arrivals) (figures, error) {
 	before := int(came.count.Load())
-	cpu, own, begun := s.cpu(), used(syscall.RUSAGE_SELF), time.Now()
+	cpu, database, own, begun := s.cpu(), s.databaseTime(), used(syscall.RUSAGE_SELF), time.Now()
 	accepted, err := s.publish(ctx, l, came.sent)
 	if err != nil {
 		return nil, err
@@ -115,13 +138,13 @@ func (s *server) deliver(ctx context.Context, l load, came *arrivals) (figures, 
 	all := accepted * len(came.came)
 	came.await(before+all, patience)
 	took := came.lastAt().Sub(begun)
-	cpu, own = s.cpu()-cpu, used(syscall.RUSAGE_SELF)-own
+	cpu, database, own = s.cpu()-cpu, s.databaseTime()-database, used(syscall.RUSAGE_SELF)-own
 	there := int(came.count.Load()) - before
+	each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(all) }
 	f := figures{
 		delivered:      float64(there) / took.Seconds(),
-		cpuPerDelivery: float64(cpu.Nanoseconds()) / 1e3 / float64(all),
-		benchCPU:       float64(own.Nanoseconds()) / 1e3 / float64(all),
-		memory:         s.peak(), lost: float64(all - there), doubled: float64(came.doubled.Load()),
+		cpuPerDelivery: each(cpu), databaseCPU: each(database), benchCPU: each(own),
+		memory: s.peak(), lost: float64(all - there), doubled: float64(came.doubled.Load()),
 	}
 	f[p50], f[p99] = came.latencies(0)
 	return f, nil

@@ -168,16 +168,7 @@ func TestNothingIsLostWhenTheStandbyTakesThePlaceOfThePrimary(t *testing.T) {
 	t.Parallel()
 	// Given a primary whose commits wait for a standby, and a program that knows
 	// both,
-	primary := newCluster(t, pgcluster.Options{Durable: true, TCP: true})
-	standby, err := primary.NewStandby(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closing(t, standby.Close) })
-	if err := primary.Exec(t.Context(), `ALTER SYSTEM SET synchronous_standby_names = '*'`, `SELECT pg_reload_conf()`); err != nil {
-		t.Fatal(err)
-	}
-	both := fmt.Sprintf("postgres://postgres@%s,%s/postgres?sslmode=disable&target_session_attrs=read-write", primary.Address(), standby.Address())
+	primary, standby, both := newPrimaryAndStandby(t)
 	c := newCrashTest(t, "--database", both)
 	c.program.start(t)
 	c.subscribeAll()
@@ -194,6 +185,23 @@ func TestNothingIsLostWhenTheStandbyTakesThePlaceOfThePrimary(t *testing.T) {
 	c.awaitAccepted(300)
 	endLoad()
 	c.checkEverything(600)
+}
+
+// newPrimaryAndStandby gives two servers, the first of which waits for the second
+// at each commit, and the URL of the one that can be written to.
+func newPrimaryAndStandby(t *testing.T) (primary, standby *pgcluster.Cluster, both string) {
+	t.Helper()
+	primary = newCluster(t, pgcluster.Options{Durable: true, TCP: true})
+	standby, err := primary.NewStandby(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closing(t, standby.Close) })
+	if err := primary.Exec(t.Context(), `ALTER SYSTEM SET synchronous_standby_names = '*'`, `SELECT pg_reload_conf()`); err != nil {
+		t.Fatal(err)
+	}
+	both = fmt.Sprintf("postgres://postgres@%s,%s/postgres?sslmode=disable&target_session_attrs=read-write", primary.Address(), standby.Address())
+	return primary, standby, both
 }
 
 func newCluster(t *testing.T, o pgcluster.Options) *pgcluster.Cluster {

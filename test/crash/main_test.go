@@ -59,12 +59,16 @@ func build(to string, flags ...string) error {
 }
 
 // buildChanged builds the program with a text of one of its files replaced,
-// which must be there once. The file itself stays as it is.
+// which must be there once, or of a file of Go's, by its whole path. The file
+// itself stays as it is.
 func buildChanged(t *testing.T, file, from, to string) (binary string) {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("../..", file))
-	if err != nil {
-		t.Fatal(err)
+	path := file
+	if !filepath.IsAbs(file) {
+		var err error
+		if path, err = filepath.Abs(filepath.Join("../..", file)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	source, err := os.ReadFile(path)
 	if err != nil {
