@@ -211,15 +211,11 @@ type closingStore interface {
 // folder, which is made: it keeps the master keys in any case.
 func (a *App) openStore(ctx context.Context) error {
 	if a.config.Database == "" {
-<<<<<<< HEAD
-		store, err := sqlite.Open(ctx, sqlite.Options{Dir: a.config.Data})
+		store, err := sqlite.Open(ctx, sqlite.Options{Dir: a.config.Data, Log: a.log})
 		if err == nil {
 			a.useStore(store)
 		}
 		return err
-=======
-		return sqlite.Open(ctx, sqlite.Options{Dir: a.config.Data, Log: a.log})
->>>>>>> main
 	}
 	if err := os.MkdirAll(a.config.Data, 0o700); err != nil {
 		return &fattorino.Error{Kind: fattorino.Invalid, Msg: fmt.Sprintf("cannot make the data folder: %v", err), Fix: "set data to a folder that can be written to", Err: err}
