@@ -194,7 +194,7 @@ func (a *App) start(ctx context.Context) error {
 	if a.firstAdminToken, err = a.service.FirstAdminToken(ctx); err != nil {
 		return fmt.Errorf("make the first admin token: %w", err)
 	}
-	a.startNode(keys)
+	a.startNode(ctx, keys)
 	a.gate.open(routes)
 	a.onStop("requests", 10*time.Second, a.finishRequests)
 	a.warn()

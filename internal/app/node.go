@@ -22,11 +22,11 @@ func (a *App) joinNodes(ctx context.Context, o postgres.Options, store *postgres
 
 // startNode has it take its share of the work. When it stops it hands that over
 // before the engine ends.
-func (a *App) startNode(keys *keyring) {
+func (a *App) startNode(ctx context.Context, keys *keyring) {
 	if a.node == nil {
 		return
 	}
-	a.node.Start(a.engine, func() { a.refresh(keys) })
+	a.node.Start(ctx, a.engine, func() { a.refresh(keys) })
 	a.onStop("hand-over", handOverWithin, func(ctx context.Context) error {
 		if err := a.node.Leave(ctx); err != nil {
 			a.log.Warn("not everything could be handed over", "error", err) // the rest is, when the engine has ended

@@ -46,16 +46,20 @@ type leaseTable struct {
 // in the same transaction, frees their parts. A node that has a transaction under
 // way, or is just renewing, is struck off another time: nobody waits for it.
 const (
-	strike    = `DELETE FROM nodes WHERE id IN (SELECT id FROM nodes WHERE until <= clock_timestamp() FOR UPDATE SKIP LOCKED)`
+	strike    = `DELETE FROM nodes WHERE id IN (SELECT id FROM nodes WHERE until <= clock_timestamp() AND id <> $1 FOR UPDATE SKIP LOCKED)`
 	freeParts = `UPDATE leases SET node = NULL WHERE node IS NOT NULL AND NOT EXISTS (SELECT FROM nodes WHERE id = node)`
 )
 
-// leases reads them, once the dead are struck off.
+// leases reads them, once the dead are struck off. The node does not count itself
+// among these: late or not, it renews its leases as long as nobody else takes
+// offence.
 func (n *Node) leases(ctx context.Context) (t leaseTable, err error) {
 	t.parts = map[int]int64{}
 	var b pgx.Batch
-	b.Queue(strike)
-	b.Queue(freeParts)
+	if n.mayStrike() {
+		b.Queue(strike, n.epoch())
+		b.Queue(freeParts)
+	}
 	b.Queue(`SELECT id FROM nodes WHERE NOT leaving AND (id = $1 OR until > clock_timestamp()) ORDER BY id`, n.epoch()).Query(func(rows pgx.Rows) (err error) {
 		t.nodes, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 		return err

@@ -30,7 +30,7 @@ const nodeConns = 4
 
 // takenAtOnce is how many parts are taken up at the same time: what comes in
 // meanwhile shares the connections.
-const takenAtOnce = 2
+const takenAtOnce = 4
 
 // Serving is what a node serves its parts with.
 type Serving interface {
@@ -72,6 +72,7 @@ type Node struct {
 	leaving   bool
 	left      chan struct{} // closed when it is leaving and holds nothing
 	sure      time.Time     // until when nobody else can have its parts, by this machine's clock
+	steady    time.Time     // since when it was always sure
 	again     chan struct{} // closed when sure is later
 	listening bool
 }
@@ -102,13 +103,21 @@ func Join(ctx context.Context, o Options, s *Store, name string, log *slog.Logge
 	return n, nil
 }
 
-// Start has the node take its share of the parts, and serve them. What is to be
-// done when something has changed that belongs to no company, as a token, is
-// done by changed.
-func (n *Node) Start(serving Serving, changed func()) {
+// Start has the node take its share of the parts, and serve them. It returns when
+// the parts that nobody has served are served, or with ctx. What is to be done
+// when something has changed that belongs to no company, as a token, is done by
+// changed.
+func (n *Node) Start(begin context.Context, serving Serving, changed func()) {
 	n.serving, n.changed = serving, changed
 	ctx, stop := context.WithCancel(context.Background())
 	n.life, n.stop = ctx, stop
+	n.share(ctx)
+	for _, h := range n.serves() {
+		select {
+		case <-h.taken:
+		case <-begin.Done():
+		}
+	}
 	n.running.Go(func() { n.every(ctx, tendEvery, nil, n.tend) })
 	n.running.Go(func() { n.every(ctx, tendEvery, n.look, n.share) })
 	n.running.Go(func() { n.listen(ctx) })
@@ -201,9 +210,20 @@ func (n *Node) epoch() int64 {
 
 // extend notes that the database was asked to prolong the leases, and did.
 func (n *Node) extend(asked time.Time) {
+	if asked.After(n.sure) {
+		n.steady = asked
+	}
 	n.sure = asked.Add(leaseFor - leaseSpare)
 	close(n.again)
 	n.again = make(chan struct{})
+}
+
+// mayStrike tells whether the node may strike others off: where it could not renew
+// its own leases itself until lately, neither could they, and will do so now.
+func (n *Node) mayStrike() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return time.Now().Before(n.sure) && time.Since(n.steady) > leaseFor
 }
 
 func (n *Node) sureAt(now time.Time) bool {

@@ -109,7 +109,7 @@ func (b *book) started(s *postgres.Store, url, name string) (*postgres.Node, *se
 	b.t.Helper()
 	n := join(b.t, s, url, name)
 	v := &server{b, name, make(chan []fattorino.Standing, 1)}
-	n.Start(v, func() {})
+	n.Start(b.t.Context(), v, func() {})
 	return n, v
 }
 
@@ -442,7 +442,7 @@ func TestANodeHearsOfWhatOthersWrite(t *testing.T) {
 	n := join(t, here, url, "a")
 	defer closeNode(t, n)
 	v := &server{&book{t: t, of: map[int]string{}}, "a", make(chan []fattorino.Standing, 1)}
-	n.Start(v, func() {
+	n.Start(t.Context(), v, func() {
 		select {
 		case changed <- struct{}{}:
 		default:
