@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -167,6 +168,15 @@ func (s *sink) answers(status int, body string) {
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/down" {
 		http.Error(w, "nobody is here", http.StatusNotFound)
+		return
+	}
+	if r.URL.Path == "/answers" { // from now on
+		status, err := strconv.Atoi(r.FormValue("status"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.answers(status, "")
 		return
 	}
 	for _, field := range []string{"Webhook-Challenge", "X-Fic-Verification-Challenge"} {
