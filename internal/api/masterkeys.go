@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -33,6 +34,11 @@ func operator(r *http.Request, what string) error {
 	}
 }
 
+// note writes into the audit what is done elsewhere than in a use case.
+func (s *server) note(r *http.Request, action string, company int64, object string) error {
+	return s.Service.Note(r.Context(), callerOf(r), action, company, object)
+}
+
 // ListMasterKeys gives the ids of the master keys.
 func (s *server) ListMasterKeys(w http.ResponseWriter, r *http.Request) {
 	s.do(w, r, func() error {
@@ -52,7 +58,11 @@ func (s *server) AddMasterKey(w http.ResponseWriter, r *http.Request) {
 		if err := s.MasterKeys.Add(); err != nil {
 			return err
 		}
-		return httpjson.Write(w, http.StatusCreated, s.MasterKeys.List())
+		there := s.MasterKeys.List()
+		if err := s.note(r, "master_key.add", 0, "master_key/"+there.MasterKeys[0]); err != nil {
+			return err
+		}
+		return httpjson.Write(w, http.StatusCreated, there)
 	})
 }
 
@@ -73,6 +83,11 @@ func (s *server) ResealSecrets(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
+		if done.Resealed > 0 {
+			if err := s.note(r, "master_key.reseal", 0, fmt.Sprintf("%d secrets", done.Resealed)); err != nil {
+				return err
+			}
+		}
 		return httpjson.Write(w, http.StatusOK, done)
 	})
 }
@@ -84,6 +99,9 @@ func (s *server) RemoveMasterKey(w http.ResponseWriter, r *http.Request, id stri
 			return err
 		}
 		if err := s.MasterKeys.Remove(r.Context(), id); err != nil {
+			return err
+		}
+		if err := s.note(r, "master_key.remove", 0, "master_key/"+id); err != nil {
 			return err
 		}
 		w.WriteHeader(http.StatusNoContent)

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -35,6 +37,9 @@ func (s *server) CreatePortalLink(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
+		if err := s.note(r, "portal_link.make", link.Company, "portal_link/"+link.ID); err != nil {
+			return err
+		}
 		return httpjson.Write(w, http.StatusCreated, PortalLink{ID: link.ID, URL: s.base(r) + portalPath + text, ExpiresAt: link.EndsAt.UTC()})
 	})
 }
@@ -48,15 +53,32 @@ func (s *server) DeletePortalLink(w http.ResponseWriter, r *http.Request, link s
 		if err := s.Portal.Withdraw(r.Context(), link); err != nil {
 			return err
 		}
+		if err := s.note(r, "portal_link.withdraw", 0, "portal_link/"+link); err != nil {
+			return err
+		}
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	})
 }
 
-// base gives the URL of the service: the operator's, else as who asks knows it.
+// base gives the URL that browsers find the service under: the operator's, else
+// as who asks knows it. Off this machine that is https, whatever a proxy makes
+// of it on the way here: over anything else the pages do not work.
 func (s *server) base(r *http.Request) string {
 	if s.PublicURL != "" {
 		return strings.TrimSuffix(s.PublicURL, "/")
 	}
-	return "http://" + r.Host
+	if onThisMachine(r.Host) {
+		return "http://" + r.Host
+	}
+	return "https://" + r.Host
+}
+
+func onThisMachine(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	address, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || (err == nil && address.IsLoopback())
 }

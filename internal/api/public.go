@@ -57,6 +57,9 @@ func (s *server) RotateKey(w http.ResponseWriter, r *http.Request, key KeyName) 
 		if err := s.Keys.Rotate(r.Context(), key); err != nil {
 			return err
 		}
+		if err := s.note(r, "key.rotate", 0, "key/"+key); err != nil {
+			return err
+		}
 		public, err := s.Keys.PublicKey(key)
 		if err != nil {
 			return err

@@ -49,6 +49,9 @@ func (s *server) CreateUser(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
+		if err := s.note(r, "user.add", 0, "user/"+made.Name); err != nil {
+			return err
+		}
 		return httpjson.Write(w, http.StatusCreated, made)
 	})
 }
@@ -67,6 +70,9 @@ func (s *server) ChangeUser(w http.ResponseWriter, r *http.Request, name string)
 		if err != nil {
 			return err
 		}
+		if err := s.note(r, "user.change", 0, "user/"+changed.Name); err != nil {
+			return err
+		}
 		return httpjson.Write(w, http.StatusOK, changed)
 	})
 }
@@ -78,6 +84,9 @@ func (s *server) DeleteUser(w http.ResponseWriter, r *http.Request, name string)
 			return err
 		}
 		if err := s.Users.Delete(r.Context(), name); err != nil {
+			return err
+		}
+		if err := s.note(r, "user.delete", 0, "user/"+name); err != nil {
 			return err
 		}
 		w.WriteHeader(http.StatusNoContent)

@@ -72,6 +72,8 @@ func mayImport() map[string][]string {
 
 		// The benchmark runs the program as it is delivered.
 		"test/bench": {"test/pgcluster"},
+		// The program as it is delivered, for the tests that see it from outside.
+		"test/program": {},
 		// Private database servers, for every test that wants one.
 		"test/pgcluster": {},
 		// An OpenID provider, likewise.

@@ -93,7 +93,7 @@ func TestEveryHotStatementNamesOnePart(t *testing.T) {
 	if len(statements) < 12 {
 		t.Fatalf("only %d statements were seen: %v", len(statements), statements)
 	}
-	names := regexp.MustCompile(`\bpart = \$1\b`)
+	names := regexp.MustCompile(`\bpart = \$1\b|\(part, [^)]*\) VALUES \(\$1,`)
 	forbidden := regexp.MustCompile(`(?i)\b(now|random|clock_timestamp|statement_timestamp|nextval|current_timestamp|interval|merge|savepoint|skip locked|advisory)\b`)
 	for _, st := range statements {
 		if !names.MatchString(st.SQL) {
@@ -126,6 +126,8 @@ func hotStatements(t *testing.T, s *postgres.Store) []statement {
 	err = s.Commit(ctx, &fattorino.Batch{
 		Now: time.Now(), Outcomes: again, Subscriptions: []*fattorino.Subscription{sub},
 		Settled: []fattorino.Settled{{Subscription: subscription, Delivery: p.First[0]}},
+		Tallies: []fattorino.Tally{{Company: 7, Subscription: subscription, At: time.Now()}},
+		Pulses:  []fattorino.Pulse{{Subscription: subscription, SucceededAt: time.Now()}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -138,6 +140,11 @@ func hotStatements(t *testing.T, s *postgres.Store) []statement {
 		func() error { _, err := s.Events(ctx, fattorino.EventQuery{Company: 7, Limit: 1}); return err },
 		func() error { _, err := s.Delivery(ctx, p.First[0]); return err },
 		func() error { _, err := s.Attempts(ctx, p.First[0]); return err },
+		func() error { _, err := s.Unsettled(ctx, subscription, 10); return err },
+		func() error {
+			_, err := s.Deliveries(ctx, fattorino.DeliveryQuery{Subscriptions: []int64{subscription}, Limit: 10})
+			return err
+		},
 	} {
 		if err := read(); err != nil {
 			t.Fatal(err)

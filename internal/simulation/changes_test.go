@@ -62,7 +62,9 @@ func (l *life) rotateSecret(s *fattorino.Subscription, of ...any) {
 		return
 	}
 	next := pick(l.chance, l.kit.secrets, "next secret", of...)
-	l.modify(s, "rotated", fattorino.SubscriptionChange{Secret: &next.Secret, Overlap: next.overlap}, anyhow)
+	l.modify(s, "rotated", fattorino.SubscriptionChange{Secret: &next.Secret, Overlap: next.overlap}, func(s *fattorino.Subscription) bool {
+		return l.kit.number(s.Secrets[0]) == l.kit.number(next.Secret)
+	})
 }
 
 // anyhow is of a change that leaves nothing to look for.

@@ -26,6 +26,12 @@ func open(t *testing.T, o sqlite.Options) *sqlite.Store {
 }
 
 func TestStore(t *testing.T) {
+	open := func(t *testing.T, o sqlite.Options) *sqlite.Store {
+		t.Helper()
+		s := open(t, o)
+		s.KeepRecent(3) // so that the suite finds hashes in memory and in the table
+		return s
+	}
 	storetest.Run(t, func(t *testing.T) (fattorino.Store, func() fattorino.Store) {
 		o := sqlite.Options{Dir: t.TempDir()}
 		s := open(t, o)

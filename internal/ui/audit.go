@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
@@ -41,6 +42,49 @@ func (u *UI) audit(w http.ResponseWriter, r *http.Request, v *visit) error {
 	}
 	return u.render(w, v, http.StatusOK, "audit", view)
 }
+
+// noteSession writes into the audit who has signed in, and from where.
+func (u *UI) noteSession(r *http.Request, s *session) error {
+	who := caller(0)
+	switch {
+	case s.Person != nil:
+		who.Name = s.Person.Name
+	case s.User != "":
+		who.Name = s.User
+	default:
+		token, err := u.Service.AuthenticateHash(r.Context(), s.Token)
+		if err != nil {
+			return err
+		}
+		who = token
+	}
+	return u.Service.Note(r.Context(), who, "session.open", 0, "network/"+network(r))
+}
+
+// noteRefusal writes into the audit that someone was not let in: as which of the
+// users, where there is one of the name. Anything else that was written there
+// may be a password in the wrong field. Who guesses does not fill the audit: of
+// many refusals some are noted.
+func (u *UI) noteRefusal(r *http.Request, name string) error {
+	if !u.refusals.Allow() {
+		return nil
+	}
+	who := &fattorino.Token{}
+	if account, err := u.accounts.user(r.Context(), name); err == nil {
+		who.Name = account.Name
+	}
+	return u.Service.Note(r.Context(), who, "session.refuse", 0, "network/"+network(r))
+}
+
+// Of refused sign-ins so many are noted at once, and then one in every so long.
+const (
+	refusalsNoted     = 100
+	refusalNotedEvery = time.Minute
+)
+
+// binDeed names a bin in the audit: by the beginning of its id alone, for who
+// knows the whole of it can send there.
+func binDeed(id string) string { return "bin/" + clip(id, 8) + "…" }
 
 // noteDeed writes into the audit what is done in these pages alone.
 func (u *UI) noteDeed(r *http.Request, v *visit, action, object string) error {

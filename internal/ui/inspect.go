@@ -61,6 +61,9 @@ func (u *UI) createBin(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err != nil {
 		return err
 	}
+	if err := u.noteDeed(r, v, "bin.make", binDeed(bin.ID)); err != nil {
+		return err
+	}
 	return done(w, r, binPath(bin.ID), "bin_made")
 }
 
@@ -160,12 +163,18 @@ func (u *UI) addBinKey(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err != nil {
 		return err
 	}
+	if err := u.noteDeed(r, v, "bin.key", binDeed(bin.ID)); err != nil {
+		return err
+	}
 	return done(w, r, binPath(bin.ID), "bin_key")
 }
 
 func (u *UI) clearBinKeys(w http.ResponseWriter, r *http.Request, v *visit) error {
 	id := r.PathValue("bin")
 	if err := u.Bins.ClearKeys(r.Context(), v.owner, id); err != nil {
+		return err
+	}
+	if err := u.noteDeed(r, v, "bin.keys_clear", binDeed(id)); err != nil {
 		return err
 	}
 	return done(w, r, binPath(id), "bin_keys")
@@ -176,11 +185,17 @@ func (u *UI) clearBin(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := u.Bins.Clear(r.Context(), v.owner, id); err != nil {
 		return err
 	}
+	if err := u.noteDeed(r, v, "bin.clear", binDeed(id)); err != nil {
+		return err
+	}
 	return done(w, r, binPath(id), "bin_cleared")
 }
 
 func (u *UI) deleteBin(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := u.Bins.Delete(r.Context(), v.owner, r.PathValue("bin")); err != nil {
+		return err
+	}
+	if err := u.noteDeed(r, v, "bin.delete", binDeed(r.PathValue("bin"))); err != nil {
 		return err
 	}
 	return done(w, r, base+"inspect", "bin_deleted")
@@ -251,6 +266,9 @@ func (u *UI) setAnswer(w http.ResponseWriter, r *http.Request, v *visit) error {
 	}
 	if len(view.Faults) > 0 {
 		return u.showBin(w, r, v, http.StatusUnprocessableEntity, bin, view)
+	}
+	if err := u.noteDeed(r, v, "bin.answer", binDeed(bin.ID)); err != nil {
+		return err
 	}
 	return done(w, r, binPath(bin.ID), "bin_answer")
 }

@@ -68,6 +68,9 @@ func (u *UI) finishOpenID(w http.ResponseWriter, r *http.Request, v *visit) erro
 	}
 	if u.OpenID.role(p) == nobody {
 		u.Log.WarnContext(r.Context(), "signed in by OpenID Connect without a role", "subject", p.Subject)
+		if err := u.noteRefusal(r, ""); err != nil {
+			return err
+		}
 		return u.askWho(w, r, v, http.StatusForbidden, signInView{Next: next, Problem: v.Language.T("signin.oidc.nobody", p.Name)})
 	}
 	now := time.Now()
@@ -107,6 +110,11 @@ func (u *UI) openIDFailed(w http.ResponseWriter, r *http.Request, v *visit, next
 		attrs = append(attrs, "cause", clip(e.Err.Error(), 500))
 	}
 	u.Log.WarnContext(r.Context(), "sign-in by OpenID Connect failed", attrs...)
+	if e.Kind == fattorino.Unauthenticated {
+		if err := u.noteRefusal(r, ""); err != nil {
+			return err
+		}
+	}
 	return u.askWho(w, r, v, statusOf(e.Kind), view)
 }
 

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"encoding/json"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,14 +26,14 @@ func (u *UI) traces(sub *fattorino.Subscription, a *fattorino.Attempt) []inspect
 }
 
 // hideQuery gives a function that takes the query of a sink out of a text, for
-// it can be secret: as it is, and as it stands in JSON.
+// it can be secret: as it is, and as it stands in a token.
 func hideQuery(sink string) func(string) string {
 	at, err := url.Parse(sink)
 	if err != nil || at.RawQuery == "" {
 		return func(text string) string { return text }
 	}
-	quoted, _ := json.Marshal(at.RawQuery) // a text can always be
-	return strings.NewReplacer("?"+at.RawQuery, "?…", "?"+strings.Trim(string(quoted), `"`), "?…").Replace
+	inToken := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(at.RawQuery) // as tokens are written
+	return strings.NewReplacer("?"+at.RawQuery, "?…", "?"+inToken, "?…").Replace
 }
 
 // unsigned says why nothing of an attempt is checked: as its contract signs

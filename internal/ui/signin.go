@@ -67,6 +67,9 @@ func (u *UI) signIn(w http.ResponseWriter, r *http.Request, v *visit) error {
 		return err
 	}
 	if s == nil {
+		if err := u.noteRefusal(r, name); err != nil {
+			return err
+		}
 		view.Problem = v.Language.T("signin.wrong")
 		return u.askWho(w, r, v, http.StatusUnauthorized, view)
 	}
@@ -81,6 +84,9 @@ func (u *UI) enter(w http.ResponseWriter, r *http.Request, s session, next strin
 	}
 	id, err := u.accounts.openSession(r.Context(), s)
 	if err != nil {
+		return err
+	}
+	if err := u.noteSession(r, &s); err != nil {
 		return err
 	}
 	setSecret(w, r, sessionCookie, id, s.EndsAt.Sub(s.OpenedAt))
@@ -132,9 +138,14 @@ func (u *UI) prove(r *http.Request, name, secret string) (*session, error) {
 	return s, nil
 }
 
-func (u *UI) signOut(w http.ResponseWriter, r *http.Request, _ *visit) error {
+func (u *UI) signOut(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := u.leave(r); err != nil {
 		return err
+	}
+	if v.SignedIn() {
+		if err := u.noteDeed(r, v, "session.close", "network/"+network(r)); err != nil {
+			return err
+		}
 	}
 	dropSecret(w, r, sessionCookie)
 	http.Redirect(w, r, base+"sign-in", http.StatusSeeOther)

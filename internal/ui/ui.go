@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 
+	"golang.org/x/time/rate"
+
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/inspect"
 	"github.com/fattorino-dev/fattorino/internal/portal"
@@ -68,6 +70,7 @@ type UI struct {
 	streams   chan struct{} // a place for each
 	accounts  *accounts
 	throttle  *throttle
+	refusals  *rate.Limiter // of sign-in, as far as they are noted
 	languages []*language
 	assets    *assets
 	pages     map[string]*pages // by language
@@ -77,7 +80,7 @@ type UI struct {
 // New makes the management interface. It fails on a template or a file of texts
 // that cannot be read.
 func New(c Config) (*UI, error) {
-	u := &UI{Config: c, streams: make(chan struct{}, maxStreams), accounts: &accounts{read: c.Documents, write: c.Store}, throttle: newThrottle(), pages: map[string]*pages{}}
+	u := &UI{Config: c, streams: make(chan struct{}, maxStreams), accounts: &accounts{read: c.Documents, write: c.Store}, throttle: newThrottle(), refusals: rate.NewLimiter(rate.Every(refusalNotedEvery), refusalsNoted), pages: map[string]*pages{}}
 	var err error
 	if u.languages, err = readLanguages(); err != nil {
 		return nil, err

@@ -135,6 +135,9 @@ func (u *UI) changePassword(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err != nil {
 		return err
 	}
+	if err := u.noteDeed(r, v, "user.password", "user/"+v.Who); err != nil {
+		return err
+	}
 	http.Redirect(w, r, base+"sign-in", http.StatusSeeOther)
 	return nil
 }

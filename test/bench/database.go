@@ -72,7 +72,7 @@ func (t throughput) compare(ctx context.Context, b *bench, f figures) error {
 // startOnPostgres starts so many servers on a new cluster, whose commits are
 // synced to the disk like those of SQLite. The first stands for all: see
 // server.others.
-func (b *bench) startOnPostgres(ctx context.Context, processes int, args ...string) (_ *server, err error) {
+func (b *bench) startOnPostgres(ctx context.Context, processes int, args ...string) (*server, error) {
 	cluster, err := pgcluster.New(ctx, pgcluster.Options{Durable: true, Settings: map[string]string{"shared_buffers": "512MB", "max_connections": "100"}})
 	if err != nil {
 		return nil, err
@@ -82,13 +82,41 @@ func (b *bench) startOnPostgres(ctx context.Context, processes int, args ...stri
 		return nil, errors.Join(err, cluster.Close())
 	}
 	first.database = cluster
-	for len(first.others) < processes-1 {
-		if err := first.join(ctx, b); err != nil {
-			first.stop()
-			return nil, err
-		}
+	for err == nil && len(first.others) < processes-1 {
+		err = first.join(ctx, b)
+	}
+	if err == nil {
+		err = first.awaitShares(ctx)
+	}
+	if err != nil {
+		first.stop()
+		return nil, err
 	}
 	return first, nil
+}
+
+// awaitShares waits until each of several servers serves its share of the
+// parts, as /readyz tells.
+func (s *server) awaitShares(ctx context.Context) error {
+	for _, one := range s.others {
+		for {
+			text, err := one.readiness()
+			var held, all int
+			n, _ := fmt.Sscanf(text, "ready: %d of %d parts", &held, &all)
+			if err != nil {
+				return err
+			}
+			if n == 2 && held >= all/(1+len(s.others)) {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("a server does not get its share of the work: %s", text)
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	return nil
 }
 
 // join starts one more server on the database, with the same master keys.

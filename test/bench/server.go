@@ -112,6 +112,17 @@ func (s *server) launch(ctx context.Context) error {
 	}
 }
 
+// readiness gives what the server says to whether it is ready.
+func (s *server) readiness() (string, error) {
+	r, err := s.http.Get("http://" + s.address + "/readyz")
+	if err != nil {
+		return "", err
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	return string(text), err
+}
+
 // restart ends the process, starts it again on the same folder, and tells how
 // long it took until it served.
 func (s *server) restart(ctx context.Context) (time.Duration, error) {

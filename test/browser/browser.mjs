@@ -72,7 +72,7 @@ export async function audit(page, name, rules = everything) {
     inline: [...document.querySelectorAll("script:not([src]), style, [style], [onclick], [onerror], [onload]")].filter((e) => !e.closest(".uplot")).map((e) => e.outerHTML.slice(0, 120)),
     dangerous: [...document.querySelectorAll("[href], [src], [action]")].filter((e) => /^\s*javascript:/i.test(e.getAttribute("href") ?? e.getAttribute("src") ?? e.getAttribute("action"))).map((e) => e.outerHTML.slice(0, 120)),
     wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    lost: document.body.innerText.match(/\b(?:nav|column|field|state|delivery|option|contract|role|error)\.[a-z_.]+\b/g)?.filter((word) => !word.startsWith("field.name")) ?? [],
+    lost: document.body.innerText.match(/\b(?:nav|column|field|state|delivery|option|contract|role|error)\.[a-z_.]+\b/g)?.filter((word) => !word.startsWith("field.name") && ![...document.querySelectorAll("code")].some((code) => code.textContent.includes(word))) ?? [],
   }));
   check(!facts.hostile, `${name}: something hostile has come to life`);
   check(facts.inline.length === 0, `${name}: there is inline script or style: ${facts.inline}`);

@@ -4,48 +4,30 @@
 package browser_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"strconv"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fattorino-dev/fattorino/test/program"
 )
 
 // patience bounds every wait; nothing takes as long on any machine.
 const patience = 60 * time.Second
 
 // adminToken is what the servers of these tests are started with.
-const adminToken = "an-admin-token-for-tests"
+const adminToken = program.AdminToken
 
 var binary string // the program, as TestMain built it
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "fattorino-browser-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // it is below the system's temporary folder
-	binary = filepath.Join(dir, "fattorino")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "../../cmd/fattorino") //nolint:noctx // go test bounds it
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(program.Run(m, &binary)) }
 
 // A server is the program serving on this machine with a data folder of its
 // own.
@@ -55,52 +37,13 @@ type server struct {
 	client *http.Client
 }
 
-// serve starts the program and waits until it says where it serves.
+// serve starts the program.
 func serve(t *testing.T, flags ...string) *server {
 	t.Helper()
-	args := append([]string{"serve", "--dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--log-format", "json"}, flags...)
-	program := exec.Command(binary, args...) //nolint:noctx // it is ended with SIGTERM, as a supervisor would
-	program.Env = append(os.Environ(), "FATTORINO_ADMIN_TOKEN="+adminToken)
-	log, err := program.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := program.Start(); err != nil {
-		t.Fatal(err)
-	}
-	serving, ended := make(chan string, 1), make(chan struct{})
-	go follow(log, serving, ended)
+	url := program.Serve(t, program.Options{Binary: binary, Flags: flags}).URL
 	transport := &http.Transport{}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		_ = program.Process.Signal(syscall.SIGTERM)
-		<-ended
-		if err := program.Wait(); err != nil {
-			t.Errorf("the program did not end well: %v", err)
-		}
-	})
-	select {
-	case url := <-serving:
-		return &server{url: url, token: adminToken, client: &http.Client{Transport: transport, Timeout: patience}}
-	case <-ended:
-		t.Fatal("the program has ended")
-	case <-time.After(patience):
-		t.Fatal("the program says nothing")
-	}
-	return nil
-}
-
-// follow reads the program's log to its end, and tells where it serves.
-func follow(log io.Reader, serving chan<- string, ended chan<- struct{}) {
-	defer close(ended)
-	lines := bufio.NewScanner(log)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var entry struct{ Msg, URL string }
-		if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "serving" {
-			serving <- entry.URL
-		}
-	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &server{url: url, token: adminToken, client: &http.Client{Transport: transport, Timeout: patience}}
 }
 
 // call makes a request of the API and gives the answer; it fails where the
@@ -167,6 +110,15 @@ func (s *sink) answers(status int, body string) {
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/down" {
 		http.Error(w, "nobody is here", http.StatusNotFound)
+		return
+	}
+	if r.URL.Path == "/answers" { // from now on
+		status, err := strconv.Atoi(r.FormValue("status"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.answers(status, "")
 		return
 	}
 	for _, field := range []string{"Webhook-Challenge", "X-Fic-Verification-Challenge"} {

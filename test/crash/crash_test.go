@@ -54,6 +54,9 @@ func (c *crashTest) beginLoad() (end func()) {
 // accepted, and stops the program.
 func (c *crashTest) checkEverything(least int) {
 	c.Helper()
+	for _, odd := range c.pub.oddities() {
+		c.Errorf("a publisher was answered %s", odd)
+	}
 	// Every event that was accepted reaches all who hear it,
 	accepted := c.pub.accepted()
 	if len(accepted) < least {

@@ -52,6 +52,14 @@ type publisher struct {
 
 	mu   sync.Mutex
 	done []event
+	odd  []string // answers that are neither 202 nor 503 with a time to try again
+}
+
+// oddities gives the answers that no publisher should get.
+func (p *publisher) oddities() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.odd)
 }
 
 // accepted gives the events of which the publisher was told that they are.
@@ -145,6 +153,11 @@ func (p *publisher) post(e *event) (answer *http.Response, err error) {
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	if err != nil || answer.StatusCode != http.StatusAccepted {
+		if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
+			p.mu.Lock()
+			p.odd = append(p.odd, fmt.Sprintf("%s, Retry-After %q: %s", answer.Status, answer.Header.Get("Retry-After"), text))
+			p.mu.Unlock()
+		}
 		return answer, err
 	}
 	receipts, err := readReceipts(text)

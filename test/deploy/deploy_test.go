@@ -16,30 +16,15 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/fattorino-dev/fattorino/test/program"
 )
 
 const root = "../.."
 
 var binary string // the program, as TestMain built it
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "fattorino-deploy-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // it is below the system's temporary folder
-	binary = filepath.Join(dir, "fattorino")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "./cmd/fattorino") //nolint:noctx // go test bounds it
-	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(program.Run(m, &binary)) }
 
 func read(t *testing.T, name string) string {
 	t.Helper()

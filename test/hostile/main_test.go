@@ -4,7 +4,6 @@
 package hostile_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -12,141 +11,41 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fattorino-dev/fattorino/test/program"
 )
 
 // patience bounds every wait; nothing takes as long on any machine.
 const patience = time.Minute
 
 // adminToken is what the servers of these tests are started with.
-const adminToken = "an-admin-token-for-hostile-tests"
+const adminToken = program.AdminToken
 
 var binary string // the program, as TestMain built it
 
-func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "fattorino-hostile-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // it is below the system's temporary folder
-	binary = filepath.Join(dir, "fattorino")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "../../cmd/fattorino") //nolint:noctx // go test bounds it
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(program.Run(m, &binary)) }
 
 // A server is the program serving on this machine.
 type server struct {
+	*program.Server
 	url, address string
-	dir          string
-	program      *exec.Cmd
-	log          *output
-	stop         func(os.Signal)
 }
 
-// serve starts the program on a data folder of its own and waits until it says
-// where it serves. It must end well.
+// serve starts the program on a data folder of its own.
 func serve(t *testing.T, flags ...string) *server {
 	t.Helper()
-	return serveIn(t, t.TempDir(), nil, flags...)
+	return serveIn(t, "", nil, flags...)
 }
 
 // serveIn is serve on a data folder, with further variables of the environment.
 func serveIn(t *testing.T, dir string, env []string, flags ...string) *server {
 	t.Helper()
-	args := append([]string{"serve", "--dev", "--data", dir, "--listen", "127.0.0.1:0", "--log-format", "json"}, flags...)
-	program := exec.Command(binary, args...) //nolint:noctx // it is ended with SIGTERM, as a supervisor would
-	program.Env = append([]string{"PATH=" + os.Getenv("PATH"), "FATTORINO_ADMIN_TOKEN=" + adminToken}, env...)
-	stderr, err := program.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{dir: dir, program: program, log: &output{}}
-	program.Stdout = s.log
-	if err := program.Start(); err != nil {
-		t.Fatal(err)
-	}
-	serving, read := make(chan string, 1), make(chan struct{})
-	go func() {
-		defer close(read)
-		s.log.follow(stderr, serving)
-	}()
-	var once sync.Once
-	s.stop = func(signal os.Signal) {
-		once.Do(func() {
-			_ = program.Process.Signal(signal)
-			<-read
-			if err := program.Wait(); err != nil && signal != os.Kill {
-				t.Errorf("the program did not end well: %v\n%s", err, s.log.tail())
-			}
-		})
-	}
-	t.Cleanup(func() { s.stop(syscall.SIGTERM) })
-	select {
-	case s.url = <-serving:
-	case <-read:
-		t.Fatalf("the program has ended:\n%s", s.log.tail())
-	case <-time.After(patience):
-		t.Fatalf("the program does not serve:\n%s", s.log.tail())
-	}
-	s.address = strings.TrimPrefix(s.url, "http://")
-	return s
-}
-
-// output is all that a program has written.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-// tail gives the end, for a failure to show.
-func (o *output) tail() string {
-	text := o.String()
-	return text[max(0, len(text)-4000):]
-}
-
-// follow reads the program's log, and tells where it serves.
-func (o *output) follow(r io.Reader, serving chan<- string) {
-	lines := bufio.NewReader(r)
-	for {
-		line, err := lines.ReadBytes('\n')
-		_, _ = o.Write(line)
-		var entry struct{ Msg, URL string }
-		if json.Unmarshal(line, &entry) == nil && entry.Msg == "serving" {
-			serving <- entry.URL
-		}
-		if err != nil {
-			return
-		}
-	}
+	s := program.Serve(t, program.Options{Binary: binary, Dir: dir, Env: env, Flags: flags})
+	return &server{Server: s, url: s.URL, address: strings.TrimPrefix(s.URL, "http://")}
 }
 
 // An answer is one that was read to its end.
@@ -253,7 +152,7 @@ func (s *server) stillServes(t *testing.T) {
 // memory gives the bytes of memory that the program holds.
 func (s *server) memory(t *testing.T) int64 {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.program.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Process.Process.Pid))
 	if err != nil {
 		t.Skipf("memory is read from /proc: %v", err)
 	}

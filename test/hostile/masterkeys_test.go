@@ -148,7 +148,7 @@ func TestMasterKeysRotateUnderLoadAndSurviveAKill(t *testing.T) {
 	working.Go(func() {
 		_, _ = s.try(t, "POST", "/v1/master-keys/reseal", adminToken, map[string]any{"after": page.Next}) // answered or not
 	})
-	s.stop(syscall.SIGKILL)
+	s.Stop(t, syscall.SIGKILL)
 	working.Wait()
 	pub.stop()
 
@@ -181,7 +181,7 @@ func TestMasterKeysRotateUnderLoadAndSurviveAKill(t *testing.T) {
 		t.Error("a subscription that was not sent anything before cannot be sent anything now")
 	}
 	pub2.stop()
-	s.stop(syscall.SIGTERM)
+	s.Stop(t, syscall.SIGTERM)
 	s = serveIn(t, dir, nil, noHandshake...)
 	s.stillServes(t)
 	if ids, counts := s.sealedUnder(t); len(ids) != 1 || counts[second[0]] != total {
@@ -223,7 +223,7 @@ func TestMasterKeysOfTheEnvironmentAreTheOperators(t *testing.T) {
 			t.Errorf("it is not said what to do: %s", said)
 		}
 	}
-	s.stop(syscall.SIGTERM)
+	s.Stop(t, syscall.SIGTERM)
 
 	s = serveIn(t, dir, keys(young, old), noHandshake...)
 	if said := s.runs(t, "keys", "rotate-master"); !strings.Contains(said, "sealed anew: 2") {
@@ -232,7 +232,7 @@ func TestMasterKeysOfTheEnvironmentAreTheOperators(t *testing.T) {
 	if said := s.refuses(t, "keys", "remove-master", "k1"); !strings.Contains(said, "take it out of FATTORINO_MASTER_KEYS") {
 		t.Errorf("it is not said what to do: %s", said)
 	}
-	s.stop(syscall.SIGTERM)
+	s.Stop(t, syscall.SIGTERM)
 
 	serveIn(t, dir, keys(young), noHandshake...).stillServes(t)
 }

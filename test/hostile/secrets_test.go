@@ -127,7 +127,7 @@ func TestSecretsAreToldToNobody(t *testing.T) {
 	said.WriteString(s.refuses(t, "keys", "remove-master", wrong+"x"))
 
 	// then none of them was told.
-	for name, text := range map[string]string{"log": s.log.String(), "answers": said.String()} {
+	for name, text := range map[string]string{"log": s.Log.String(), "answers": said.String()} {
 		if found := all.in([]byte(text)); len(found) > 0 {
 			t.Errorf("the %s tells %q", name, found)
 		}
@@ -139,7 +139,7 @@ func TestSecretsAreToldToNobody(t *testing.T) {
 			delete(all, name)
 		}
 	}
-	s.stop(os.Interrupt)
+	s.Stop(t, os.Interrupt)
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(files) < 2 {
 		t.Fatalf("files %v, %v", files, err)

@@ -305,7 +305,7 @@ func TestHostileSinksAreLoggedAndLeaveNothing(t *testing.T) {
 	if grown := s.memory(t) - memory; grown > 64<<20 {
 		t.Errorf("memory grew by %d MiB", grown>>20)
 	}
-	if strings.Contains(s.log.String(), "s3cret") {
+	if strings.Contains(s.Log.String(), "s3cret") {
 		t.Error("the log tells the query of a sink")
 	}
 }
@@ -444,5 +444,5 @@ func TestAThousandHangingSinksHoldUpNobodyElse(t *testing.T) {
 	if grown := s.memory(t) - before; grown > 256<<20 {
 		t.Errorf("memory grew by %d MiB", grown>>20)
 	}
-	s.stop(os.Kill) // what hangs would be waited for
+	s.Stop(t, os.Kill) // what hangs would be waited for
 }

@@ -14,44 +14,25 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fattorino-dev/fattorino/test/program"
 )
 
 // patience bounds every wait; nothing takes as long on any machine.
 const patience = 30 * time.Second
 
 // adminToken is what the servers of these tests are started with.
-const adminToken = "an-admin-token-for-tests"
+const adminToken = program.AdminToken
 
 // issuer is what tokens say who they are from.
 const issuer = "https://api-v2.fattureincloud.it"
 
 var binary string // the program, as TestMain built it
 
-func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "fattorino-interop-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // it is below the system's temporary folder
-	binary = filepath.Join(dir, "fattorino")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "../../cmd/fattorino") //nolint:noctx // go test bounds it
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(program.Run(m, &binary)) }
 
 // A server is the program serving on this machine with a data folder of its
 // own.
@@ -59,41 +40,10 @@ type server struct {
 	url string
 }
 
-// serve starts the program and waits until it says where it serves.
+// serve starts the program.
 func serve(t *testing.T, flags ...string) *server {
 	t.Helper()
-	args := append([]string{"serve", "--dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--log-format", "json"}, flags...)
-	program := exec.Command(binary, args...) //nolint:noctx // it is ended with SIGTERM, as a supervisor would
-	program.Env = append(os.Environ(), "FATTORINO_ADMIN_TOKEN="+adminToken)
-	log, err := program.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := program.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines, read := follow(log)
-	t.Cleanup(func() {
-		_ = program.Process.Signal(syscall.SIGTERM)
-		for range lines { // what it says until it ends
-		}
-		<-read
-		if err := program.Wait(); err != nil {
-			t.Errorf("the program did not end well: %v", err)
-		}
-	})
-	s := &server{}
-	for s.url == "" {
-		var entry struct{ Msg, URL string }
-		if json.Unmarshal([]byte(next(t, lines)), &entry) == nil && entry.Msg == "serving" {
-			s.url = entry.URL
-		}
-	}
-	go func() {
-		for range lines { // so that it never waits for a reader
-		}
-	}()
-	return s
+	return &server{url: program.Serve(t, program.Options{Binary: binary, Flags: flags}).URL}
 }
 
 // follow gives what a program writes line by line, and a channel that is
