@@ -25,6 +25,8 @@ type Config struct {
 	Keys    Keys
 	// MasterKeys are for the operator alone.
 	MasterKeys MasterKeyring
+	// Nodes are for the operator alone, too.
+	Nodes Nodes
 	// Users sign in to the management UI.
 	Users Users
 	// Portal makes links to the pages of the management UI.

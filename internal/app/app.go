@@ -58,6 +58,7 @@ type App struct {
 	store   *watchedStore
 	shared  fattorino.Shared // nil where the store is this process's alone
 	node    *postgres.Node   // likewise
+	since   time.Time        // when it was made
 	engine  *engine.Engine
 	service *fattorino.Service
 
@@ -77,7 +78,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{config: o.Config, lines: newLineWriter(o.Log), registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	a := &App{config: o.Config, lines: newLineWriter(o.Log), registry: prometheus.NewRegistry(), failed: make(chan error, 1), since: time.Now()}
 	a.metrics = newMetrics(a.registry)
 	a.log = newLog(&a.config, a.lines, o.LogText)
 	for _, warning := range o.Warnings {

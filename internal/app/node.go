@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/fattorino-dev/fattorino/internal/api"
 	"github.com/fattorino-dev/fattorino/internal/postgres"
 )
 
@@ -79,4 +80,22 @@ func processName() string {
 		host = "a machine without a name"
 	}
 	return fmt.Sprintf("process %d on %s", os.Getpid(), host)
+}
+
+// nodes are the processes that share the store, as the API knows them.
+type nodes struct{ *App }
+
+var _ api.Nodes = nodes{}
+
+// List implements [api.Nodes].
+func (n nodes) List(ctx context.Context) (list api.NodeList, err error) {
+	if n.node == nil {
+		return api.NodeList{Nodes: []api.Node{{Name: processName(), Since: n.since.UTC(), Parts: []int{0}, This: true}}, Parts: 1}, nil
+	}
+	members, err := n.node.Members(ctx)
+	list = api.NodeList{Nodes: []api.Node{}, Parts: n.shared.Parts()}
+	for _, m := range members {
+		list.Nodes = append(list.Nodes, api.Node{Name: m.Name, Since: m.Since.UTC(), Leaving: m.Leaving, Parts: m.Parts, This: m.This})
+	}
+	return list, err
 }

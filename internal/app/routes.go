@@ -24,7 +24,7 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 	links := portal.New(portal.Config{Documents: a.store, Store: a.engine, Signer: masterKeys.keychain})
 	native, err := api.New(api.Config{
 		Portal: links, PublicURL: a.config.PublicURL,
-		Service: a.service, Keys: keys, MasterKeys: masterKeys, Users: users{ui.NewUsers(a.store, a.engine)}, Log: a.log, Limits: a.apiLimits(),
+		Service: a.service, Keys: keys, MasterKeys: masterKeys, Nodes: nodes{a}, Users: users{ui.NewUsers(a.store, a.engine)}, Log: a.log, Limits: a.apiLimits(),
 		Contracts: c.choosers(), Elsewhere: c.elsewhere(), Callbacks: c.native,
 	})
 	if err != nil {
