@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -56,10 +55,9 @@ type App struct {
 	gate     gate
 	failed   chan error
 
-	lease     *postgres.Lease // nil where there is nobody to share with
-	leaseLost atomic.Bool
-
 	store   *watchedStore
+	shared  fattorino.Shared // nil where the store is this process's alone
+	node    *postgres.Node   // likewise
 	engine  *engine.Engine
 	service *fattorino.Service
 
@@ -158,12 +156,9 @@ func (a *App) Start(ctx context.Context) error {
 }
 
 func (a *App) start(ctx context.Context) error {
-	store, err := a.openStore(ctx)
-	if err != nil {
+	if err := a.openStore(ctx); err != nil {
 		return err
 	}
-	a.store = &watchedStore{Store: store}
-	a.onStop("store", 5*time.Second, func(context.Context) error { return store.Close() })
 	vault, err := a.openVault(ctx)
 	if err != nil {
 		return err
@@ -199,6 +194,7 @@ func (a *App) start(ctx context.Context) error {
 	if a.firstAdminToken, err = a.service.FirstAdminToken(ctx); err != nil {
 		return fmt.Errorf("make the first admin token: %w", err)
 	}
+	a.startNode(ctx, keys)
 	a.gate.open(routes)
 	a.onStop("requests", 10*time.Second, a.finishRequests)
 	a.warn()
@@ -213,20 +209,29 @@ type closingStore interface {
 
 // openStore opens the database where one is set, and else the file in the data
 // folder, which is made: it keeps the master keys in any case.
-func (a *App) openStore(ctx context.Context) (closingStore, error) {
+func (a *App) openStore(ctx context.Context) error {
 	if a.config.Database == "" {
-		return sqlite.Open(ctx, sqlite.Options{Dir: a.config.Data, Log: a.log})
+		store, err := sqlite.Open(ctx, sqlite.Options{Dir: a.config.Data, Log: a.log})
+		if err == nil {
+			a.useStore(store)
+		}
+		return err
 	}
 	if err := os.MkdirAll(a.config.Data, 0o700); err != nil {
-		return nil, &fattorino.Error{Kind: fattorino.Invalid, Msg: fmt.Sprintf("cannot make the data folder: %v", err), Fix: "set data to a folder that can be written to", Err: err}
+		return &fattorino.Error{Kind: fattorino.Invalid, Msg: fmt.Sprintf("cannot make the data folder: %v", err), Fix: "set data to a folder that can be written to", Err: err}
 	}
 	o := postgres.Options{URL: a.config.Database, Password: a.config.DatabasePassword}
-	var err error
-	// Before anything is changed there: the other may be of an older version.
-	if o.Lease, err = a.takeLease(ctx, o); err != nil {
-		return nil, err
+	store, err := postgres.Open(ctx, o)
+	if err != nil {
+		return err
 	}
-	return postgres.Open(ctx, o)
+	a.useStore(store)
+	return a.joinNodes(ctx, o, store)
+}
+
+func (a *App) useStore(store closingStore) {
+	a.store = &watchedStore{Store: store}
+	a.onStop("store", 5*time.Second, func(context.Context) error { return store.Close() })
 }
 
 // startEngine makes the way out and what uses it.
@@ -248,7 +253,7 @@ func (a *App) startEngine(ctx context.Context, policy egress.Policy, contracts [
 		log = slog.New(withoutAttempts{log.Handler()})
 	}
 	a.engine, err = engine.New(engine.Config{
-		Store: a.store, Contracts: contracts, CompileFilters: compileFilters, Sender: client, Log: log,
+		Store: a.store, Shared: a.shared, Contracts: contracts, CompileFilters: compileFilters, Sender: client, Log: log,
 		Limits: engine.Limits{
 			Lane: a.config.LaneLimit, Host: a.config.HostLimit, Node: a.config.NodeLimit,
 			Window: a.config.Window, WindowBytes: a.config.WindowBytes,
@@ -261,7 +266,7 @@ func (a *App) startEngine(ctx context.Context, policy egress.Policy, contracts [
 	if err := a.engine.Start(ctx); err != nil {
 		return fmt.Errorf("start engine: %w", err)
 	}
-	a.onStop("engine", 15*time.Second, a.stopEngine)
+	a.onStop("engine", 15*time.Second, a.engine.Stop)
 	return nil
 }
 

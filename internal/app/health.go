@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -16,7 +17,6 @@ import (
 type gate struct {
 	routes  atomic.Pointer[http.Handler]
 	closing atomic.Bool
-	standby atomic.Bool
 }
 
 func (g *gate) open(routes http.Handler) { g.routes.Store(&routes) }
@@ -25,10 +25,7 @@ func (g *gate) open(routes http.Handler) { g.routes.Store(&routes) }
 // those under way are finished are still answered.
 func (g *gate) close() { g.closing.Store(true) }
 
-// standBy has the gate say, or no longer say, that another process serves.
-func (g *gate) standBy(yes bool) { g.standby.Store(yes) }
-
-// ServeHTTP hands on, or answers for an app that is starting or stands by.
+// ServeHTTP hands on, or answers for an app that is starting.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch routes := g.routes.Load(); {
 	case r.URL.Path == "/healthz":
@@ -38,12 +35,8 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case routes != nil:
 		(*routes).ServeHTTP(w, r)
 	default:
-		state := "starting"
-		if g.standby.Load() {
-			state = "standby"
-		}
 		w.Header().Set("Retry-After", "2")
-		writeText(w, http.StatusServiceUnavailable, state)
+		writeText(w, http.StatusServiceUnavailable, "starting")
 	}
 }
 
@@ -67,7 +60,11 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 		writeText(w, http.StatusServiceUnavailable, "the store fails")
 		return
 	}
-	writeText(w, http.StatusOK, "ready")
+	text := "ready"
+	if a.node != nil {
+		text = fmt.Sprintf("ready: %d of %d parts", a.node.Parts(), a.shared.Parts())
+	}
+	writeText(w, http.StatusOK, text)
 }
 
 // A watchedStore remembers whether the store took what was last written.

@@ -32,9 +32,10 @@ type updater interface {
 
 // A keyring holds the signing keys: sealed in the store, open in memory.
 type keyring struct {
-	vault *sign.Vault
-	store updater
-	ring  *sign.Ring
+	vault  *sign.Vault
+	store  updater
+	reader fattorino.Store
+	ring   *sign.Ring
 
 	mu      sync.Mutex
 	retired map[string]time.Time // by kid: when another key took its place
@@ -45,21 +46,35 @@ var _ api.Keys = (*keyring)(nil)
 // openKeyring reads the keys that are in use or were lately, and makes the
 // first one where there is none.
 func openKeyring(ctx context.Context, store fattorino.Store, vault *sign.Vault) (*keyring, error) {
-	k := &keyring{vault: vault, store: store, retired: map[string]time.Time{}}
-	stored, err := store.Keys(ctx, ficKeys)
+	k := &keyring{vault: vault, store: store, reader: store}
+	current, previous, err := k.read(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read signing keys: %w", err)
+		return nil, err
 	}
-	var current *sign.ES256Key
-	var previous []*sign.ES256Key
-	now := time.Now()
+	if current == nil {
+		if current, err = k.make(ctx, time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	k.ring = sign.NewRing(current, previous...)
+	return k, nil
+}
+
+// read reads the keys that are in use or were lately; none is current in a new
+// store.
+func (k *keyring) read(ctx context.Context) (current *sign.ES256Key, previous []*sign.ES256Key, err error) {
+	stored, err := k.reader.Keys(ctx, ficKeys)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read signing keys: %w", err)
+	}
+	k.retired = map[string]time.Time{}
 	for _, kept := range stored {
-		if !kept.RetiredAt.IsZero() && now.Sub(kept.RetiredAt) > keptInSet {
+		if !kept.RetiredAt.IsZero() && time.Since(kept.RetiredAt) > keptInSet {
 			continue
 		}
 		key, err := k.open(kept)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if kept.RetiredAt.IsZero() && current == nil {
 			current = key
@@ -68,13 +83,19 @@ func openKeyring(ctx context.Context, store fattorino.Store, vault *sign.Vault) 
 		k.retired[kept.KID] = kept.RetiredAt
 		previous = append(previous, key)
 	}
-	if current == nil {
-		if current, err = k.make(ctx, now); err != nil {
-			return nil, err
-		}
+	return current, previous, nil
+}
+
+// reload takes over what another process has made of the keys.
+func (k *keyring) reload(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	current, previous, err := k.read(ctx)
+	if err != nil || current == nil {
+		return err
 	}
-	k.ring = sign.NewRing(current, previous...)
-	return k, nil
+	k.ring.Replace(current, previous...)
+	return nil
 }
 
 // openVault opens the vault. Master keys are made at the first start alone: a

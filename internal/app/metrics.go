@@ -31,6 +31,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
+// parts measures how many parts of a shared database this process serves.
+func (*metrics) parts(r prometheus.Registerer, held func() int) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "fattorino_parts", Help: "Parts of the database whose leases this process holds: whose deliveries it sends.",
+	}, func() float64 { return float64(held()) }))
+}
+
 // answered counts an answer; one that nobody wrote is a 200 (net/http).
 func (m *metrics) answered(status int) {
 	if status == 0 {

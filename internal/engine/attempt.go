@@ -17,7 +17,7 @@ func (e *Engine) attempt(t task) []*outcome {
 	if t.sub.State.Gone() {
 		return t.discarded(fattorino.SinkGone)
 	}
-	if !e.maySend() {
+	if !e.maySend() || !e.dispatcher.stillServes(t.lane) {
 		return nil
 	}
 	started := time.Now()

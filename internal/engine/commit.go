@@ -19,6 +19,10 @@ func (c *committer) write(q queue) bool {
 	for _, u := range q.updates {
 		c.update(u)
 	}
+	c.hear(q.heard)
+	for _, j := range q.jobs {
+		j.done <- j.f()
+	}
 	return ok
 }
 
@@ -51,38 +55,69 @@ func (c *committer) commit(publishes []*publish, outcomes []*outcome) bool {
 	return ok
 }
 
-// tryCommit writes a batch and puts what it changes in force.
-func (c *committer) tryCommit(publishes []*publish, outcomes []*outcome) error {
-	started := time.Now()
-	b := &fattorino.Batch{Now: started, Publishes: make([]*fattorino.Publish, len(publishes))}
+// tryCommit writes a batch and puts what it changes in force. Where other
+// processes have changed what it was worked out from, it is worked out anew.
+func (c *committer) tryCommit(publishes []*publish, all []*outcome) error {
+	for {
+		b := &fattorino.Batch{Now: time.Now(), Versions: c.versions}
+		outcomes, late, epoch := c.dispatcher.partLate(all)
+		b.Epoch = epoch
+		c.match(publishes, b)
+		changed := c.settle(outcomes, b)
+		c.addLate(late, b)
+		b.Settled = c.dispatcher.settledHints(b.Now)
+		err := c.store.Commit(context.Background(), b)
+		if err != nil && c.outOfDate(b, err) {
+			continue
+		}
+		c.metrics.commit(b.Now, len(publishes)+len(all), err)
+		if err != nil {
+			return err
+		}
+		c.committed(b, publishes, outcomes, changed)
+		c.unwritten.Add(-int64(len(late)))
+		c.dispatcher.forget(late)
+		return nil
+	}
+}
+
+// match puts events into a batch, with the subscriptions that hear them.
+func (c *committer) match(publishes []*publish, b *fattorino.Batch) {
+	b.Publishes = make([]*fattorino.Publish, len(publishes))
 	for i, p := range publishes {
 		p.Targets = make([][]int64, len(p.Events))
 		for j, e := range p.Events {
-			p.Targets[j] = c.index.match(e, started)
+			p.Targets[j] = c.index.match(e, b.Now)
 		}
 		b.Publishes[i] = &p.Publish
 	}
-	changed := c.settle(outcomes, b)
-	b.Settled = c.dispatcher.settledHints(started)
-	err := c.store.Commit(context.Background(), b)
-	c.metrics.commit(started, len(publishes)+len(outcomes), err)
-	if err != nil {
-		return err
+}
+
+// addLate puts into a batch what was attempted in parts that are lost since.
+func (c *committer) addLate(late []*outcome, b *fattorino.Batch) {
+	for _, o := range late {
+		if o.attempt != nil {
+			b.Late = append(b.Late, fattorino.LateAttempt{Attempt: o.attempt, Epoch: o.lane.tenure.epoch})
+		}
 	}
+}
+
+// committed puts in force what a batch has changed.
+func (c *committer) committed(b *fattorino.Batch, publishes []*publish, outcomes []*outcome, changed []*fattorino.Subscription) {
 	if c.lastError() != nil {
 		c.reread()
 	}
 	for _, s := range changed {
 		c.apply(s)
 	}
+	c.follow(b.Spans)
 	// Lanes hear of what is new before they hear of what is done: one whose
 	// subscription has just ended must have something left to discard.
 	c.hand(publishes)
 	c.unwritten.Add(-int64(len(outcomes)))
 	c.dispatcher.recorded(outcomes, b.Outcomes)
 	c.metrics.outcomes(b.Outcomes)
-	c.tallies.count(outcomes, b.Outcomes, started)
-	return nil
+	c.tallies.count(outcomes, b.Outcomes, b.Now)
 }
 
 // reject gives up on what the store refuses by itself, which no fault of the
@@ -175,6 +210,10 @@ func (c *committer) recovered() {
 // database broke, may have been written all the same. It is done before lanes
 // hear of anything newer.
 func (c *committer) reread() {
+	if c.shared != nil {
+		c.lookAround()
+		return
+	}
 	for {
 		err := c.store.LiveSubscriptions(c.work, func(s *fattorino.Subscription) {
 			if known := c.index.get(s.ID); known == nil || !known.UpdatedAt.Equal(s.UpdatedAt) {
@@ -211,7 +250,9 @@ func (c *committer) hand(publishes []*publish) {
 				continue
 			}
 			accepted++
-			c.dispatcher.add(e, p.First[i], p.Targets[i])
+			if !c.behind(e) {
+				c.dispatcher.add(e, p.First[i], p.Targets[i])
+			}
 			c.watchers.notify(e.Company)
 		}
 		p.done <- nil
@@ -231,18 +272,53 @@ func (c *committer) update(u *update) {
 		for _, s := range seen.subscriptions {
 			c.apply(s.Clone())
 		}
-		for _, d := range seen.deliveries {
-			c.dispatcher.wakeUp(d)
-		}
+		c.wakeUp(seen.deliveries)
 		c.dispatcher.kick()
 	}
 	u.done <- err
 }
 
-// apply puts a committed subscription in force.
+// wakeUp has lanes take note of deliveries that a use case made or set due, here
+// or elsewhere.
+func (c *committer) wakeUp(deliveries []*fattorino.Delivery) {
+	if c.shared == nil {
+		for _, d := range deliveries {
+			c.dispatcher.wakeUp(d)
+		}
+		return
+	}
+	c.shared.Nudge() // whatever was changed, others may want to know
+	for _, d := range deliveries {
+		if !d.DueAt.IsZero() {
+			c.dispatcher.wakeUp(d)
+			continue
+		}
+		// Others may have written before it: the lane meets it with theirs.
+		at := fattorino.Standing{Part: c.partOf(d.Event.Company), Last: d.ID}
+		if err := c.hearOf(at.Part, at); err != nil {
+			c.hearAgain(at, err)
+		}
+	}
+}
+
+// apply puts a committed subscription in force, unless a later change of it is.
 func (c *committer) apply(s *fattorino.Subscription) {
-	if err := c.index.put(s); err != nil {
-		c.log.Error("the filters of a subscription cannot be understood: it hears nothing", "subscription", s.ID, "error", err)
+	if before := c.index.get(s.ID); before != nil && before.Version > s.Version {
+		return
+	}
+	c.putInForce(s)
+	if c.shared == nil {
+		return
+	}
+	if part := c.partOf(s.Company); c.versions[part]+1 == s.Version {
+		c.versions[part] = s.Version // nobody else has changed one since
+	}
+}
+
+// putInForce has events, lanes and challenges go by the subscription as it is.
+func (c *committer) putInForce(s *fattorino.Subscription) {
+	if !c.know(s) {
+		return
 	}
 	c.dispatcher.changed(s)
 	if !s.Options.EndsAt.IsZero() {
@@ -251,15 +327,33 @@ func (c *committer) apply(s *fattorino.Subscription) {
 		default:
 		}
 	}
-	if s.Handshake.Pending {
+	switch {
+	case !s.Handshake.Pending:
+		c.handshakes.heard(s)
+	case c.dispatcher.servesPart(c.partOf(s.Company)):
 		c.handshakes.start(s)
+	default:
+		c.handshakes.expect(s)
 	}
+}
+
+// know has events go by the subscription; false where it cannot be served here.
+func (c *committer) know(s *fattorino.Subscription) bool {
+	if c.contract(s) == nil {
+		c.log.Error("a subscription is under a contract that this program does not have: it hears nothing here", "subscription", s.ID, "contract", s.Contract)
+		return false
+	}
+	if err := c.index.put(s); err != nil {
+		c.log.Error("the filters of a subscription cannot be understood: it hears nothing", "subscription", s.ID, "error", err)
+	}
+	return true
 }
 
 // saveSettled writes where the lanes stand, so that the next start has less to
 // look through.
 func (c *committer) saveSettled() {
-	b := &fattorino.Batch{Now: time.Now(), Settled: c.dispatcher.settledHints(time.Time{})}
+	_, _, epoch := c.dispatcher.partLate(nil)
+	b := &fattorino.Batch{Now: time.Now(), Epoch: epoch, Settled: c.dispatcher.settledHints(time.Time{})}
 	if len(b.Settled) == 0 {
 		return
 	}

@@ -22,6 +22,9 @@ type committer struct {
 	wake     chan struct{}
 	retrying *time.Timer // wakes the committer to try again to write outcomes
 
+	versions []int64 // by part of a shared store: of the subscriptions in force; nil = they change here alone
+	known    []known // by part
+
 	unwritten atomic.Int64 // outcomes that wait to be written, or are being
 
 	scratch fattorino.Subscription // where an answer is settled; the committer's goroutine alone uses it
@@ -33,6 +36,8 @@ type queue struct {
 	publishes []*publish
 	outcomes  []*outcome
 	updates   []*update
+	jobs      []*job
+	heard     map[int]fattorino.Standing // by part
 }
 
 // publish is a request's events and where their publisher waits.
@@ -54,6 +59,12 @@ type outcome struct {
 	shift    float64 // the jitter drawn
 }
 
+// job is what is to be done between two transactions.
+type job struct {
+	f    func() error
+	done chan error
+}
+
 // update is a change by a use case and where it waits.
 type update struct {
 	f    func(fattorino.Tx) error
@@ -72,6 +83,9 @@ func newCommitter(e *Engine) *committer {
 	c.retrying = time.AfterFunc(time.Hour, c.signal)
 	c.retrying.Stop()
 	c.tallies = newTallies(c.signal)
+	if e.shared != nil {
+		c.versions, c.known = make([]int64, e.parts()), make([]known, e.parts())
+	}
 	return c
 }
 
@@ -88,6 +102,15 @@ func (c *committer) addPublish(p *publish) error {
 
 func (c *committer) addUpdate(u *update) error {
 	return c.add(func(q *queue) { q.updates = append(q.updates, u) })
+}
+
+// between runs f between two transactions, and waits for it.
+func (c *committer) between(f func() error) error {
+	j := &job{f: f, done: make(chan error, 1)}
+	if err := c.add(func(q *queue) { q.jobs = append(q.jobs, j) }); err != nil {
+		return err
+	}
+	return <-j.done
 }
 
 // addOutcomes takes what an attempt made of its deliveries. It is taken even
@@ -163,7 +186,7 @@ func (c *committer) run() {
 }
 
 func (q queue) empty() bool {
-	return len(q.publishes) == 0 && len(q.outcomes) == 0 && len(q.updates) == 0
+	return len(q.publishes) == 0 && len(q.outcomes) == 0 && len(q.updates) == 0 && len(q.jobs) == 0 && len(q.heard) == 0
 }
 
 // finished tells whether the committer may end: it has been stopped, and all
@@ -192,6 +215,9 @@ func (c *committer) refuseRest() {
 	}
 	for _, u := range q.updates {
 		u.done <- errStopping()
+	}
+	for _, j := range q.jobs {
+		j.done <- errStopping()
 	}
 }
 

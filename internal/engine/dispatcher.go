@@ -17,6 +17,7 @@ type dispatcher struct {
 	hintedAt time.Time // when the store was last told how far the lanes have settled
 
 	mu        sync.Mutex
+	tenures   []*tenure // by part; nil = another process serves it
 	lanes     map[int64]*lane
 	companies map[int64]*company
 	hosts     map[string]*host
@@ -42,33 +43,39 @@ const maxIdleWorkers = 64
 
 func newDispatcher(e *Engine, limits Limits) *dispatcher {
 	d := &dispatcher{
-		Engine: e, limits: limits,
+		Engine: e, limits: limits, tenures: make([]*tenure, e.parts()),
 		lanes: map[int64]*lane{}, companies: map[int64]*company{}, hosts: map[string]*host{},
 		dueChanged: make(chan struct{}, 1), loads: make(chan struct{}, concurrentLoads),
 	}
 	// However many sinks hang, a quarter of the node is left to those that answer.
 	d.strangers.limit = max(1, limits.Node*3/4)
 	d.wanted = sync.NewCond(&d.mu)
+	if e.shared == nil {
+		d.tenures[0] = &tenure{} // everything, for ever
+	}
 	return d
 }
 
-// restore takes up what was left when the program last stopped.
+// restore takes up what was left when the part was last served.
 func (d *dispatcher) restore(backlogs []fattorino.Backlog) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, b := range backlogs {
-		if d.index.get(b.Subscription) == nil {
-			continue // gone, and nothing pending
+		if s := d.index.get(b.Subscription); s != nil && d.serves(s.Company) { // else it is gone, and nothing pending
+			d.restoreLane(b)
 		}
-		l := d.lane(b.Subscription)
-		l.readTo, l.saved, l.last = b.Settled, b.Settled, b.Last
-		l.nextDue = b.NextDue
-		if l.order != nil {
-			l.order.ready = false
-			d.beginLearning(l)
-		}
-		d.refresh(l)
 	}
+}
+
+func (d *dispatcher) restoreLane(b fattorino.Backlog) {
+	l := d.lane(b.Subscription)
+	l.readTo, l.saved, l.last = b.Settled, b.Settled, b.Last
+	l.nextDue = b.NextDue
+	if l.order != nil {
+		l.order.ready = false
+		d.beginLearning(l)
+	}
+	d.refresh(l)
 }
 
 // catchUp has the lanes read what the store holds beyond what they know of.
@@ -76,10 +83,15 @@ func (d *dispatcher) catchUp(backlogs []fattorino.Backlog) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, b := range backlogs {
-		if d.index.get(b.Subscription) == nil {
+		s := d.index.get(b.Subscription)
+		if s == nil || !d.serves(s.Company) {
 			continue
 		}
-		l := d.lane(b.Subscription)
+		l := d.lanes[b.Subscription]
+		if l == nil {
+			d.restoreLane(b)
+			continue
+		}
 		l.last = max(l.last, b.Last)
 		if !b.NextDue.IsZero() {
 			l.dueAt(b.NextDue)
@@ -92,8 +104,8 @@ func (d *dispatcher) catchUp(backlogs []fattorino.Backlog) {
 func (d *dispatcher) lane(subscription int64) *lane {
 	l := d.lanes[subscription]
 	if l == nil {
-		l = newLane()
 		sub := d.index.get(subscription)
+		l = newLane(d.tenures[d.partOf(sub.Company)])
 		l.follow(sub, d.contract(sub), d.limits.Lane)
 		if l.order != nil {
 			l.order.ready = true // nothing was left from before, else restore has made the lane
@@ -135,6 +147,9 @@ func (d *dispatcher) add(e *fattorino.Event, first int64, targets []int64) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !d.serves(e.Company) {
+		return
+	}
 	for i, subscription := range targets {
 		d.take(d.lane(subscription), &fattorino.Delivery{ID: first + int64(i), Subscription: subscription, Event: e})
 	}
@@ -169,6 +184,9 @@ func (d *dispatcher) push(l *lane, delivery *fattorino.Delivery, in map[int64]bo
 // can be served, in the heap when something is due later, with the loader when
 // the store has more.
 func (d *dispatcher) refresh(l *lane) {
+	if l.tenure.over {
+		return
+	}
 	now := time.Now()
 	if l.sendable(now) && !l.ready && !l.parked {
 		d.enqueue(l)
@@ -269,6 +287,7 @@ func (d *dispatcher) next() (task, bool) {
 			}
 			t := task{lane: l, sub: l.sub, deliveries: taken, stranger: !l.answers, batch: l.batch > 1}
 			l.inFlight++
+			l.tenure.busy++
 			l.host.inFlight++
 			if t.stranger {
 				d.strangers.inFlight++
@@ -294,6 +313,7 @@ func (d *dispatcher) setWaiting(l *lane, deliveries []*fattorino.Delivery) {
 	for i, delivery := range deliveries {
 		outcomes[i] = &outcome{lane: l, delivery: delivery, waitsFor: l.order.key(delivery)}
 	}
+	l.tenure.busy += len(outcomes)
 	d.committer.addOutcomes(outcomes)
 }
 
@@ -304,6 +324,7 @@ func (d *dispatcher) supersede(l *lane, deliveries []*fattorino.Delivery) {
 	for i, delivery := range deliveries {
 		outcomes[i] = &outcome{lane: l, delivery: delivery, reason: fattorino.Superseded}
 	}
+	l.tenure.busy += len(outcomes)
 	d.committer.addOutcomes(outcomes)
 }
 
@@ -335,6 +356,7 @@ func (d *dispatcher) finish(t task, outcomes []*outcome) {
 	defer d.mu.Unlock()
 	l := t.lane
 	l.inFlight--
+	l.tenure.rest(1 - len(outcomes))
 	l.host.inFlight--
 	if len(outcomes) > 0 && outcomes[0].attempt != nil {
 		d.adapt(l, &outcomes[0].attempt.Answer)
@@ -362,6 +384,10 @@ func (d *dispatcher) recorded(outcomes []*outcome, written []fattorino.Outcome) 
 		}
 		delete(o.lane.fresh, delivery.ID)
 		delete(o.lane.again, delivery.ID)
+		o.lane.tenure.rest(1)
+		if o.lane.tenure.over {
+			continue // that it waits, or is due, is another process's affair
+		}
 		if o.lane.loading {
 			o.lane.outdated[delivery.ID] = true
 		}
@@ -383,6 +409,7 @@ func (d *dispatcher) recorded(outcomes []*outcome, written []fattorino.Outcome) 
 func (d *dispatcher) refused(o *outcome) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	o.lane.tenure.rest(1)
 	if o.waitsFor != 0 {
 		o.lane.order.turn[o.waitsFor] = o.delivery.ID
 	}
@@ -392,6 +419,9 @@ func (d *dispatcher) refused(o *outcome) {
 func (d *dispatcher) wakeUp(delivery *fattorino.Delivery) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !d.serves(delivery.Event.Company) {
+		return
+	}
 	l := d.lane(delivery.Subscription)
 	if delivery.DueAt.IsZero() {
 		d.take(l, delivery)

@@ -43,7 +43,11 @@ func DefaultLimits() Limits {
 
 // Config is what an Engine is made of.
 type Config struct {
-	Store     fattorino.Store
+	Store fattorino.Store
+	// Shared is the store where other processes write to it too, each of which
+	// serves some of its parts: this one those that Own names. Nil = the store is
+	// this process's alone.
+	Shared    fattorino.Shared
 	Contracts []fattorino.Contract
 	// CompileFilters makes a predicate of a subscription's filters; needed where
 	// a contract lets subscriptions have some.
@@ -62,6 +66,7 @@ type Config struct {
 // [fattorino.Engine].
 type Engine struct {
 	store      fattorino.Store
+	shared     fattorino.Shared // nil = the store is this process's alone
 	sender     Sender
 	held       func() <-chan struct{}
 	log        *slog.Logger
@@ -94,7 +99,7 @@ func New(c Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		store: c.Store, sender: c.Sender, held: c.Held, log: c.Log,
+		store: c.Store, shared: c.Shared, sender: c.Sender, held: c.Held, log: c.Log,
 		retention: c.Retention, metrics: newMetrics(c.Metrics), stopping: make(chan struct{}), endsChanged: make(chan struct{}, 1),
 	}
 	e.work, e.stopWork = context.WithCancel(context.Background())
@@ -130,9 +135,31 @@ func (l Limits) complete() (Limits, error) {
 
 // Start reads what there is to do and begins.
 func (e *Engine) Start(ctx context.Context) error {
-	var pending []*fattorino.Subscription
+	pending, err := e.readSubscriptions(ctx)
+	if err != nil {
+		return fmt.Errorf("read subscriptions: %w", err)
+	}
+	var backlogs []fattorino.Backlog
+	if e.shared == nil {
+		if backlogs, err = e.store.Backlogs(ctx); err != nil {
+			return fmt.Errorf("read backlogs: %w", err)
+		}
+	}
+	e.running.Go(e.committer.run)
+	e.running.Go(e.dispatcher.watchDue)
+	e.running.Go(e.keepHouse)
+	e.dispatcher.restore(backlogs)
+	for _, s := range pending {
+		e.handshakes.start(s)
+	}
+	return nil
+}
+
+// readSubscriptions puts the subscriptions in force, and gives those with a
+// challenge to be sent: none where parts have yet to be taken up.
+func (e *Engine) readSubscriptions(ctx context.Context) (pending []*fattorino.Subscription, err error) {
 	var unknown error
-	err := e.store.LiveSubscriptions(ctx, func(s *fattorino.Subscription) {
+	put := func(s *fattorino.Subscription) {
 		if e.contract(s) == nil {
 			unknown = fmt.Errorf("subscription %d is under the contract %q, which this program does not have", s.ID, s.Contract)
 			return
@@ -143,22 +170,22 @@ func (e *Engine) Start(ctx context.Context) error {
 		if s.Handshake.Pending {
 			pending = append(pending, s)
 		}
-	})
-	if err = errors.Join(err, unknown); err != nil {
-		return fmt.Errorf("read subscriptions: %w", err)
 	}
-	backlogs, err := e.store.Backlogs(ctx)
-	if err != nil {
-		return fmt.Errorf("read backlogs: %w", err)
+	if e.shared == nil {
+		err = e.store.LiveSubscriptions(ctx, put)
+		return pending, errors.Join(err, unknown)
 	}
-	e.running.Go(e.committer.run)
-	e.running.Go(e.dispatcher.watchDue)
-	e.running.Go(e.keepHouse)
-	e.dispatcher.restore(backlogs)
-	for _, s := range pending {
-		e.handshakes.start(s)
+	for part := range e.parts() {
+		all, version, err := e.shared.Changed(ctx, part, 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range all {
+			put(s)
+		}
+		e.committer.versions[part] = version
 	}
-	return nil
+	return nil, unknown
 }
 
 // Stop takes up nothing new, lets attempts in flight end until ctx does, and
@@ -264,6 +291,18 @@ func (w *watchers) watch(company int64) <-chan struct{} {
 		w.channels[company] = c
 	}
 	return c
+}
+
+// notifyPart tells those who wait for an event of any company of the part.
+func (w *watchers) notifyPart(part int, partOf func(company int64) int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for company, c := range w.channels {
+		if partOf(company) == part {
+			close(c)
+			delete(w.channels, company)
+		}
+	}
 }
 
 func (w *watchers) notify(company int64) {

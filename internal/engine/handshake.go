@@ -27,6 +27,8 @@ type handshakes struct {
 type handshake struct {
 	round int64
 	done  chan struct{} // closed when its outcome is written
+
+	elsewhere bool // another process sends it
 }
 
 // concurrentHandshakes bounds the challenges under way.
@@ -41,7 +43,8 @@ func newHandshakes(e *Engine) *handshakes {
 func (h *handshakes) start(s *fattorino.Subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if now := h.runs[s.ID]; now != nil && now.round >= s.Handshake.Round {
+	now := h.runs[s.ID]
+	if now != nil && now.round >= s.Handshake.Round && !now.elsewhere {
 		return
 	}
 	select {
@@ -50,6 +53,9 @@ func (h *handshakes) start(s *fattorino.Subscription) {
 	default:
 	}
 	run := &handshake{round: s.Handshake.Round, done: make(chan struct{})}
+	if now != nil && now.elsewhere {
+		run.done = now.done // whoever waits for it goes on waiting
+	}
 	h.runs[s.ID] = run
 	h.running.Go(func() {
 		h.challenge(s)
@@ -60,6 +66,25 @@ func (h *handshakes) start(s *fattorino.Subscription) {
 		}
 		close(run.done)
 	})
+}
+
+// expect takes note that another process is to challenge the sink.
+func (h *handshakes) expect(s *fattorino.Subscription) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if now := h.runs[s.ID]; now == nil {
+		h.runs[s.ID] = &handshake{round: s.Handshake.Round, done: make(chan struct{}), elsewhere: true}
+	}
+}
+
+// heard takes note that no challenge of the subscription is pending.
+func (h *handshakes) heard(s *fattorino.Subscription) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if now := h.runs[s.ID]; now != nil && now.elsewhere {
+		delete(h.runs, s.ID)
+		close(now.done)
+	}
 }
 
 // await returns when no challenge of the subscription is under way, or with

@@ -33,7 +33,9 @@ func (e *Engine) keepHouse() {
 			e.endOverdue(time.Now())
 		case <-e.endsChanged:
 		case <-prune.C:
-			e.tidy(time.Now())
+			if e.dispatcher.servesPart(0) { // one process does it for all
+				e.tidy(time.Now())
+			}
 			prune.Reset(pruneEvery)
 		case <-e.stopping:
 			return
@@ -55,6 +57,9 @@ func (e *Engine) untilNextEnd() time.Duration {
 // having been renewed.
 func (e *Engine) endOverdue(now time.Time) {
 	for _, id := range e.index.over(now) {
+		if s := e.index.get(id); s == nil || !e.dispatcher.servesPart(e.partOf(s.Company)) {
+			continue // another process ends it
+		}
 		err := e.Update(context.Background(), func(tx fattorino.Tx) error {
 			found, err := tx.Subscription(id)
 			if err != nil || found.State.Gone() || found.Options.EndsAt.IsZero() || found.Options.EndsAt.After(now) {

@@ -12,6 +12,7 @@ import (
 // of what is to be sent next; the rest stays in the store and is read when the
 // window drains. The dispatcher's mutex guards it.
 type lane struct {
+	tenure   *tenure                 // in which it is served
 	sub      *fattorino.Subscription // as it is in force
 	company  *company
 	host     *host
@@ -46,8 +47,8 @@ type lane struct {
 	heapSlot int            // its place there, from 1; 0 = not in it
 }
 
-func newLane() *lane {
-	return &lane{fresh: map[int64]bool{}, again: map[int64]bool{}, outdated: map[int64]bool{}}
+func newLane(t *tenure) *lane {
+	return &lane{tenure: t, fresh: map[int64]bool{}, again: map[int64]bool{}, outdated: map[int64]bool{}}
 }
 
 // follow makes the lane serve the subscription as it now stands, under the
@@ -91,7 +92,7 @@ func pace(s *fattorino.Subscription) int {
 // aside. A lane whose subscription is gone is served too: what it holds is
 // discarded.
 func (l *lane) sendable(now time.Time) bool {
-	if l.window.len() == 0 || l.inFlight >= l.limit {
+	if l.window.len() == 0 || l.inFlight >= l.limit || l.tenure.ending {
 		return false
 	}
 	if l.order != nil && !l.sub.State.Gone() && (!l.order.ready || !l.order.has(&l.window)) {
@@ -162,7 +163,7 @@ func (l *lane) wakesAt(now time.Time) time.Time {
 // lane has room for it.
 func (l *lane) wantsLoad(now time.Time, capacity int) bool {
 	switch {
-	case l.loading || !l.served() || (l.order != nil && !l.order.ready):
+	case l.loading || l.tenure.ending || !l.served() || (l.order != nil && !l.order.ready):
 		return false
 	case l.order != nil && l.isDue(now):
 		return true // whatever the window holds, for it may wait for just this

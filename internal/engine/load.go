@@ -60,6 +60,9 @@ func (d *dispatcher) loaded(l *lane, p page, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l.loading = false
+	if l.tenure.over {
+		return
+	}
 	if err != nil {
 		d.log.Error("a lane could not be read from the store: trying again", "subscription", l.sub.ID, "error", err)
 		l.dueAt(now.Add(retryCommit))

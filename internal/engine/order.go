@@ -203,7 +203,7 @@ func (o *order) waited(key int64, d *fattorino.Delivery) bool {
 // lookUp finds whose turn it is among the deliveries that wait for an entity.
 // The dispatcher's mutex is held.
 func (d *dispatcher) lookUp(l *lane, key int64) {
-	if d.stopped {
+	if d.stopped || l.tenure.over {
 		return
 	}
 	l.order.looking[key] = false
@@ -224,6 +224,9 @@ func (d *dispatcher) lookUp(l *lane, key int64) {
 func (d *dispatcher) lookedUp(l *lane, key int64, found []*fattorino.Delivery, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if l.tenure.over {
+		return
+	}
 	if err != nil {
 		d.log.Error("what waits could not be read from the store: trying again", "subscription", l.sub.ID, "error", err)
 		time.AfterFunc(retryCommit, func() { // until then the look-up counts as under way
@@ -282,6 +285,9 @@ func (d *dispatcher) learn(l *lane) {
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if l.tenure.over {
+		return
+	}
 	if err != nil {
 		d.log.Error("a lane could not be read from the store: trying again", "subscription", l.sub.ID, "error", err)
 		time.AfterFunc(retryCommit, func() { d.startLearning(l) })
@@ -331,7 +337,7 @@ func (d *dispatcher) startLearning(l *lane) {
 
 // beginLearning has the lane learn; the dispatcher's mutex is held.
 func (d *dispatcher) beginLearning(l *lane) {
-	if d.stopped {
+	if d.stopped || l.tenure.over {
 		return
 	}
 	d.workers.Add(1)

@@ -95,6 +95,10 @@ func (c *tokenCache) forget() {
 	c.generation++
 }
 
+// ForgetTokens has every token looked up anew: another process may have revoked
+// one.
+func (s *Service) ForgetTokens() { s.tokens.forget() }
+
 // CreateApp registers an integrator's application.
 func (s *Service) CreateApp(ctx context.Context, caller *Token, name string) (*App, error) {
 	if err := need(caller, 0, AdminToken); err != nil {

@@ -49,8 +49,9 @@ type vocabulary struct {
 	checks   map[string]func(data []byte) []Fault // by type, for those with a schema
 }
 
-// LoadOwnTypes takes the operator's types and groups over from the store. It is
-// for the start, before anything is published.
+// LoadOwnTypes takes the operator's types and groups over from the store: at the
+// start, before anything is published, and when another process may have changed
+// them.
 func (s *Service) LoadOwnTypes(ctx context.Context) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()

@@ -24,10 +24,12 @@ type Store interface {
 	Update(ctx context.Context, f func(Tx) error) error
 
 	// LiveSubscriptions calls f with every subscription that is not gone, or
-	// that is gone and still has pending deliveries.
-	LiveSubscriptions(ctx context.Context, f func(*Subscription)) error
-	// Backlogs tells what was left to do when the program last stopped.
-	Backlogs(ctx context.Context) ([]Backlog, error)
+	// that is gone and still has pending deliveries: those in the parts of a
+	// [Shared] store, or for none all.
+	LiveSubscriptions(ctx context.Context, f func(*Subscription), parts ...int) error
+	// Backlogs tells what is left to do, in the parts or for none everywhere, as
+	// far as it was written.
+	Backlogs(ctx context.Context, parts ...int) ([]Backlog, error)
 	// Fresh gives pending deliveries never tried yet, oldest first, with ids
 	// above after, events included.
 	Fresh(ctx context.Context, subscription, after int64, limit int) ([]*Delivery, error)
@@ -50,6 +52,22 @@ type Batch struct {
 	Settled       []Settled
 	Tallies       []Tally // of minutes; added to what was counted of them before
 	Pulses        []Pulse
+
+	// What follows is for a [Shared] store. Commit fails with a [StaleError] where
+	// the subscriptions of a part that is published to, or has subscriptions in
+	// the batch, are of another version; and with [ErrLeaseLost] where there are
+	// outcomes or hints and the epoch is over.
+	Versions []int64 // by part; nil = nobody else changes subscriptions
+	Epoch    int64   // of the leases of the parts that the outcomes and hints are in; 0 = none are needed
+	Late     []LateAttempt
+	Spans    []Span // stamped: the ids given
+}
+
+// A LateAttempt was made under a lease that is lost. Nothing but the log hears of
+// it: what becomes of its delivery is another node's affair.
+type LateAttempt struct {
+	*Attempt
+	Epoch int64 // of that lease
 }
 
 // A Publish is the events of one request: all of them are written, or none.

@@ -27,6 +27,10 @@ type Subscription struct {
 	ExpiresAt    time.Time // the first error after it ends the subscription; zero = no expiry pending
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+
+	// Version is that of its part in a [Shared] store when this was last changed;
+	// the store stamps it.
+	Version int64
 }
 
 // Options are what a subscriber may choose, as far as its contract lets it.

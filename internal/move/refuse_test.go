@@ -76,8 +76,7 @@ func TestADatabaseThatIsEmptyButForTablesIsTaken(t *testing.T) {
 	if err := openDatabase(t, url).Close(); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, url, `CREATE TABLE lease (epoch bigint)`)
-	exec(t, url, `INSERT INTO lease VALUES (1)`)
+	exec(t, url, `INSERT INTO nodes VALUES (1, 'one that has died', '-infinity')`)
 	if _, err := move.Run(ctx, options(newSmallFolder(t), url)); err != nil {
 		t.Error(err)
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -47,7 +48,21 @@ func (s *Store) Commit(ctx context.Context, b *fattorino.Batch) error {
 	if err := c.divide(ctx); err != nil {
 		return translate(err)
 	}
-	return retry(ctx, c.try, func() bool { return c.mark != nil })
+	err := retry(ctx, c.try, func() bool { return c.mark != nil })
+	if err == nil {
+		c.stamp()
+	}
+	return err
+}
+
+// stamp tells which ids were given.
+func (c *commit) stamp() {
+	c.batch.Spans = nil
+	for _, s := range c.shares {
+		if len(s.fresh) > 0 {
+			c.batch.Spans = append(c.batch.Spans, fattorino.Span{Part: int(s.part), From: s.before, To: s.state.last(c.layout, s.part)})
+		}
+	}
 }
 
 // divide gives each part its share of the batch, and makes sure that the
@@ -56,7 +71,7 @@ func (c *commit) divide(ctx context.Context) error {
 	byPart := map[int16]*share{}
 	of := func(part int16) *share {
 		if byPart[part] == nil {
-			byPart[part] = &share{layout: c.layout, part: part}
+			byPart[part] = &share{layout: c.layout, part: part, epoch: c.batch.Epoch}
 		}
 		return byPart[part]
 	}
@@ -70,6 +85,13 @@ func (c *commit) divide(ctx context.Context) error {
 		s := of(c.layout.ofID(o.Delivery.ID))
 		s.outcomes = append(s.outcomes, o)
 		if err := c.days.ensure(ctx, c.pool, c.layout.dayOf(o.Delivery.ID)); err != nil {
+			return err
+		}
+	}
+	for _, a := range c.batch.Late {
+		s := of(c.layout.ofID(a.Delivery))
+		s.late = append(s.late, a)
+		if err := c.days.ensure(ctx, c.pool, c.layout.dayOf(a.Delivery)); err != nil {
 			return err
 		}
 	}
@@ -105,6 +127,11 @@ func (c *commit) try(ctx context.Context) error {
 	if err != nil || done {
 		return err
 	}
+	c.mark = nil // an earlier try was not committed, and nobody is at it any more
+	if stale := c.checkVersions(); stale != nil {
+		_, err := conn.Exec(ctx, `ROLLBACK`)
+		return errors.Join(stale, err)
+	}
 	for _, p := range c.batch.Publishes {
 		c.publish(p)
 	}
@@ -131,6 +158,9 @@ func (c *commit) forgetDays() {
 		}
 		for _, o := range s.outcomes {
 			c.days.forget(c.layout.dayOf(o.Delivery.ID))
+		}
+		for _, a := range s.late {
+			c.days.forget(c.layout.dayOf(a.Delivery))
 		}
 	}
 }
@@ -177,6 +207,21 @@ func (c *commit) look(ctx context.Context, conn *pgxpool.Conn) (done bool, err e
 	return false, nil
 }
 
+// checkVersions fails where the batch was worked out from subscriptions that
+// have changed since.
+func (c *commit) checkVersions() error {
+	var stale []int
+	for _, s := range c.shares {
+		if s.locks() && c.batch.Versions != nil && c.batch.Versions[s.part] != s.state.version {
+			stale = append(stale, int(s.part))
+		}
+	}
+	if stale == nil {
+		return nil
+	}
+	return &fattorino.Error{Kind: fattorino.Conflict, Msg: "the subscriptions have changed meanwhile", Err: &fattorino.StaleError{Parts: stale}}
+}
+
 // write writes everything and ends the transaction. While it does, nobody can
 // tell whether the transaction will have been committed if the connection
 // breaks; mark will.
@@ -188,8 +233,8 @@ func (c *commit) write(ctx context.Context, conn *pgxpool.Conn) error {
 			c.mark = s.fresh[0]
 		}
 	}
-	if c.lease != nil {
-		b.Queue(checkLease, c.lease.epoch) // last, so that it is not held while we are asked for more
+	if c.batch.Epoch != 0 && len(c.batch.Outcomes)+len(c.batch.Settled) > 0 {
+		b.Queue(`SELECT check_node($1)`, c.batch.Epoch)
 	}
 	b.Queue(`COMMIT`)
 	err := conn.SendBatch(ctx, &b).Close()

@@ -26,6 +26,7 @@ const (
 	undefinedTable   = "42P01" // a partition is not there
 	uniqueViolation  = "23505" // another transaction was first
 	badText          = "22021" // as NUL, which text cannot hold
+	leaseLost        = "FT001" // check_node
 )
 
 // sqlState gives the error's SQLSTATE; empty where the database said nothing.
@@ -63,6 +64,8 @@ func translate(err error) error {
 	switch code := sqlState(err); {
 	case code == badText:
 		return &fattorino.Error{Kind: fattorino.Invalid, Msg: "a text has a character that cannot be kept (NUL)", Err: err}
+	case code == leaseLost:
+		return &fattorino.Error{Kind: fattorino.Conflict, Msg: "another node serves what this one did", Err: fattorino.ErrLeaseLost}
 	case unwell(code) || unreachable(err) || errors.Is(err, errUnknown):
 		return &fattorino.Error{
 			Kind: fattorino.Unavailable, Msg: "nothing can be stored at the moment",
@@ -83,7 +86,6 @@ func unwell(code string) bool {
 		"55",    // not in the state for it, as a lock that was not given in time
 		"57",    // shut down, cancelled
 		"58",    // of the machine
-		"FT",    // the lease is another's (lease.sql)
 		"XX",    // of the server
 	}, func(class string) bool { return strings.HasPrefix(code, class) })
 }

@@ -139,7 +139,7 @@ func (s *Store) Delivery(ctx context.Context, id int64) (*fattorino.Delivery, er
 
 // Attempts implements [fattorino.Reader].
 func (s *Store) Attempts(ctx context.Context, delivery int64) ([]*fattorino.Attempt, error) {
-	return read(ctx, s, scanAttempt, `SELECT `+attemptColumns+` FROM attempts WHERE part = $1 AND delivery = $2 ORDER BY number`, s.layout.ofID(delivery), delivery)
+	return read(ctx, s, scanAttempt, `SELECT `+attemptColumns+` FROM attempts WHERE part = $1 AND delivery = $2 ORDER BY number, started_at`, s.layout.ofID(delivery), delivery)
 }
 
 // Deliveries implements [fattorino.Reader]. It reads a page of each

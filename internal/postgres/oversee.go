@@ -29,11 +29,11 @@ func (s *Store) AllSubscriptions(ctx context.Context, q fattorino.SubscriptionQu
 		c.and(`company = ?`, q.Company)
 		c.and(`part = ?`, s.layout.of(q.Company))
 		rows, err := s.pool.Query(ctx, fmt.Sprintf(selectSubscription+`WHERE %s ORDER BY id LIMIT %d`, c.where.String(), q.Limit), c.args...)
-		return collect(rows, err, record.ScanSubscription)
+		return collect(rows, err, scanSubscription)
 	}
 	rows, err := s.pool.Query(ctx, fmt.Sprintf(`SELECT s.* FROM parts p, LATERAL (`+selectSubscription+`WHERE part = p.part AND %s ORDER BY id LIMIT %d) s
 		ORDER BY s.id LIMIT %[2]d`, c.where.String(), q.Limit), c.args...)
-	return collect(rows, err, record.ScanSubscription)
+	return collect(rows, err, scanSubscription)
 }
 
 // CompanyNames implements [fattorino.OverseerReader].

@@ -8,6 +8,9 @@ import (
 )
 
 func (t *tx) PutOwnType(o *fattorino.OwnType) error {
+	if err := t.changeGlobal(); err != nil {
+		return err
+	}
 	return t.exec(`INSERT INTO own_types (name, description, common, schema, deprecated, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (name) DO UPDATE SET description = excluded.description, common = excluded.common, schema = excluded.schema,
 			deprecated = excluded.deprecated, created_at = excluded.created_at, updated_at = excluded.updated_at`,
@@ -15,15 +18,24 @@ func (t *tx) PutOwnType(o *fattorino.OwnType) error {
 }
 
 func (t *tx) DeleteOwnType(name string) error {
+	if err := t.changeGlobal(); err != nil {
+		return err
+	}
 	return t.exec(`DELETE FROM own_types WHERE name = $1`, name)
 }
 
 func (t *tx) PutOwnGroup(g fattorino.Group) error {
+	if err := t.changeGlobal(); err != nil {
+		return err
+	}
 	return t.exec(`INSERT INTO own_groups (name, types) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET types = excluded.types`,
 		g.Name, record.ToJSON(record.OrEmpty(g.Types)))
 }
 
 func (t *tx) DeleteOwnGroup(name string) error {
+	if err := t.changeGlobal(); err != nil {
+		return err
+	}
 	return t.exec(`DELETE FROM own_groups WHERE name = $1`, name)
 }
 

@@ -59,14 +59,14 @@ func (s *Store) TokenByHash(ctx context.Context, hash []byte) (*fattorino.Token,
 
 // Subscription implements [fattorino.Reader].
 func (s *Store) Subscription(ctx context.Context, id int64) (*fattorino.Subscription, error) {
-	return one(ctx, s.pool, "subscription", id, record.ScanSubscription, selectSubscription+`WHERE part = $1 AND id = $2`, s.layout.ofSubscription(id), id)
+	return one(ctx, s.pool, "subscription", id, scanSubscription, selectSubscription+`WHERE part = $1 AND id = $2`, s.layout.ofSubscription(id), id)
 }
 
 // Subscriptions implements [fattorino.Reader].
 func (s *Store) Subscriptions(ctx context.Context, company, app int64) ([]*fattorino.Subscription, error) {
 	rows, err := s.pool.Query(ctx, selectSubscription+`WHERE part = $1 AND company = $2 AND ($3 = 0 OR app = $3)
 		AND state IN ('unverified', 'active', 'disabled') ORDER BY id`, s.layout.of(company), company, app)
-	return collect(rows, err, record.ScanSubscription)
+	return collect(rows, err, scanSubscription)
 }
 
 // SubscriptionIDs implements [fattorino.Reader].
@@ -83,14 +83,14 @@ func (s *Store) Keys(ctx context.Context, name string) ([]*fattorino.Key, error)
 }
 
 // LiveSubscriptions implements [fattorino.Store]. It reads part by part.
-func (s *Store) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscription)) error {
-	for part := range s.layout.parts {
+func (s *Store) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscription), parts ...int) error {
+	for _, part := range s.orAll(parts) {
 		rows, err := s.pool.Query(ctx, selectSubscription+`WHERE s.part = $1 AND (s.state IN ('unverified', 'active', 'disabled')
 			OR s.id IN (SELECT subscription FROM deliveries WHERE part = $1 AND due_at IS NOT NULL)
 			OR s.id IN (SELECT subscription FROM deliveries WHERE part = $1 AND waits_for IS NOT NULL)
 			OR EXISTS (SELECT 1 FROM deliveries d WHERE d.part = $1 AND d.subscription = s.id AND d.state = 0
 				AND d.id > coalesce((SELECT settled FROM lanes l WHERE l.part = $1 AND l.subscription = s.id), 0)))`, part)
-		subscriptions, err := collect(rows, err, record.ScanSubscription)
+		subscriptions, err := collect(rows, err, scanSubscription)
 		if err != nil {
 			return err
 		}
@@ -103,9 +103,9 @@ func (s *Store) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscri
 
 // Backlogs implements [fattorino.Store]. It costs a look-up in an index for
 // each subscription, and reads what is due or waits.
-func (s *Store) Backlogs(ctx context.Context) ([]fattorino.Backlog, error) {
+func (s *Store) Backlogs(ctx context.Context, parts ...int) ([]fattorino.Backlog, error) {
 	all := []fattorino.Backlog{}
-	for part := range s.layout.parts {
+	for _, part := range s.orAll(parts) {
 		rows, err := s.pool.Query(ctx, `SELECT id, settled, coalesce(last, 0), due, waiting FROM (
 			SELECT s.id, coalesce(l.settled, 0) AS settled, due.at AS due, w.subscription IS NOT NULL AS waiting,
 				(SELECT max(d.id) FROM deliveries d WHERE d.part = $1 AND d.subscription = s.id AND d.id >= coalesce(l.settled, 0)) AS last

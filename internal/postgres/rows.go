@@ -143,13 +143,13 @@ func (r *attemptRows) add(a *fattorino.Attempt) {
 	r.detail = append(r.detail, []byte(a.Answer.Detail))
 }
 
-func (r *attemptRows) insert(b *pgx.Batch, part int16, day int) {
-	b.Queue(fmt.Sprintf(`INSERT INTO attempts_%d AS x (part, `+attemptColumns+`)
-		SELECT p.part, u.* FROM parts p, unnest($2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+func (r *attemptRows) insert(b *pgx.Batch, part int16, day int, epoch int64) {
+	b.Queue(fmt.Sprintf(`INSERT INTO attempts_%d AS x (part, epoch, `+attemptColumns+`)
+		SELECT p.part, $21::bigint, u.* FROM parts p, unnest($2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
 			$10::text[], $11::bytea[], $12::bytea[], $13::bytea[], $14::smallint[], $15::bytea[], $16::bytea[], $17::boolean[], $18::text[], $19::bytea[], $20::bigint[]) AS u
-		WHERE p.part = $1 ON CONFLICT (part, delivery, number) DO NOTHING`, day),
+		WHERE p.part = $1 ON CONFLICT (part, delivery, number, epoch) DO NOTHING`, day),
 		part, r.delivery, r.number, r.started, r.dns, r.connect, r.tls, r.firstByte, r.total,
-		r.method, r.url, r.sent, r.body, r.status, r.answered, r.answer, r.truncated, r.failure, r.detail, r.batchOf)
+		r.method, r.url, r.sent, r.body, r.status, r.answered, r.answer, r.truncated, r.failure, r.detail, r.batchOf, epoch)
 }
 
 const attemptColumns = `delivery, number, started_at, dns, connect, tls, first_byte, total,
@@ -212,23 +212,40 @@ func parseHeader(lines string) []fattorino.Header {
 }
 
 const selectSubscription = `SELECT id, company, app, contract, sink, types, format, filters, options, secrets, state, before, handshake,
-	first_error_at, expires_at, created_at, updated_at FROM subscriptions s `
+	first_error_at, expires_at, created_at, updated_at, version FROM subscriptions s `
+
+// scanSubscription reads what selectSubscription selects.
+func scanSubscription(r record.Row) (*fattorino.Subscription, error) {
+	var version int64
+	s, err := record.ScanSubscription(andThen{r, &version})
+	s.Version = version
+	return s, err
+}
+
+// andThen scans one column more than it is asked for.
+type andThen struct {
+	record.Row
+	last any
+}
+
+// Scan implements [record.Row].
+func (a andThen) Scan(dest ...any) error { return a.Row.Scan(append(dest, a.last)...) }
 
 const updateSubscription = `UPDATE subscriptions SET company = $3, app = $4, contract = $5, sink = $6, types = $7, format = $8,
 	filters = $9, options = $10, secrets = $11, state = $12, before = $13, handshake = $14, first_error_at = $15, expires_at = $16, created_at = $17, updated_at = $18,
-	sought = $19
+	sought = $19, version = $20
 	WHERE part = $1 AND id = $2`
 
 const insertSubscription = `INSERT INTO subscriptions (part, id, company, app, contract, sink, types, format, filters, options, secrets, state, before, handshake,
-	first_error_at, expires_at, created_at, updated_at, sought)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
+	first_error_at, expires_at, created_at, updated_at, sought, version)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
 
 // subscriptionValues gives the columns in the order of the statements above.
 func subscriptionValues(part int16, s *fattorino.Subscription) []any {
 	return []any{
 		part, s.ID, s.Company, s.App, s.Contract, s.Sink, record.ToJSON(s.Types), string(s.Format),
 		record.OrEmpty(s.Filters), record.ToJSON(s.Options), record.ToJSON(record.OrEmpty(s.Secrets)), string(s.State), string(s.Before), record.ToJSON(s.Handshake),
-		optional(s.FirstErrorAt), optional(s.ExpiresAt), record.Micros(s.CreatedAt), record.Micros(s.UpdatedAt), s.Sought(),
+		optional(s.FirstErrorAt), optional(s.ExpiresAt), record.Micros(s.CreatedAt), record.Micros(s.UpdatedAt), s.Sought(), s.Version,
 	}
 }
 

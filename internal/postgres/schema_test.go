@@ -22,7 +22,7 @@ func growing() []string {
 
 // small are the tables that stay as small as the installation's staff.
 func small() []string {
-	return []string{"apps", "counters", "goose_db_version", "installation", "keys", "moved_subscriptions", "moves", "own_groups", "own_types", "tokens"}
+	return []string{"apps", "counters", "goose_db_version", "installation", "keys", "leases", "moved_subscriptions", "moves", "nodes", "own_groups", "own_types", "tokens"}
 }
 
 // base gives the table whose partition of a day or month the name is.

@@ -16,9 +16,11 @@ import (
 type share struct {
 	layout layout
 	part   int16
+	epoch  int64 // under which the outcomes were made
 
 	candidates    []*fattorino.Event // published, whether or not they are new
 	outcomes      []fattorino.Outcome
+	late          []fattorino.LateAttempt
 	subscriptions []*fattorino.Subscription
 	settled       []fattorino.Settled
 	tallies       []fattorino.Tally
@@ -26,6 +28,7 @@ type share struct {
 
 	// As it stands, once the part is locked.
 	state     state
+	before    int64 // the last id given
 	companies map[int64]*standing
 	stored    []int64 // keys of events that may be the same as candidates
 
@@ -38,7 +41,11 @@ type share struct {
 type state struct {
 	day              int
 	number, accepted int64
+	version          int64
 }
+
+// last gives the last id given in the part.
+func (st *state) last(l layout, part int16) int64 { return l.id(st.day, part, st.number) }
 
 // standing is where a company stands.
 type standing struct {
@@ -69,8 +76,11 @@ func (s *share) look(b *pgx.Batch) {
 	if !s.locks() {
 		return
 	}
-	b.Queue(`SELECT day, number, accepted_at FROM parts WHERE part = $1 FOR UPDATE`, s.part).
-		QueryRow(func(r pgx.Row) error { return r.Scan(&s.state.day, &s.state.number, &s.state.accepted) })
+	b.Queue(`SELECT day, number, accepted_at, version FROM parts WHERE part = $1 FOR UPDATE`, s.part).QueryRow(func(r pgx.Row) error {
+		err := r.Scan(&s.state.day, &s.state.number, &s.state.accepted, &s.state.version)
+		s.before = s.state.last(s.layout, s.part)
+		return err
+	})
 	if len(s.candidates) == 0 {
 		return
 	}
@@ -175,7 +185,9 @@ func (s *share) write(b *pgx.Batch) {
 		}
 	}
 	s.writeOutcomes(b)
-	for _, sub := range s.subscriptions {
+	s.writeLate(b)
+	for i, sub := range s.subscriptions {
+		sub.Version = s.state.version + int64(i) + 1
 		b.Queue(updateSubscription, subscriptionValues(s.part, sub)...)
 	}
 	if len(s.fresh) > 0 || len(s.subscriptions) > 0 {
@@ -252,7 +264,16 @@ func (s *share) writeOutcomes(b *pgx.Batch) {
 		deliveries[day].update(b, s.part, day)
 	}
 	for day, a := range attempts {
-		a.insert(b, s.part, day)
+		a.insert(b, s.part, day, s.epoch)
+	}
+}
+
+// writeLate writes attempts into the log, and nothing else. There are few.
+func (s *share) writeLate(b *pgx.Batch) {
+	for _, a := range s.late {
+		var row attemptRows
+		row.add(a.Attempt)
+		row.insert(b, s.part, s.layout.dayOf(a.Delivery), a.Epoch)
 	}
 }
 
@@ -271,5 +292,5 @@ func (s *share) writeSettled(b *pgx.Batch) {
 	}
 	b.Queue(`INSERT INTO lanes AS l (part, subscription, settled)
 		SELECT p.part, u.subscription, u.settled FROM parts p, unnest($2::bigint[], $3::bigint[]) AS u(subscription, settled) WHERE p.part = $1
-		ON CONFLICT (part, subscription) DO UPDATE SET settled = excluded.settled`, s.part, subscriptions, settled)
+		ON CONFLICT (part, subscription) DO UPDATE SET settled = greatest(l.settled, excluded.settled)`, s.part, subscriptions, settled)
 }

@@ -42,9 +42,6 @@ type Options struct {
 	// Parts is how many parts a new database has, at most 1024; 0 = 64. A
 	// database that is there keeps the number it was made with.
 	Parts int
-	// Lease has every transaction fail once the lease is another's; nil = several
-	// stores may write.
-	Lease *Lease
 }
 
 // CheckURL tells what is wrong with the URL of a database: it is of the form
@@ -85,12 +82,13 @@ const connectTimeout = 3 * time.Second
 // A Store keeps everything in one database. It implements [fattorino.Store].
 type Store struct {
 	pool   *pgxpool.Pool
-	lease  *Lease // nil = none is needed
 	layout layout
 	days   days
 
 	mu       sync.Mutex
 	accepted int64 // when the last event of this node was accepted; see [Store.accept]
+
+	nudges chan struct{} // one, where others are to be nudged
 
 	stopping context.CancelFunc
 	running  sync.WaitGroup
@@ -111,7 +109,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, cannotStart(err)
 	}
-	s := &Store{pool: pool, lease: o.Lease}
+	s := &Store{pool: pool, nudges: make(chan struct{}, 1)}
 	if err := s.prepare(ctx, o.Parts); err != nil {
 		pool.Close()
 		return nil, cannotStart(err)
@@ -123,6 +121,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	background, cancel := context.WithCancel(context.Background())
 	s.stopping = cancel
 	s.running.Go(func() { s.keepDays(background) })
+	s.running.Go(func() { s.keepNudging(background) })
 	return s, nil
 }
 
@@ -215,8 +214,10 @@ func (s *Store) divide(ctx context.Context, parts int) error {
 			return err
 		}
 		if made.RowsAffected() == 1 {
-			if _, err := tx.Exec(ctx, `INSERT INTO parts (part) SELECT generate_series(0, $1::int - 1)`, parts); err != nil {
-				return err
+			for _, table := range []string{"parts", "leases"} {
+				if _, err := tx.Exec(ctx, `INSERT INTO `+table+` (part) SELECT generate_series(0, $1::int - 1)`, parts); err != nil {
+					return err
+				}
 			}
 		}
 		return tx.QueryRow(ctx, `SELECT parts FROM installation`).Scan(&s.layout.parts)

@@ -62,7 +62,11 @@ func (t *Target) Look(ctx context.Context) (s MoveState, err error) {
 			continue
 		}
 		var some bool
-		if err := t.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM `+pgx.Identifier{table}.Sanitize()+`)`).Scan(&some); err != nil {
+		query := `SELECT 1 FROM ` + pgx.Identifier{table}.Sanitize()
+		if table == "nodes" {
+			query += ` WHERE until > clock_timestamp()` // one that lives
+		}
+		if err := t.pool.QueryRow(ctx, `SELECT EXISTS (`+query+`)`).Scan(&some); err != nil {
 			return s, translate(err)
 		}
 		if some {
@@ -78,7 +82,7 @@ func (t *Target) Look(ctx context.Context) (s MoveState, err error) {
 func (t *Target) tables(ctx context.Context) ([]string, error) {
 	rows, err := t.pool.Query(ctx, `SELECT relname::text FROM pg_class
 		WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-			AND relname NOT IN ('goose_db_version', 'lease', 'leases', 'nodes') ORDER BY 1`)
+			AND relname NOT IN ('goose_db_version', 'leases') ORDER BY 1`)
 	if err != nil {
 		return nil, err
 	}

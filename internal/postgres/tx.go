@@ -16,10 +16,11 @@ import (
 type tx struct {
 	ctx context.Context //nolint:containedctx // it lives as long as the call of Update
 	*Store
-	tx     pgx.Tx
-	parts  map[int16]*state // those that are locked
-	global bool             // what belongs to no company is locked
-	given  []*int64         // where ids were put
+	tx      pgx.Tx
+	parts   map[int16]*state // those that are locked
+	global  bool             // what belongs to no company is locked
+	changed bool             // and is going to be another
+	given   []*int64         // where ids were put
 }
 
 // Update implements [fattorino.Store]. A part is locked when f first asks for
@@ -47,11 +48,6 @@ func (s *Store) update(ctx context.Context, f func(fattorino.Tx) error) (err err
 	}
 	if err := f(u); err != nil {
 		return err
-	}
-	if s.lease != nil {
-		if err := u.exec(checkLease, s.lease.epoch); err != nil {
-			return err
-		}
 	}
 	var name transactionName
 	if err := t.QueryRow(ctx, nameTransaction).Scan(&name.xid, &name.server); err != nil {
@@ -106,6 +102,16 @@ func (t *tx) lockGlobal() error {
 	return t.exec(`SELECT 1 FROM installation FOR UPDATE`)
 }
 
+// changeGlobal locks what belongs to no company, and lets every node know that
+// it is another.
+func (t *tx) changeGlobal() error {
+	if err := t.lockGlobal(); err != nil || t.changed {
+		return err
+	}
+	t.changed = true
+	return t.exec(`UPDATE installation SET version = version + 1`)
+}
+
 // in runs a statement in a part.
 func (t *tx) in(part int16, query string, args ...any) error {
 	if _, err := t.lock(part); err != nil {
@@ -141,7 +147,7 @@ func (t *tx) App(id int64) (*fattorino.App, error) {
 }
 
 func (t *tx) PutToken(k *fattorino.Token) error {
-	if err := t.lockGlobal(); err != nil {
+	if err := t.changeGlobal(); err != nil {
 		return err
 	}
 	if k.ID != 0 {
@@ -165,7 +171,7 @@ func (t *tx) Subscription(id int64) (*fattorino.Subscription, error) {
 	if _, err := t.lock(part); err != nil {
 		return nil, err
 	}
-	return one(t.ctx, t.tx, "subscription", id, record.ScanSubscription, selectSubscription+`WHERE part = $1 AND id = $2`, part, id)
+	return one(t.ctx, t.tx, "subscription", id, scanSubscription, selectSubscription+`WHERE part = $1 AND id = $2`, part, id)
 }
 
 func (t *tx) OwnSubscriptions(company, app int64) ([]*fattorino.Subscription, error) {
@@ -175,12 +181,16 @@ func (t *tx) OwnSubscriptions(company, app int64) ([]*fattorino.Subscription, er
 	}
 	rows, err := t.tx.Query(t.ctx, selectSubscription+`WHERE part = $1 AND company = $2 AND app = $3
 		AND state IN ('unverified', 'active', 'disabled') ORDER BY id`, part, company, app)
-	return collect(rows, err, record.ScanSubscription)
+	return collect(rows, err, scanSubscription)
 }
 
 func (t *tx) PutSubscription(s *fattorino.Subscription) error {
 	part := t.layout.of(s.Company)
-	if err := t.in(part, `UPDATE parts SET version = version + 1 WHERE part = $1`); err != nil {
+	if _, err := t.lock(part); err != nil {
+		return err
+	}
+	err := t.tx.QueryRow(t.ctx, `UPDATE parts SET version = version + 1 WHERE part = $1 RETURNING version`, part).Scan(&s.Version)
+	if err != nil {
 		return err
 	}
 	if s.ID != 0 {
@@ -234,11 +244,12 @@ func (t *tx) PutDelivery(d *fattorino.Delivery) error {
 	rows.add(d)
 	var b pgx.Batch
 	rows.update(&b, part, day)
+	b.Queue(`UPDATE parts SET resent = resent + 1 WHERE part = $1`, part)
 	return t.tx.SendBatch(t.ctx, &b).Close()
 }
 
 func (t *tx) PutKey(k *fattorino.Key) error {
-	if err := t.lockGlobal(); err != nil {
+	if err := t.changeGlobal(); err != nil {
 		return err
 	}
 	return t.exec(`INSERT INTO keys (kid, name, sealed, created_at, retired_at) VALUES ($1, $2, $3, $4, $5)`,
@@ -246,7 +257,7 @@ func (t *tx) PutKey(k *fattorino.Key) error {
 }
 
 func (t *tx) RetireKeys(name, kid string, now time.Time) error {
-	if err := t.lockGlobal(); err != nil {
+	if err := t.changeGlobal(); err != nil {
 		return err
 	}
 	return t.exec(`UPDATE keys SET retired_at = $3 WHERE name = $1 AND kid <> $2 AND retired_at IS NULL`, name, kid, record.Micros(now))

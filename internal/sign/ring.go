@@ -14,14 +14,19 @@ type Ring struct {
 
 // NewRing makes a ring; previous keys come newest first.
 func NewRing(current *ES256Key, previous ...*ES256Key) *Ring {
-	keys := append([]*ES256Key{current}, previous...)
 	r := &Ring{}
-	r.keys.Store(&keys)
+	r.Replace(current, previous...)
 	return r
 }
 
 // Current is the key that signs.
 func (r *Ring) Current() *ES256Key { return (*r.keys.Load())[0] }
+
+// Replace puts other keys in the place of all; previous keys come newest first.
+func (r *Ring) Replace(current *ES256Key, previous ...*ES256Key) {
+	keys := append([]*ES256Key{current}, previous...)
+	r.keys.Store(&keys)
+}
 
 // Rotate makes a key the one that signs; the key before it becomes the newest
 // of the previous ones. A key that the ring holds already moves to the front.

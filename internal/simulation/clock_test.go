@@ -80,13 +80,13 @@ func (s *dated) Update(ctx context.Context, f func(fattorino.Tx) error) error {
 }
 
 // LiveSubscriptions implements [fattorino.Store].
-func (s *dated) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscription)) error {
-	return s.Store.LiveSubscriptions(ctx, func(sub *fattorino.Subscription) { f((-s.ahead).subscription(sub)) })
+func (s *dated) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscription), parts ...int) error {
+	return s.Store.LiveSubscriptions(ctx, func(sub *fattorino.Subscription) { f((-s.ahead).subscription(sub)) }, parts...)
 }
 
 // Backlogs implements [fattorino.Store].
-func (s *dated) Backlogs(ctx context.Context) ([]fattorino.Backlog, error) {
-	all, err := s.Store.Backlogs(ctx)
+func (s *dated) Backlogs(ctx context.Context, parts ...int) ([]fattorino.Backlog, error) {
+	all, err := s.Store.Backlogs(ctx, parts...)
 	for i := range all {
 		(-s.ahead).add(&all[i].NextDue)
 	}

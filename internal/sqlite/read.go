@@ -71,7 +71,7 @@ func (s *Store) SubscriptionIDs(ctx context.Context, company, app int64) ([]int6
 }
 
 // LiveSubscriptions implements [fattorino.Store].
-func (s *Store) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscription)) error {
+func (s *Store) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscription), _ ...int) error {
 	rows, err := s.read.QueryContext(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions s WHERE state IN ('unverified', 'active', 'disabled')
 		OR EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.due_at IS NOT NULL)
 		OR EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.waits_for IS NOT NULL)
@@ -93,7 +93,7 @@ func (s *Store) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscri
 
 // Backlogs implements [fattorino.Store]. It costs two look-ups in an index for
 // each subscription, however long the log.
-func (s *Store) Backlogs(ctx context.Context) ([]fattorino.Backlog, error) {
+func (s *Store) Backlogs(ctx context.Context, _ ...int) ([]fattorino.Backlog, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT id, settled, last, due, waiting FROM (
 		SELECT s.id,
 			coalesce((SELECT settled FROM lanes l WHERE l.subscription = s.id), 0) AS settled,

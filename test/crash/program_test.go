@@ -166,15 +166,15 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.text }
 
-// token makes a token of an app of its own.
-func (p *program) token(t *testing.T, company int) string {
+// token makes a token of an app of its own, for some companies or all.
+func (p *program) token(t *testing.T, companies ...int) string {
 	t.Helper()
 	var app struct{ ID int64 }
 	if err := p.call("POST", "/v1/apps", admin, map[string]any{"name": "crash"}, &app); err != nil {
 		t.Fatal(err)
 	}
 	var made struct{ Token string }
-	wish := map[string]any{"kind": "api", "app_id": app.ID, "companies": []int{company}, "scopes": []string{"*"}}
+	wish := map[string]any{"kind": "api", "app_id": app.ID, "companies": append([]int{}, companies...), "scopes": []string{"*"}}
 	if err := p.call("POST", "/v1/tokens", admin, wish, &made); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"container/heap"
+	"context"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
+)
+
+// A tenure is the time in which this process serves a part, from when it takes
+// it up to when it hands it over or loses it. What was begun in an earlier tenure
+// of the same part is told apart by it. The dispatcher's mutex guards it.
+type tenure struct {
+	epoch  int64         // of the lease
+	busy   int           // attempts under way, and outcomes that are not written
+	ending bool          // nothing is begun any more
+	quiet  chan struct{} // closed when it is ending and nothing is busy; not nil where someone waits for that
+	over   bool
+}
+
+// rest takes note that so many things are not busy any more.
+func (t *tenure) rest(n int) {
+	t.busy -= n
+	if t.busy == 0 && t.quiet != nil {
+		close(t.quiet)
+		t.quiet = nil
+	}
+}
+
+// serves tells whether this process serves the part of a company.
+func (d *dispatcher) serves(company int64) bool { return d.tenures[d.partOf(company)] != nil }
+
+// servesPart is serves, for those who do not hold the mutex.
+func (d *dispatcher) servesPart(part int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.tenures[part] != nil
+}
+
+// begin begins a tenure, unless ctx, which ends when the lease is lost, has
+// ended: whoever ends it disowns the part after that.
+func (d *dispatcher) begin(ctx context.Context, lease fattorino.Lease) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if ctx.Err() != nil {
+		return false
+	}
+	if d.tenures[lease.Part] == nil {
+		d.tenures[lease.Part] = &tenure{epoch: lease.Epoch}
+	}
+	return true
+}
+
+// finishUp has nothing begun in a part any more. It gives a channel that is
+// closed when nothing is under way there; nil where the part is not served.
+func (d *dispatcher) finishUp(part int) <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t := d.tenures[part]
+	if t == nil {
+		return nil
+	}
+	t.ending = true
+	quiet := make(chan struct{})
+	t.quiet = quiet
+	t.rest(0)
+	return quiet
+}
+
+// disown ends the tenure of a part, if it is of the epoch, or for 0 any: its
+// lanes are forgotten. What is under way ends by itself, and nobody waits for it.
+func (d *dispatcher) disown(part int, epoch int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t := d.tenures[part]
+	if t == nil || (epoch != 0 && t.epoch != epoch) {
+		return
+	}
+	d.tenures[part] = nil
+	t.ending, t.over = true, true
+	for id, l := range d.lanes {
+		if l.tenure == t {
+			delete(d.lanes, id)
+			d.abandon(l)
+		}
+	}
+}
+
+// abandon empties a lane. Where it stands in a queue it is passed over.
+func (d *dispatcher) abandon(l *lane) {
+	for l.window.len() > 0 {
+		delivery := l.window.pop()
+		d.bytes -= int64(delivery.Event.Size())
+		delete(l.fresh, delivery.ID)
+		delete(l.again, delivery.ID)
+	}
+	if l.heapSlot != 0 {
+		heap.Remove(&d.due, l.heapSlot-1)
+	}
+	d.leaveHost(l)
+}
+
+// stillServes tells whether an attempt of the lane may begin: it may not where
+// the part was lost while it waited.
+func (d *dispatcher) stillServes(l *lane) bool {
+	if d.shared == nil {
+		return true
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !l.tenure.over
+}
+
+// partLate parts the outcomes of tenures that are over from the others, and gives
+// the epoch of these.
+func (d *dispatcher) partLate(outcomes []*outcome) (current, late []*outcome, epoch int64) {
+	if d.shared == nil {
+		return outcomes, nil, 0
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, t := range d.tenures {
+		if t != nil {
+			epoch = max(epoch, t.epoch)
+		}
+	}
+	for _, o := range outcomes {
+		if o.lane.tenure.over || o.lane.tenure.epoch != epoch {
+			late = append(late, o)
+			continue
+		}
+		current = append(current, o)
+	}
+	return current, late, epoch
+}
+
+// forget drops what was kept in memory of late outcomes that are written.
+func (d *dispatcher) forget(late []*outcome) {
+	if len(late) == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range late {
+		if o.lane.fresh[o.delivery.ID] || o.lane.again[o.delivery.ID] {
+			d.bytes -= int64(o.delivery.Event.Size())
+		}
+		delete(o.lane.fresh, o.delivery.ID)
+		delete(o.lane.again, o.delivery.ID)
+	}
+}
+
+// arrived has the lanes of a part know that the store holds more for them: last
+// are the greatest ids of their deliveries, and all up to since were known.
+func (d *dispatcher) arrived(part int, last map[int64]int64, since int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.tenures[part] == nil {
+		return
+	}
+	for subscription, id := range last {
+		if d.index.get(subscription) == nil {
+			continue // the store has no such subscription
+		}
+		l := d.lanes[subscription]
+		if l == nil {
+			l = d.lane(subscription)
+			l.readTo, l.saved, l.last = since, since, since // nothing was left from before, else there would be a lane
+		}
+		l.last = max(l.last, id)
+		d.refresh(l)
+	}
+	d.wakeOne()
+}
