@@ -14,6 +14,7 @@ import (
 	"net/http"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/inspect"
 	"github.com/fattorino-dev/fattorino/internal/portal"
 )
 
@@ -29,6 +30,8 @@ type Config struct {
 	Nodes Nodes
 	// Users sign in to the management UI.
 	Users Users
+	// Bins record what is sent to them.
+	Bins *inspect.Bins
 	// Portal makes links to the pages of the management UI.
 	Portal *portal.Links
 	// PublicURL is where the service is reached; empty = where a request says

@@ -16,6 +16,30 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for BinRequestAnsweredWhy.
+const (
+	BinRequestAnsweredWhyFailed   BinRequestAnsweredWhy = "failed"
+	BinRequestAnsweredWhyProof    BinRequestAnsweredWhy = "proof"
+	BinRequestAnsweredWhySet      BinRequestAnsweredWhy = "set"
+	BinRequestAnsweredWhyTooLarge BinRequestAnsweredWhy = "too_large"
+)
+
+// Valid indicates whether the value is a known member of the BinRequestAnsweredWhy enum.
+func (e BinRequestAnsweredWhy) Valid() bool {
+	switch e {
+	case BinRequestAnsweredWhyFailed:
+		return true
+	case BinRequestAnsweredWhyProof:
+		return true
+	case BinRequestAnsweredWhySet:
+		return true
+	case BinRequestAnsweredWhyTooLarge:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryState.
 const (
 	Delivered DeliveryState = "delivered"
@@ -161,6 +185,92 @@ type Backlog struct {
 
 	// OldestAt When the oldest event among them was accepted; absent where there is none.
 	OldestAt time.Time `json:"oldest_at,omitempty,omitzero"`
+}
+
+// Bin defines model for Bin.
+type Bin struct {
+	Answer    BinAnswer `json:"answer"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// EndsAt When it is deleted.
+	EndsAt time.Time `json:"ends_at"`
+	ID     string    `json:"id"`
+	Name   string    `json:"name,omitempty,omitzero"`
+
+	// Requests How many are kept.
+	Requests int64 `json:"requests"`
+
+	// URL The address. Any method, and any path below it.
+	URL string `json:"url"`
+}
+
+// BinAnswer defines model for BinAnswer.
+type BinAnswer struct {
+	// Body 16 KiB at most.
+	Body string `json:"body,omitempty,omitzero"`
+
+	// Delay How long the answer waits, in seconds.
+	Delay float64 `json:"delay,omitempty,omitzero"`
+
+	// Fail So many requests to come are answered with `fail_status` first.
+	Fail       int  `json:"fail,omitempty,omitzero"`
+	FailStatus *int `json:"fail_status,omitempty"`
+
+	// Headers Fields to answer with: Content-Type, Retry-After, Allow, WebHook-*, X-Request-Id, RateLimit* and X-RateLimit* can be.
+	Headers []HeaderLine `json:"headers,omitempty,omitzero"`
+
+	// Proves Challenges are answered as their contract asks, whatever the rest says.
+	Proves *bool `json:"proves,omitempty"`
+	Status *int  `json:"status,omitempty"`
+}
+
+// BinList defines model for BinList.
+type BinList struct {
+	Bins []Bin `json:"bins"`
+}
+
+// BinRequest defines model for BinRequest.
+type BinRequest struct {
+	Answered struct {
+		Status int `json:"status"`
+
+		// Why Its challenge was answered; it was one of those to fail; as is set; its body was too long.
+		Why BinRequestAnsweredWhy `json:"why"`
+	} `json:"answered"`
+	At time.Time `json:"at"`
+
+	// Body The body where it is text.
+	Body string `json:"body,omitempty,omitzero"`
+
+	// BodyBase64 The body where it is not.
+	BodyBase64 []byte       `json:"body_base64,omitempty,omitzero"`
+	Headers    []HeaderLine `json:"headers"`
+	Method     string       `json:"method"`
+
+	// Number From 1 on.
+	Number int64 `json:"number"`
+
+	// Path Below the address of the bin.
+	Path string `json:"path,omitempty,omitzero"`
+
+	// Remote The address that it came from.
+	Remote string `json:"remote"`
+
+	// Truncated There was more body than is kept.
+	Truncated bool `json:"truncated,omitempty,omitzero"`
+
+	// URL As it was addressed, with its query.
+	URL string `json:"url"`
+}
+
+// BinRequestAnsweredWhy Its challenge was answered; it was one of those to fail; as is set; its body was too long.
+type BinRequestAnsweredWhy string
+
+// BinRequestPage defines model for BinRequestPage.
+type BinRequestPage struct {
+	// Next `before` of the next page; absent on the last.
+	Next     int64        `json:"next,omitempty,omitzero"`
+	Requests []BinRequest `json:"requests"`
 }
 
 // Catalog defines model for Catalog.
@@ -417,6 +527,12 @@ type MasterKeysKeptIn string
 // NewApp defines model for NewApp.
 type NewApp struct {
 	Name string `json:"name"`
+}
+
+// NewBin defines model for NewBin.
+type NewBin struct {
+	// Name For people.
+	Name string `json:"name,omitempty,omitzero"`
 }
 
 // NewGroup defines model for NewGroup.
@@ -1065,6 +1181,9 @@ type VerifyRequest struct {
 // After defines model for After.
 type After = int64
 
+// BinID defines model for BinID.
+type BinID = string
+
 // CompanyID defines model for CompanyID.
 type CompanyID = int64
 
@@ -1135,6 +1254,15 @@ type ListAppsParams struct {
 
 	// Limit How many to give at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListBinRequestsParams defines parameters for ListBinRequests.
+type ListBinRequestsParams struct {
+	// Before The number before which to read, `next` of the page before.
+	Before int64 `form:"before,omitempty" json:"before,omitempty,omitzero"`
+
+	// Limit How many to give at most.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // PutGroupParams defines parameters for PutGroup.
@@ -1320,6 +1448,12 @@ type ListTokensParams struct {
 // CreateAppJSONRequestBody defines body for CreateApp for application/json ContentType.
 type CreateAppJSONRequestBody = NewApp
 
+// CreateBinJSONRequestBody defines body for CreateBin for application/json ContentType.
+type CreateBinJSONRequestBody = NewBin
+
+// SetBinAnswerJSONRequestBody defines body for SetBinAnswer for application/json ContentType.
+type SetBinAnswerJSONRequestBody = BinAnswer
+
 // PutGroupJSONRequestBody defines body for PutGroup for application/json ContentType.
 type PutGroupJSONRequestBody = NewGroup
 
@@ -1388,6 +1522,27 @@ type ServerInterface interface {
 	// CreateApp Create an app
 	// (POST /v1/apps)
 	CreateApp(w http.ResponseWriter, r *http.Request)
+	// ListBins List bins
+	// (GET /v1/bins)
+	ListBins(w http.ResponseWriter, r *http.Request)
+	// CreateBin Make a bin
+	// (POST /v1/bins)
+	CreateBin(w http.ResponseWriter, r *http.Request)
+	// DeleteBin Delete a bin
+	// (DELETE /v1/bins/{bin})
+	DeleteBin(w http.ResponseWriter, r *http.Request, bin BinID)
+	// GetBin Show a bin
+	// (GET /v1/bins/{bin})
+	GetBin(w http.ResponseWriter, r *http.Request, bin BinID)
+	// SetBinAnswer Set how a bin answers
+	// (PUT /v1/bins/{bin}/answer)
+	SetBinAnswer(w http.ResponseWriter, r *http.Request, bin BinID)
+	// ClearBin Empty a bin
+	// (DELETE /v1/bins/{bin}/requests)
+	ClearBin(w http.ResponseWriter, r *http.Request, bin BinID)
+	// ListBinRequests List what has arrived
+	// (GET /v1/bins/{bin}/requests)
+	ListBinRequests(w http.ResponseWriter, r *http.Request, bin BinID, params ListBinRequestsParams)
 	// ListCatalogs List catalogs
 	// (GET /v1/catalogs)
 	ListCatalogs(w http.ResponseWriter, r *http.Request)
@@ -1636,6 +1791,193 @@ func (siw *ServerInterfaceWrapper) CreateApp(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CreateApp(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListBins operation middleware
+func (siw *ServerInterfaceWrapper) ListBins(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListBins(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateBin operation middleware
+func (siw *ServerInterfaceWrapper) CreateBin(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateBin(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteBin operation middleware
+func (siw *ServerInterfaceWrapper) DeleteBin(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bin" -------------
+	var bin BinID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bin", r.PathValue("bin"), &bin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bin", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteBin(w, r, bin)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetBin operation middleware
+func (siw *ServerInterfaceWrapper) GetBin(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bin" -------------
+	var bin BinID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bin", r.PathValue("bin"), &bin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bin", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetBin(w, r, bin)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetBinAnswer operation middleware
+func (siw *ServerInterfaceWrapper) SetBinAnswer(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bin" -------------
+	var bin BinID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bin", r.PathValue("bin"), &bin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bin", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetBinAnswer(w, r, bin)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ClearBin operation middleware
+func (siw *ServerInterfaceWrapper) ClearBin(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bin" -------------
+	var bin BinID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bin", r.PathValue("bin"), &bin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bin", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ClearBin(w, r, bin)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListBinRequests operation middleware
+func (siw *ServerInterfaceWrapper) ListBinRequests(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bin" -------------
+	var bin BinID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bin", r.PathValue("bin"), &bin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bin", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBinRequestsParams
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", r.URL.Query(), &params.Before, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "before"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "before", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListBinRequests(w, r, bin, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3668,6 +4010,13 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/openapi.yaml", wrapper.GetDescription)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/apps", wrapper.ListApps)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/apps", wrapper.CreateApp)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/bins", wrapper.ListBins)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/bins", wrapper.CreateBin)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/bins/{bin}", wrapper.DeleteBin)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/bins/{bin}", wrapper.GetBin)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/bins/{bin}/answer", wrapper.SetBinAnswer)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/bins/{bin}/requests", wrapper.ClearBin)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/bins/{bin}/requests", wrapper.ListBinRequests)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/catalogs", wrapper.ListCatalogs)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/catalogs/{contract}", wrapper.GetCatalog)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/catalogs/native/groups/{group}", wrapper.DeleteGroup)

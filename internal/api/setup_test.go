@@ -27,6 +27,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/fic"
 	"github.com/fattorino-dev/fattorino/internal/filter"
+	"github.com/fattorino-dev/fattorino/internal/inspect"
 	"github.com/fattorino-dev/fattorino/internal/native"
 	"github.com/fattorino-dev/fattorino/internal/portal"
 	"github.com/fattorino-dev/fattorino/internal/schema"
@@ -102,8 +103,9 @@ func start(t *testing.T, change ...func(*api.Config)) *fixture {
 		t.Fatal(err)
 	}
 	f.portal = portal.New(portal.Config{Documents: f.store, Store: f.engine, Signer: keychain})
+	bins := inspect.New(inspect.Config{Documents: f.store, Store: f.engine, Keychain: keychain, Log: log, KeySet: func() []byte { return nil }})
 	config := api.Config{
-		Portal:  f.portal,
+		Portal: f.portal, Bins: bins,
 		Service: f.service, Keys: f.keys, Log: log,
 		Contracts: map[string]api.Chooser{native.Name: f.native, facturascripts.Name: plugin}, Callbacks: f.native,
 		Elsewhere: map[string]string{"fic": "/c/{company_id}/subscriptions"},
@@ -115,7 +117,11 @@ func start(t *testing.T, change ...func(*api.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.Config.Handler = handler
+	mux := http.NewServeMux()
+	mux.Handle("/", handler)
+	mux.Handle(inspect.Path+"{bin}", bins)
+	mux.Handle(inspect.Path+"{bin}/{rest...}", bins)
+	server.Config.Handler = mux
 	server.Start()
 	t.Cleanup(func() {
 		server.Close()

@@ -187,7 +187,7 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.loadTypes(ctx); err != nil {
 		return err
 	}
-	routes, err := a.routes(keys, &masterKeyring{vault: vault, keychain: keychain, store: a.store, engine: a.engine}, contracts)
+	routes, err := a.routes(keys, &masterKeyring{vault: vault, keychain: keychain, store: a.store, engine: a.engine, alone: a.alone}, contracts)
 	if err != nil {
 		return err
 	}

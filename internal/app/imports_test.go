@@ -44,7 +44,7 @@ func mayImport() map[string][]string {
 		"storetest":         {"fattorino"},
 
 		// Doors know how to speak, and not what keeps or sends; nor each other.
-		"api":            {"auth", "cloudevents", "fattorino", "httpjson", "portal", "samples"},
+		"api":            {"auth", "cloudevents", "fattorino", "httpjson", "inspect", "portal", "samples"},
 		"defacto":        {"auth", "fattorino", "httpjson"},
 		"fic":            {"auth", "fattorino", "httpjson"},
 		"facturascripts": {"auth", "cloudevents", "fattorino", "httpjson", "sign"},

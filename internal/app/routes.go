@@ -22,8 +22,9 @@ import (
 // before there are routes.
 func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (http.Handler, error) {
 	links := portal.New(portal.Config{Documents: a.store, Store: a.engine, Signer: masterKeys.keychain})
+	bins := a.startInspector(keys, masterKeys.keychain)
 	native, err := api.New(api.Config{
-		Portal: links, PublicURL: a.config.PublicURL,
+		Portal: links, Bins: bins, PublicURL: a.config.PublicURL,
 		Service: a.service, Keys: keys, MasterKeys: masterKeys, Nodes: nodes{a}, Users: users{ui.NewUsers(a.store, a.engine)}, Log: a.log, Limits: a.apiLimits(),
 		Contracts: c.choosers(), Elsewhere: c.elsewhere(), Callbacks: c.native,
 	})
@@ -34,7 +35,6 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 	if err != nil {
 		return nil, err
 	}
-	bins := a.startInspector(keys, masterKeys.keychain)
 	uiConfig := a.uiConfig(keys, c, bins, links)
 	if uiConfig.OpenID, err = a.openID(); err != nil {
 		return nil, err
@@ -59,6 +59,7 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))
 	mux.Handle("/ui/", pages)
 	mux.Handle("GET /ui/companies/{company}/events/live", a.untilStop(pages)) // as long as someone looks
+	mux.Handle("GET /ui/companies/{company}/deliveries/live", a.untilStop(pages))
 	mux.Handle("GET /ui/inspect/{bin}/live", a.untilStop(pages))
 	mux.Handle("GET "+strings.TrimSuffix(inspect.Path, "/"), http.RedirectHandler("/ui/inspect", http.StatusSeeOther))
 	recorder := a.untilStop(ui.WithoutSecrets(bins)) // which may take their time to answer

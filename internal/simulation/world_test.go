@@ -106,7 +106,7 @@ func (w *world) start(number int, dir string) *life {
 			Window: pick(w.chance, []int{2, 5, 1024}, "window", number),
 		},
 	}
-	options := sqlite.Options{Dir: dir}
+	options := sqlite.Options{Dir: dir, RecentIDs: pick(w.chance, []int{1, 9, 40, 0}, "recent", number)}
 	if w.faults() && w.chance.oneIn(6, "full disk", number) {
 		l.full = true
 		options.MaxPages = pages(dir) + w.chance.draw(12, "free pages", number)

@@ -6,6 +6,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -34,7 +35,10 @@ type Options struct {
 	Dir string // the data folder; made where it is not there
 	// MaxPages bounds the file's size in pages of 4 KiB; 0 = the disk bounds it.
 	MaxPages int
-	Log      *slog.Logger // tells of what takes long; nil = nothing is told
+	// RecentIDs is for about how many of the newest events it is kept in memory
+	// what their ids are; 0 = 32768.
+	RecentIDs int
+	Log       *slog.Logger // tells of what takes long; nil = nothing is told
 }
 
 // A Store keeps everything in one file. It implements [fattorino.Store].
@@ -81,7 +85,7 @@ func openLocked(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{lock: lock, recent: recent{most: recentHashes}}
+	s := &Store{lock: lock, recent: recent{most: cmp.Or(o.RecentIDs, recentHashes)}}
 	if err := s.open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

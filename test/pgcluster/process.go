@@ -28,8 +28,10 @@ type process struct {
 // that is busy.
 const startWithin = 2 * time.Minute
 
-// guarded runs the server, and ends it when the other end of the pipe is gone.
-const guarded = `"$@" 3<&- & server=$!; echo $server >pid; { cat <&3; kill -QUIT $server; } >/dev/null 2>&1 & wait $server`
+// guarded runs the server, and ends it at once when the other end of the pipe is
+// gone: PostgreSQL by the first signal, PgBouncer, which the shell has ignore
+// that one, by the second.
+const guarded = `"$@" 3<&- & server=$!; echo $server >pid; { cat <&3; kill -QUIT $server; kill -TERM $server; } >/dev/null 2>&1 & wait $server`
 
 // startProcess starts a server in a folder, where its log is. It returns at
 // once.
