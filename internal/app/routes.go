@@ -103,9 +103,16 @@ func (a *App) startInspector(keys *keyring, keychain *sign.Keychain) *inspect.Bi
 	return bins
 }
 
+// sandboxLook is how often each of several nodes looks for what is due in the
+// sandbox.
+const sandboxLook = 5 * time.Second
+
 // startSandbox starts the invoices that Defacto's tutorial is played with.
 func (a *App) startSandbox() *defacto.Sandbox {
 	sandbox := defacto.NewSandbox(a.service, a.store, a.engine, a.log)
+	if a.node != nil {
+		sandbox.LookEvery(sandboxLook)
+	}
 	sandbox.Start(a.stopping)
 	a.onStop("sandbox", 5*time.Second, sandbox.Stop)
 	return sandbox
