@@ -43,18 +43,20 @@ type violation struct {
 // A subscription as the store has it, and what its sinks have seen.
 type subscription struct {
 	*fattorino.Subscription
-	activeTo   time.Time            // when it was last active
-	left       map[string]time.Time // when it left a sink
-	changedAt  time.Time            // when it was last changed
-	proved     map[string]bool      // sinks that have answered a challenge well
-	granted    map[string]int       // attempts in a minute that they have consented to; 0 = any
-	failed     map[string]int       // challenges that a sink has not
-	restTo     time.Time            // before which its sink has asked not to be called
-	restFrom   time.Time            // when it did
-	inFlight   int
-	pace       pace
-	signing    signing
-	deliveries []*delivery // in the order of their ids
+	activeTo  time.Time            // when it was last active
+	left      map[string]time.Time // when it left a sink
+	changedAt time.Time            // when it was last changed
+	proved    map[string]bool      // sinks that have answered a challenge well
+	granted   map[string]int       // attempts in a minute that they have consented to; 0 = any
+	failed    map[string]int       // challenges that a sink has not
+	restTo    time.Time            // before which its sink has asked not to be called
+	restFrom  time.Time            // when it did
+	inFlight  int
+
+	wasRestored bool
+	pace        pace
+	signing     signing
+	deliveries  []*delivery // in the order of their ids
 }
 
 // A delivery as the store has it, and its attempts.
@@ -304,6 +306,11 @@ func (c *checker) changed(s *fattorino.Subscription) {
 		c.violate(old.about(), "subscription %d has expired before its end", s.ID)
 	case s.State == fattorino.GoneByAnswer:
 		c.violate(old.about(), "subscription %d is gone without an answer that says so", s.ID)
+	}
+	if old.State.Gone() && !s.State.Gone() {
+		// The lane is another: what the sink has asked for is in none.
+		old.wasRestored, old.restTo = true, time.Time{}
+		old.pace.begin(paceOf(s), c.entry.at)
 	}
 	c.replace(old, s)
 }
