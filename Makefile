@@ -41,7 +41,7 @@ fmt: $(GOFUMPT) ## format the code
 
 .PHONY: torture
 torture: setup ## kill it and take its power away, hundreds of times; ARGS are passed on
-	$(GO) test -count=1 -timeout 0 -v ./test/crash -rounds 300 -images 600 $(ARGS)
+	$(GO) test -count=1 -timeout 0 -v ./test/crash -rounds 300 -images 600 -clock $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20000x, or a time as 30s)

@@ -151,6 +151,9 @@ func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino
 		case o.reason == "":
 			d.DueAt = o.at.Add(putOff)
 			continue
+		case o.reason == fattorino.SinkGone && c.isThere(d.Subscription): // its deletion was taken back meanwhile
+			d.DueAt = o.at
+			continue
 		default:
 			fattorino.Discard(&d, o.reason, o.at)
 			continue
@@ -175,6 +178,12 @@ func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino
 		b.Subscriptions = append(b.Subscriptions, s)
 	}
 	return b.Subscriptions
+}
+
+// isThere tells whether the subscription is not gone.
+func (c *committer) isThere(subscription int64) bool {
+	s := c.index.get(subscription)
+	return s != nil && !s.State.Gone()
 }
 
 // failed keeps what must not be lost and has it tried again.

@@ -96,7 +96,7 @@ func (c *checker) mayAttempt(d *delivery) {
 	if d.State == fattorino.Delivered || d.State == fattorino.Discarded {
 		c.violate(d.about(), "delivery %d was attempted after it was %s", d.ID, d.State)
 	}
-	if early := d.DueAt.Sub(c.entry.at); early > grain {
+	if early := d.DueAt.Sub(c.entry.at); early > grain && !d.broughtBack() {
 		c.violate(d.about(), "delivery %d was attempted %v before it is due", d.ID, early)
 	}
 	for _, x := range d.attempts {
@@ -111,6 +111,13 @@ func (c *checker) mayAttempt(d *delivery) {
 			return
 		}
 	}
+}
+
+// broughtBack tells whether a deletion was taken back since the last attempt,
+// which has what was to be discarded go out at once.
+func (d *delivery) broughtBack() bool {
+	n := len(d.attempts)
+	return n > 0 && d.attempts[n-1].written.Before(d.sub.restoredAt)
 }
 
 // superseded tells whether the subscription wants the latest alone, and has
@@ -150,7 +157,8 @@ func (c *checker) answer(a *answered) {
 			if s.Options.Handshake == "options" {
 				c.kit.met.add("consent at once")
 			}
-			s.proved[a.arrival.url], s.granted[a.arrival.url] = true, a.rate
+			s.proved[a.arrival.url] = true
+			s.granted[a.arrival.url] = append(s.granted[a.arrival.url], a.rate)
 		case !a.later:
 			s.failed[a.arrival.url]++
 		}
@@ -236,6 +244,7 @@ func (c *checker) unattempted(d *delivery, got *fattorino.Delivery) {
 		}
 		c.violate(d.about(), "delivery %d waits, and there is none that it waits for", d.ID)
 	case got.State == fattorino.Discarded && got.Reason == fattorino.SinkGone && d.sub.State.Gone():
+	case got.State == fattorino.Pending && !d.sub.restoredAt.IsZero() && !d.sub.State.Gone(): // it was to be discarded
 	case got.State == fattorino.Discarded && got.Reason == fattorino.Superseded && d.superseded():
 	case got.State == fattorino.Discarded && got.Reason == fattorino.Unfit && unfit(d.sub.Subscription, d.Event):
 	default:

@@ -43,15 +43,17 @@ type violation struct {
 // A subscription as the store has it, and what its sinks have seen.
 type subscription struct {
 	*fattorino.Subscription
-	activeTo   time.Time            // when it was last active
-	left       map[string]time.Time // when it left a sink
-	changedAt  time.Time            // when it was last changed
-	proved     map[string]bool      // sinks that have answered a challenge well
-	granted    map[string]int       // attempts in a minute that they have consented to; 0 = any
-	failed     map[string]int       // challenges that a sink has not
-	restTo     time.Time            // before which its sink has asked not to be called
-	restFrom   time.Time            // when it did
-	inFlight   int
+	activeTo  time.Time            // when it was last active
+	left      map[string]time.Time // when it left a sink
+	changedAt time.Time            // when it was last changed
+	proved    map[string]bool      // sinks that have answered a challenge well
+	granted   map[string][]int     // attempts in a minute that they have consented to, at once or later; 0 = any
+	failed    map[string]int       // challenges that a sink has not
+	restTo    time.Time            // before which its sink has asked not to be called
+	restFrom  time.Time            // when it did
+	inFlight  int
+
+	restoredAt time.Time // when its deletion was last taken back
 	pace       pace
 	signing    signing
 	deliveries []*delivery // in the order of their ids
@@ -282,7 +284,7 @@ func (c *checker) update(u *updated) {
 func (c *checker) changed(s *fattorino.Subscription) {
 	old := c.subscriptions[s.ID]
 	if old == nil {
-		old = &subscription{left: map[string]time.Time{}, proved: map[string]bool{}, granted: map[string]int{}, failed: map[string]int{}, Subscription: s}
+		old = &subscription{left: map[string]time.Time{}, proved: map[string]bool{}, granted: map[string][]int{}, failed: map[string]int{}, Subscription: s}
 		c.subscriptions[s.ID] = old
 		if s.State != fattorino.Unverified && proofs(s) > 0 {
 			c.violate(old.about(), "subscription %d began as %s without a proof", s.ID, s.State)
@@ -294,8 +296,8 @@ func (c *checker) changed(s *fattorino.Subscription) {
 		c.violate(old.about(), "subscription %d was %s and is %s", s.ID, old.State, s.State)
 	case s.State == fattorino.Active && old.State == fattorino.Unverified && proofs(s) > 0 && !old.proved[s.Sink]:
 		c.violate(old.about(), "subscription %d is active, and its sink has proved nothing", s.ID)
-	case s.State == fattorino.Active && old.State == fattorino.Unverified && s.Handshake.Rate != old.granted[s.Sink]:
-		c.violate(old.about(), "subscription %d may be called %d times a minute, its sink has consented to %d", s.ID, s.Handshake.Rate, old.granted[s.Sink])
+	case s.State == fattorino.Active && old.State == fattorino.Unverified && proofs(s) > 0 && !slices.Contains(old.granted[s.Sink], s.Handshake.Rate):
+		c.violate(old.about(), "subscription %d may be called %d times a minute, its sink has consented to %v", s.ID, s.Handshake.Rate, old.granted[s.Sink])
 	case s.State == fattorino.VerificationLost && old.failed[s.Sink] < proofs(s):
 		c.violate(old.about(), "subscription %d is lost after %d failed challenges of %d", s.ID, old.failed[s.Sink], proofs(s))
 	case s.State == fattorino.Unverified && s.Handshake.Failed > old.failed[s.Sink]:
@@ -304,6 +306,11 @@ func (c *checker) changed(s *fattorino.Subscription) {
 		c.violate(old.about(), "subscription %d has expired before its end", s.ID)
 	case s.State == fattorino.GoneByAnswer:
 		c.violate(old.about(), "subscription %d is gone without an answer that says so", s.ID)
+	}
+	if old.State.Gone() && !s.State.Gone() {
+		// The lane is another: what the sink has asked for is in none.
+		old.restoredAt, old.restTo = c.entry.at, time.Time{}
+		old.pace.begin(paceOf(s), c.entry.at)
 	}
 	c.replace(old, s)
 }

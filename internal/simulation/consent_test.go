@@ -132,7 +132,8 @@ func (c *checker) consented(x *consented) {
 		c.kit.met.add("consent too late")
 	case s.State == fattorino.Unverified:
 		c.kit.met.add("consent later")
-		s.proved[x.url], s.granted[x.url] = true, x.rate
+		s.proved[x.url] = true
+		s.granted[x.url] = append(s.granted[x.url], x.rate)
 	}
 }
 

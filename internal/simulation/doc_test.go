@@ -8,7 +8,8 @@
 // testing/synctest, so that days pass in a blink. Faults are put before the
 // real SQLite store, which can also be full in truth. A crash copies the
 // database and its log as they are at that moment, the log cut off inside a
-// COMMIT if it falls there, and starts the program anew on the copy.
+// COMMIT if it falls there, and starts the program anew on the copy, maybe with
+// its clock set forwards or backwards (clock_test.go).
 //
 // The checker (checker_test.go, attempts_test.go) reads the history from its
 // beginning and works out, by rules written a second time from the documents
@@ -20,13 +21,23 @@
 //     others;
 //   - nothing is sent before it is written, to a sink that is not proved, while
 //     the subscription is disabled or gone, before it is due, before the sink
-//     wants to be called again, past the limits, after success, or while an
-//     earlier event of the same entity is on its way (entity, strict);
+//     wants to be called again, past the limits, faster than the sink has
+//     consented to, after success, or while an earlier event of the same entity
+//     is on its way (entity, strict);
+//   - consent counts by the rules of CloudEvents' abuse protection: at once or by
+//     callback, in its round and in time;
+//   - a notification is signed with the secrets and the key that are in force;
+//   - retention deletes what is past its time and has nothing left to do, all of
+//     it, and nothing else;
+//   - a deletion that is taken back loses nothing;
 //   - each answer makes of delivery and subscription what the contract says:
 //     state, reason, tries, due date within its jitter, expiry;
 //   - an attempt is written if and only if a sink saw it, but for those that a
 //     crash or a refusal of the store took;
 //   - in the end nothing is left undone, and the store has what it was given.
+//
+// Rules about what never happens are never broken: what has to have come about
+// for the seeds to prove anything is counted (met_test.go).
 //
 // # Replay
 //
@@ -42,6 +53,7 @@
 //
 //	make simulate                       # 2000 seeds
 //	make simulate SEEDS=50000
+//	make simulate SEEDS=50000 ARGS='-first 1001 -within 10m'
 //	go test ./internal/simulation -run TestSimulation -seed 1234 -v
 //
 // # What the checker is worth
@@ -74,6 +86,29 @@
 //	an attempt that the stop cuts off counts                 6 of 20
 //	one attempt too many at a time                           18 of 20
 //	what a failed commit left behind is taken for true       1 of 60
+//	retention deletes what is pending                        4 of 20
+//	retention deletes what waits                             1 of 20
+//	retention looks at no date                               7 of 20
+//	retention ends with its first step                       5 of 20
+//	retention is forgotten                                   10 of 20
+//	a redirect is consent                                    5 of 20
+//	any origin is consent                                    1 of 20
+//	an answer without consent is consent                     6 of 20
+//	consent may come at any time                             2 of 20
+//	consent counts for any round                             1 of 20
+//	a sink that thinks about it has failed                   8 of 20
+//	the rate of a callback is forgotten                      8 of 20
+//	the rate consented to is not kept                        3 of 20
+//	a rate twice as fast                                     7 of 20
+//	the secret before stops at once                          3 of 20
+//	the secret before never stops                            3 of 20
+//	the new secret is not the newest                         7 of 20
+//	a key is not retired                                     1 of 20
+//	acceptance goes back with the clock                      4 of 20
+//	acceptance goes back at a start                          4 of 20
+//	what a deletion discarded stays discarded                1 of 20
+//	a deletion can be taken back at any time                 1 of 20
+//	what is restored is active, whatever it was              1 of 20
 //
 // Not found in 400 seeds: that a challenge which the stop cuts off counts as
 // passed.

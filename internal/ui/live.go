@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -22,9 +23,41 @@ const (
 	liveAgain = 2 * time.Second // after which a browser connects again
 )
 
-// maxStreams is how many there are at a time; each has a connection, and some
-// ask the store again and again.
-const maxStreams = 256
+// How many streams there are at a time, of all and of one visitor. Each has a
+// connection, and some ask the store again and again.
+const (
+	maxStreams   = 256
+	maxStreamsOf = 32
+)
+
+// streams counts them.
+type streams struct {
+	mu  sync.Mutex
+	all int
+	of  map[string]int // by visitor
+}
+
+// enter takes a place; false where there is none.
+func (s *streams) enter(who string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all >= maxStreams || s.of[who] >= maxStreamsOf {
+		return false
+	}
+	s.all++
+	s.of[who]++
+	return true
+}
+
+// leave gives the place back.
+func (s *streams) leave(who string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.of[who]--; s.of[who] == 0 {
+		delete(s.of, who)
+	}
+}
 
 // quietBeat is sent where there is nothing new.
 const quietBeat = ": nothing new\n\n"
@@ -34,12 +67,11 @@ const quietBeat = ": nothing new\n\n"
 // liveBeat at most. The stream ends where it fails: whoever still looks connects
 // again, and is told.
 func (u *UI) stream(w http.ResponseWriter, r *http.Request, v *visit, next func(context.Context) ([]byte, error)) error {
-	select {
-	case u.streams <- struct{}{}:
-		defer func() { <-u.streams }()
-	default:
+	who := v.owner + "/" + v.Who // the one of users and tokens, the other of portals
+	if !u.streams.enter(who) {
 		return &fattorino.Error{Kind: fattorino.TooMany, Msg: "there are as many live pages as there may be", Fix: "close one, and look again", RetryAfter: liveBeat}
 	}
+	defer u.streams.leave(who)
 	control := http.NewResponseController(w)
 	if err := control.SetReadDeadline(time.Time{}); err != nil {
 		return err

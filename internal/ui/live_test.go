@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -129,15 +130,23 @@ func TestThereAreOnlySoManyStreams(t *testing.T) {
 	t.Parallel()
 	f := start(t)
 	f.publish("invoice.created", 1, 1)
-	b := f.signedIn(viewer)
-	for range maxStreams {
-		f.ui.streams <- struct{}{}
+	b, another := f.signedIn(viewer), f.signedIn(operator)
+	const path = "/ui/companies/7/events/live?after=0"
+	for range maxStreamsOf {
+		if _, status := b.lines(path, ""); status != http.StatusOK {
+			t.Fatalf("got %d, want 200", status)
+		}
 	}
-	if _, status := b.lines("/ui/companies/7/events/live?after=0", ""); status != http.StatusTooManyRequests {
-		t.Errorf("one too many: got %d, want 429", status)
+	if _, status := b.lines(path, ""); status != http.StatusTooManyRequests {
+		t.Errorf("one too many of a visitor: got %d, want 429", status)
 	}
-	<-f.ui.streams
-	if _, status := b.lines("/ui/companies/7/events/live?after=0", ""); status != http.StatusOK {
-		t.Errorf("the last one: got %d, want 200", status)
+	if _, status := another.lines(path, ""); status != http.StatusOK {
+		t.Errorf("of another: got %d, want 200", status)
+	}
+	for i := range maxStreams {
+		f.ui.streams.enter(strconv.Itoa(i)) // as many as there is place for
+	}
+	if _, status := another.lines(path, ""); status != http.StatusTooManyRequests {
+		t.Errorf("one too many of all: got %d, want 429", status)
 	}
 }

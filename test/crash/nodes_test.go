@@ -200,20 +200,21 @@ type nodes struct {
 }
 
 func newNodes(t *testing.T) *nodes {
-	database, err := pgcluster.New(t.Context(), pgcluster.Options{Settings: map[string]string{"max_connections": "100"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := database.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	return newNodesOn(t, newCluster(t, pgcluster.Options{Settings: map[string]string{"max_connections": "100"}}))
+}
+
+func newNodesOn(t *testing.T, database *pgcluster.Cluster) *nodes {
 	return &nodes{T: t, database: database, url: database.URL("postgres"), dir: t.TempDir(), receiver: newReceiver(t), programs: map[string]*program{}}
 }
 
 // begin starts processes, each with the master keys of the first.
 func (c *nodes) begin(names ...string) {
+	c.Helper()
+	c.beginAs(binary, names...)
+}
+
+// beginAs is begin with another build of the program.
+func (c *nodes) beginAs(binary string, names ...string) {
 	c.Helper()
 	for _, name := range names {
 		p := newProgram(c.T, binary, filepath.Join(c.dir, name), "--database", c.url)
