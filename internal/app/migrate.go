@@ -6,11 +6,11 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/postgres"
 )
 
-// A Migration is what is, or was, to be done to a database, and how.
-type (
-	MigratePlan    = postgres.Plan
-	MigrateOptions = postgres.MigrateOptions
-)
+// MigratePlan is what is, or was, to be done to a database.
+type MigratePlan = postgres.Plan
+
+// MigrateOptions say what else is.
+type MigrateOptions = postgres.MigrateOptions
 
 // PlanMigrate tells what [Migrate] would do to the database of the settings, and
 // changes nothing.

@@ -17,13 +17,14 @@ type DataMove struct {
 	Password string // of its user; empty = as PostgreSQL's clients find it
 }
 
-// Moved and the like are what package move tells of a move.
-type (
-	Moved        = move.Moved
-	MoveProgress = move.Progress
-	MovePlan     = move.Plan
-	MoveReport   = move.Report
-)
+// MoveProgress is how far a move is.
+type MoveProgress = move.Progress
+
+// MovePlan is what a move would do.
+type MovePlan = move.Plan
+
+// MoveReport is what a move has done.
+type MoveReport = move.Report
 
 // MoveData moves a data folder into a database, or goes on with that. The URL is
 // a [SettingError] where it cannot be used.

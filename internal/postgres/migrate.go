@@ -35,7 +35,7 @@ type MigrateOptions struct {
 
 // PlanMigrate tells what [Migrate] would do, and changes nothing.
 func PlanMigrate(ctx context.Context, o Options, m MigrateOptions) (p Plan, err error) {
-	pool, err := connect(ctx, o, minConns)
+	pool, err := connect(ctx, o, 1)
 	if err != nil {
 		return p, translate(err)
 	}

@@ -113,13 +113,6 @@ func (c *checker) mayAttempt(d *delivery) {
 	}
 }
 
-// broughtBack tells whether a deletion was taken back since the last attempt,
-// which has what was to be discarded go out at once.
-func (d *delivery) broughtBack() bool {
-	n := len(d.attempts)
-	return n > 0 && d.attempts[n-1].written.Before(d.sub.restoredAt)
-}
-
 // superseded tells whether the subscription wants the latest alone, and has
 // something newer about the entity.
 func (d *delivery) superseded() bool {

@@ -34,28 +34,6 @@ func (l *life) remove(s *fattorino.Subscription) {
 	l.ack(l, s.ID, "deleted", err, func(s *fattorino.Subscription) bool { return s.State == fattorino.Deleted })
 }
 
-// undoFor is how long a deletion can be taken back (docs/states.md).
-const undoFor = 10 * time.Minute
-
-// removeFor deletes a subscription, and takes that back after a while where the
-// chance says so.
-func (w *world) removeFor(s *fattorino.Subscription, of ...any) {
-	w.call(func(l *life) { l.remove(s) })
-	if w.chance.oneIn(3, "stays deleted", of...) {
-		return
-	}
-	pass(pick(w.chance, []time.Duration{
-		0, w.chance.between(0, 20*time.Second, "deleted for", of...), w.chance.between(0, 12*time.Minute, "deleted for", of...),
-	}, "how long", of...))
-	w.call(func(l *life) {
-		if _, _, err := l.service.RestoreSubscription(context.Background(), l.kit.admin, s.Company, s.ID); err != nil {
-			l.history.add(l, note(fmt.Sprintf("subscription %d was not restored: %v", s.ID, err)))
-			return
-		}
-		l.history.add(l, &restored{s.ID})
-	})
-}
-
 // rotateSecret gives a subscription another secret, where it has any.
 func (l *life) rotateSecret(s *fattorino.Subscription, of ...any) {
 	if len(s.Secrets) == 0 {

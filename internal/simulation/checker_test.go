@@ -315,24 +315,6 @@ func (c *checker) changed(s *fattorino.Subscription) {
 	c.replace(old, s)
 }
 
-// restores tells whether a change takes a deletion back, in time.
-func restores(old, s *fattorino.Subscription) bool {
-	return old.State == fattorino.Deleted && !s.State.Gone() && s.State == old.Before && s.Sink == old.Sink && s.UpdatedAt.Sub(old.UpdatedAt) < undoFor
-}
-
-// restored holds that what a deletion had discarded is on its way again once
-// its owner was told so.
-func (c *checker) restored(r *restored) {
-	c.kit.met.add("restored")
-	s := c.subscriptions[r.subscription]
-	for _, d := range s.deliveries {
-		if d.State != fattorino.Discarded || d.Reason != fattorino.SinkGone || d.kept.pruned || s.State.Gone() {
-			continue
-		}
-		c.violate(d.about(), "delivery %d was discarded with subscription %d, and is not on its way again with it", d.ID, s.ID)
-	}
-}
-
 // replace puts the new form of a subscription in force.
 func (c *checker) replace(old *subscription, s *fattorino.Subscription) {
 	if old.State == fattorino.Active {

@@ -67,7 +67,7 @@ func (s *sender) asked(ctx context.Context, r *fattorino.Request) *fattorino.Ans
 			{status: http.StatusNotFound},
 		}, "reply", of...)
 	}
-	got := s.serve(ctx, func() *fattorino.Answer { return answer.write() }, s.latency("challenge", r.URL, nth))
+	got := s.serve(ctx, answer.write, s.latency("challenge", r.URL, nth))
 	now, later := answer.consents()
 	came := got.Failure == ""
 	rate := perMinute(answer.rate, field(r, "WebHook-Request-Rate"))

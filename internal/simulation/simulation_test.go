@@ -165,7 +165,7 @@ func tempDir(t *testing.T) string {
 	if err := syscall.Statfs(memory, &room); err != nil || room.Bavail*uint64(room.Bsize) < 1<<30 {
 		return t.TempDir()
 	}
-	dir, err := os.MkdirTemp(memory, "simulation")
+	dir, err := os.MkdirTemp(memory, "simulation") //nolint:usetesting // t.TempDir is on a disk
 	if err != nil {
 		return t.TempDir()
 	}

@@ -27,8 +27,8 @@ func bulkSize(n int) int {
 	return min(n, 16)
 }
 
-func newBulk(before string, columns int, after string) *bulk {
-	return &bulk{before: before, row: marks(columns), columns: columns, after: after, texts: map[int]string{}}
+func newBulk(before string, columns int) *bulk {
+	return &bulk{before: before, row: marks(columns), columns: columns, texts: map[int]string{}}
 }
 
 // newList makes a bulk whose rows are the members of a list.

@@ -32,10 +32,10 @@ func newBulks() *bulks {
 	return &bulks{
 		known:      newList(selectAccepted+`key IN (SELECT event FROM id_hashes WHERE id_hash IN (`, `))`),
 		recent:     newList(selectAccepted+`key IN (`, `)`),
-		hashes:     newBulk(`INSERT INTO id_hashes VALUES `, 2, ``),
-		events:     newBulk(eventInto, eventColumnCount, ``),
-		entities:   newBulk(entityInto, 3, ``),
-		deliveries: newBulk(deliveryInto, 3, ``),
+		hashes:     newBulk(`INSERT INTO id_hashes VALUES `, 2),
+		events:     newBulk(eventInto, eventColumnCount),
+		entities:   newBulk(entityInto, 3),
+		deliveries: newBulk(deliveryInto, 3),
 		delivered:  newList(successUpdate, `)`),
 	}
 }

@@ -108,6 +108,33 @@ func TestNothingIsLostWhenSeveralNodesGoOnWithTheStandby(t *testing.T) {
 	c.check(true)
 }
 
+func TestNothingIsLostWhenThePgBouncerOfSeveralNodesIsRestarted(t *testing.T) {
+	t.Parallel()
+	c := newNodes(t)
+	bouncer, err := c.database.NewBouncer(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closing(t, bouncer.Close) })
+	c.url = bouncer.URL("postgres")
+	c.begin("a")
+	c.subscribeAll()
+	c.begin("b", "c")
+	c.awaitParts(21, "a", "b", "c")
+	endLoad := c.beginLoad()
+	for range 2 {
+		c.takeLoad()
+		if err := errors.Join(bouncer.Kill(), bouncer.Start(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		c.awaitParts(21, "a", "b", "c")
+		c.killedAt = time.Now() // as above
+	}
+	c.takeLoad()
+	endLoad()
+	c.check(true)
+}
+
 var clock = flag.Bool("clock", false, "try a node whose clock is an hour off: the program is built anew for that, with all that it is made of")
 
 func TestNothingIsLostWhenTheClockOfANodeIsAnHourOff(t *testing.T) {
