@@ -65,6 +65,10 @@ func (e *Engine) Own(ctx context.Context, lease fattorino.Lease) error {
 		if err := e.committer.reload(ctx, lease.Part); err != nil {
 			return err
 		}
+		now, err := e.shared.Standings(ctx)
+		if err != nil {
+			return err
+		}
 		if !e.dispatcher.begin(ctx, lease) {
 			return ctx.Err()
 		}
@@ -78,6 +82,10 @@ func (e *Engine) Own(ctx context.Context, lease fattorino.Lease) error {
 			if now := e.index.get(s.ID); now != nil && now.Handshake.Pending {
 				e.handshakes.start(now)
 			}
+		}
+		// What was written since it was read was heard of when the part was not ours.
+		if err := e.committer.hearOf(lease.Part, now[lease.Part]); err != nil {
+			e.committer.hearAgain(now[lease.Part], err)
 		}
 		e.dispatcher.kick()
 		return nil
