@@ -24,6 +24,7 @@ type cli struct {
 	Type        typeCommands       `cmd:"" help:"Add, list and delete event types of your own."`
 	Group       groupCommands      `cmd:"" help:"Add and delete groups of event types."`
 	Keys        keysCommands       `cmd:"" help:"Show and rotate the keys that sign, and those that encrypt."`
+	Nodes       nodesCommand       `cmd:"" help:"Show which processes serve the database, and what each of them serves."`
 	Backup      backupCommand      `cmd:"" help:"Make a backup of the data folder, while the server runs."`
 	Restore     restoreCommand     `cmd:"" help:"Make a data folder from a backup."`
 	Migrate     migrateCommand     `cmd:"" help:"Make the tables of a PostgreSQL database, or bring them to this version."`

@@ -26,6 +26,8 @@ type Config struct {
 	Keys    Keys
 	// MasterKeys are for the operator alone.
 	MasterKeys MasterKeyring
+	// Nodes are for the operator alone, too.
+	Nodes Nodes
 	// Users sign in to the management UI.
 	Users Users
 	// Bins record what is sent to them.

@@ -171,6 +171,12 @@ func (c *Client) DeleteUser(ctx context.Context, name string) error {
 
 func userPath(name string) string { return "/v1/users/" + url.PathEscape(name) }
 
+// ListNodes gives the processes that serve the database.
+func (c *Client) ListNodes(ctx context.Context) (*NodeList, error) {
+	var answer NodeList
+	return &answer, c.get(ctx, "/v1/nodes", nil, &answer)
+}
+
 // ListMasterKeys gives the ids of the master keys.
 func (c *Client) ListMasterKeys(ctx context.Context) (*MasterKeys, error) {
 	var answer MasterKeys

@@ -665,6 +665,33 @@ type NewUser struct {
 	Role UserRole `json:"role"`
 }
 
+// Node defines model for Node.
+type Node struct {
+	// Leaving Whether it is handing over what it serves.
+	Leaving bool `json:"leaving"`
+
+	// Name Which process it is, for people.
+	Name string `json:"name"`
+
+	// Parts The parts that it serves, from 0.
+	Parts []int `json:"parts"`
+
+	// Since When it joined.
+	Since time.Time `json:"since"`
+
+	// This Whether it is the one that answers.
+	This bool `json:"this"`
+}
+
+// NodeList defines model for NodeList.
+type NodeList struct {
+	// Nodes The nodes.
+	Nodes []Node `json:"nodes"`
+
+	// Parts How many parts there are.
+	Parts int `json:"parts"`
+}
+
 // PortalLink defines model for PortalLink.
 type PortalLink struct {
 	// ExpiresAt When the link and its sessions end.
@@ -1627,6 +1654,9 @@ type ServerInterface interface {
 	// RemoveMasterKey Remove a master key
 	// (DELETE /v1/master-keys/{master_key})
 	RemoveMasterKey(w http.ResponseWriter, r *http.Request, masterKey string)
+	// ListNodes List the nodes
+	// (GET /v1/nodes)
+	ListNodes(w http.ResponseWriter, r *http.Request)
 	// CreatePortalLink Create a portal link
 	// (POST /v1/portal-links)
 	CreatePortalLink(w http.ResponseWriter, r *http.Request)
@@ -3524,6 +3554,20 @@ func (siw *ServerInterfaceWrapper) RemoveMasterKey(w http.ResponseWriter, r *htt
 	handler.ServeHTTP(w, r)
 }
 
+// ListNodes operation middleware
+func (siw *ServerInterfaceWrapper) ListNodes(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListNodes(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // CreatePortalLink operation middleware
 func (siw *ServerInterfaceWrapper) CreatePortalLink(w http.ResponseWriter, r *http.Request) {
 
@@ -4010,6 +4054,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/master-keys", wrapper.AddMasterKey)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/master-keys/{master_key}", wrapper.RemoveMasterKey)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/master-keys/reseal", wrapper.ResealSecrets)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/nodes", wrapper.ListNodes)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/portal-links", wrapper.CreatePortalLink)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/portal-links/{link}", wrapper.DeletePortalLink)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/subscriptions", wrapper.ListAllSubscriptions)

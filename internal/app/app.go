@@ -58,6 +58,7 @@ type App struct {
 	store   *watchedStore
 	shared  fattorino.Shared // nil where the store is this process's alone
 	node    *postgres.Node   // likewise
+	since   time.Time        // when it was made
 	engine  *engine.Engine
 	service *fattorino.Service
 
@@ -77,7 +78,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{config: o.Config, lines: newLineWriter(o.Log), registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	a := &App{config: o.Config, lines: newLineWriter(o.Log), registry: prometheus.NewRegistry(), failed: make(chan error, 1), since: time.Now()}
 	a.metrics = newMetrics(a.registry)
 	a.log = newLog(&a.config, a.lines, o.LogText)
 	for _, warning := range o.Warnings {
@@ -186,7 +187,7 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.loadTypes(ctx); err != nil {
 		return err
 	}
-	routes, err := a.routes(keys, &masterKeyring{vault: vault, keychain: keychain, store: a.store, engine: a.engine}, contracts)
+	routes, err := a.routes(keys, &masterKeyring{vault: vault, keychain: keychain, store: a.store, engine: a.engine, alone: a.alone}, contracts)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ import (
 // (help), where it belongs (group) and that it is never shown (secret).
 type Config struct {
 	Data             string `key:"data" group:"server" help:"Folder that keeps everything: the database and the master keys. Made where it is not there."`
-	Database         string `key:"database" group:"server" help:"PostgreSQL database to keep everything in but the master keys, as postgres://user@host:5432/name?sslmode=verify-full; one process serves it, others stand by. Not set: a file in the data folder."`
+	Database         string `key:"database" group:"server" help:"PostgreSQL database to keep everything in but the master keys, as postgres://user@host:5432/name?sslmode=verify-full; any number of processes can serve it together. Not set: a file in the data folder."`
 	DatabasePassword string `key:"database_password" group:"server" secret:"true" help:"Password for the database. Not set: as PostgreSQL's own clients find it (PGPASSWORD, a password file)."`
 	Listen           string `key:"listen" group:"server" help:"Address to serve on, as host:port. Port 0 takes any that is free."`
 	Dev              bool   `key:"dev" group:"server" help:"For work on one machine: allow sinks on this machine, and plain http to them. Not for production."`

@@ -25,6 +25,7 @@ type masterKeyring struct {
 	keychain *sign.Keychain
 	store    fattorino.Store
 	engine   updater
+	alone    func(context.Context) error // fails where other nodes need the keys too
 
 	mu sync.Mutex // one change or re-sealing at a time
 }
@@ -44,6 +45,11 @@ func (m *masterKeyring) List() api.MasterKeys {
 func (m *masterKeyring) Add() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.vault.InFile() {
+		if err := m.alone(context.Background()); err != nil {
+			return err
+		}
+	}
 	_, err := m.vault.AddKey()
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/fattorino-dev/fattorino/internal/api"
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/postgres"
 )
 
@@ -79,4 +81,40 @@ func processName() string {
 		host = "a machine without a name"
 	}
 	return fmt.Sprintf("process %d on %s", os.Getpid(), host)
+}
+
+// alone fails where other nodes serve the database: what is sealed with a key that
+// is in the folder of this one alone they could not read.
+func (a *App) alone(ctx context.Context) error {
+	if a.node == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, refreshWithin)
+	defer cancel()
+	members, err := a.node.Members(ctx)
+	if err != nil || len(members) < 2 {
+		return err
+	}
+	return &fattorino.Error{
+		Kind: fattorino.Conflict, Msg: fmt.Sprintf("%d nodes serve the database, and a key made here would be in the data folder of one of them alone", len(members)),
+		Fix: "add the new key to each node's master keys by hand, first behind the others and then in front of them, as docs/postgresql.md says; then seal anew",
+	}
+}
+
+// nodes are the processes that share the store, as the API knows them.
+type nodes struct{ *App }
+
+var _ api.Nodes = nodes{}
+
+// List implements [api.Nodes].
+func (n nodes) List(ctx context.Context) (list api.NodeList, err error) {
+	if n.node == nil {
+		return api.NodeList{Nodes: []api.Node{{Name: processName(), Since: n.since.UTC(), Parts: []int{0}, This: true}}, Parts: 1}, nil
+	}
+	members, err := n.node.Members(ctx)
+	list = api.NodeList{Nodes: []api.Node{}, Parts: n.shared.Parts()}
+	for _, m := range members {
+		list.Nodes = append(list.Nodes, api.Node{Name: m.Name, Since: m.Since.UTC(), Leaving: m.Leaving, Parts: m.Parts, This: m.This})
+	}
+	return list, err
 }

@@ -25,7 +25,7 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 	bins := a.startInspector(keys, masterKeys.keychain)
 	native, err := api.New(api.Config{
 		Portal: links, Bins: bins, PublicURL: a.config.PublicURL,
-		Service: a.service, Keys: keys, MasterKeys: masterKeys, Users: users{ui.NewUsers(a.store, a.engine)}, Log: a.log, Limits: a.apiLimits(),
+		Service: a.service, Keys: keys, MasterKeys: masterKeys, Nodes: nodes{a}, Users: users{ui.NewUsers(a.store, a.engine)}, Log: a.log, Limits: a.apiLimits(),
 		Contracts: c.choosers(), Elsewhere: c.elsewhere(), Callbacks: c.native,
 	})
 	if err != nil {
@@ -103,9 +103,16 @@ func (a *App) startInspector(keys *keyring, keychain *sign.Keychain) *inspect.Bi
 	return bins
 }
 
+// sandboxLook is how often each of several nodes looks for what is due in the
+// sandbox.
+const sandboxLook = 5 * time.Second
+
 // startSandbox starts the invoices that Defacto's tutorial is played with.
 func (a *App) startSandbox() *defacto.Sandbox {
 	sandbox := defacto.NewSandbox(a.service, a.store, a.engine, a.log)
+	if a.node != nil {
+		sandbox.LookEvery(sandboxLook)
+	}
 	sandbox.Start(a.stopping)
 	a.onStop("sandbox", 5*time.Second, sandbox.Stop)
 	return sandbox

@@ -44,6 +44,7 @@ type Sandbox struct {
 	write   Updater
 	log     *slog.Logger
 
+	look time.Duration // the longest time without looking for what is due
 	wake chan struct{}
 	stop context.CancelFunc
 	done chan struct{}
@@ -52,8 +53,13 @@ type Sandbox struct {
 // NewSandbox makes a sandbox. Its routes answer at once; its events and
 // verifications need [Sandbox.Start].
 func NewSandbox(s Publisher, read Documents, write Updater, log *slog.Logger) *Sandbox {
-	return &Sandbox{service: s, read: read, write: write, log: log, wake: make(chan struct{}, 1)}
+	return &Sandbox{service: s, read: read, write: write, log: log, look: idle, wake: make(chan struct{}, 1)}
 }
+
+// LookEvery has the sandbox look for what is due that often at least, for another
+// process on the same store may have made it and ended. It is called before Start.
+// What two processes do at once is done once.
+func (s *Sandbox) LookEvery(d time.Duration) { s.look = d }
 
 // Start takes up what is to be done: events not yet published and
 // verifications not yet ended, those of before a restart included. It is
@@ -128,7 +134,7 @@ func (s *Sandbox) work(ctx context.Context) (time.Duration, error) {
 		var failure error
 		for _, d := range due {
 			if wait := time.Until(d.DueAt); wait > 0 {
-				return wait, failure
+				return min(wait, s.look), failure
 			}
 			if err := s.advance(ctx, d); err != nil {
 				failure = err
@@ -138,7 +144,7 @@ func (s *Sandbox) work(ctx context.Context) (time.Duration, error) {
 		case failure != nil:
 			return 0, failure
 		case len(due) == 0:
-			return idle, nil
+			return s.look, nil
 		}
 	}
 }
