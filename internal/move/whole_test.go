@@ -16,13 +16,22 @@ import (
 
 func TestEverythingOfADataFolderIsInTheDatabase(t *testing.T) {
 	t.Parallel()
+	for name, parameters := range map[string]string{"": "", "behind a pooler without prepared statements": "&default_query_exec_mode=exec"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			moveEverything(t, parameters)
+		})
+	}
+}
+
+func moveEverything(t *testing.T, parameters string) {
 	// Given a data folder with something of everything in it,
 	f := newFolder(t)
 	before := f.read(f.Store)
 	f.must(f.Close())
 
 	// when it is moved,
-	url := database(t)
+	url := database(t) + parameters
 	report, err := move.Run(ctx, options(f.dir, url))
 	f.must(err)
 

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -351,6 +350,9 @@ type Member struct {
 func (n *Node) Members(ctx context.Context) ([]Member, error) {
 	rows, err := n.pool.Query(ctx, `SELECT id, name, since, leaving, ARRAY(SELECT part::int FROM leases WHERE node = id ORDER BY part), id = $1
 		FROM nodes WHERE until > clock_timestamp() ORDER BY id`, n.epoch())
+	if err != nil {
+		return nil, translate(err)
+	}
 	members, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Member])
-	return members, translate(errors.Join(err))
+	return members, translate(err)
 }

@@ -89,7 +89,7 @@ func (n *Node) listen(ctx context.Context) {
 		if err == nil {
 			var own bool
 			if own, err = ownSession(ctx, conn); err == nil && !own {
-				n.log.Info("no notifications come through a connection pooler: the node looks for news every " + scanDeaf.String())
+				n.log.Info("no notifications come through a connection pooler: the node looks for news by itself", "every", scanDeaf)
 				_ = conn.Close(ctx)
 				return
 			}

@@ -177,7 +177,7 @@ func (s *signing) follow(k *kit, old, now *fattorino.Subscription) {
 		}
 		return
 	}
-	if len(now.Secrets) == 0 || bytes.Equal(old.Secrets[0].Sealed, now.Secrets[0].Sealed) {
+	if len(now.Secrets) == 0 || slices.EqualFunc(old.Secrets, now.Secrets, sameSecret) {
 		return
 	}
 	newest := k.number(now.Secrets[0])
@@ -191,6 +191,12 @@ func (s *signing) follow(k *kit, old, now *fattorino.Subscription) {
 		}
 	}
 	s.until[newest] = time.Time{}
+}
+
+// sameSecret tells whether nothing was changed of a secret; one may take its own
+// place.
+func sameSecret(a, b fattorino.Secret) bool {
+	return bytes.Equal(a.Sealed, b.Sealed) && a.EndsAt.Equal(b.EndsAt)
 }
 
 // at gives the secrets that sign at a time.

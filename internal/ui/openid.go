@@ -22,6 +22,9 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
+// signInPath is the page to sign in.
+const signInPath = base + "sign-in"
+
 // callbackPath is where an issuer sends browsers back to.
 const callbackPath = base + "sign-in/oidc/callback"
 
@@ -60,6 +63,7 @@ type OpenID struct {
 type issuer struct {
 	oauth    oauth2.Config
 	verifier *oidc.IDTokenVerifier
+	end      *url.URL // where people sign out there; nil = it does not say
 }
 
 // A person is who has signed in by OpenID Connect, as a session keeps it.
@@ -138,6 +142,27 @@ func (o *OpenID) begin(ctx context.Context, attempt string) (string, error) {
 	}
 	return found.oauth.AuthCodeURL(derive(attempt, "state"),
 		oidc.Nonce(derive(attempt, "nonce")), oauth2.S256ChallengeOption(derive(attempt, "verifier"))), nil
+}
+
+// endSession gives the URL at the issuer where someone signs out there, and is
+// sent back from to the page to sign in (OpenID Connect RP-Initiated Logout 1.0,
+// section 2); empty where the issuer has none, or cannot be read. The client is
+// named in place of an ID token, which is not kept: the issuer asks whether it is
+// meant.
+func (o *OpenID) endSession(ctx context.Context) string {
+	if o == nil {
+		return ""
+	}
+	found, err := o.find(ctx)
+	if err != nil || found.end == nil {
+		return ""
+	}
+	address := *found.end
+	query := address.Query()
+	query.Set("client_id", o.options.ClientID)
+	query.Set("post_logout_redirect_uri", o.options.BaseURL+signInPath)
+	address.RawQuery = query.Encode()
+	return address.String()
 }
 
 // derive gives the value of an attempt for a purpose: 256 bits in 43
@@ -280,6 +305,7 @@ func (o *OpenID) discover(ctx context.Context) (*issuer, error) {
 		Keys    string   `json:"jwks_uri"`
 		Scopes  []string `json:"scopes_supported"`
 		Methods []string `json:"token_endpoint_auth_methods_supported"`
+		End     string   `json:"end_session_endpoint"`
 	}
 	if err := provider.Claims(&says); err != nil {
 		return nil, err
@@ -294,7 +320,12 @@ func (o *OpenID) discover(ctx context.Context) (*issuer, error) {
 	if o.options.ClientSecret == "" || (len(says.Methods) > 0 && !slices.Contains(says.Methods, "client_secret_basic")) {
 		endpoint.AuthStyle = oauth2.AuthStyleInParams
 	}
+	end, err := url.Parse(says.End)
+	if err != nil || !safeEndpoint(end) {
+		end = nil
+	}
 	return &issuer{
+		end: end,
 		oauth: oauth2.Config{
 			ClientID: o.options.ClientID, ClientSecret: o.options.ClientSecret, Endpoint: endpoint,
 			RedirectURL: o.options.BaseURL + callbackPath, Scopes: o.scopes(says.Scopes),

@@ -337,10 +337,40 @@ func TestASessionOfAnIssuerEndsWithTheWorkingDayAndWhenSignedOut(t *testing.T) {
 			t.Errorf("after %v: %v", after, err)
 		}
 	}
-	b.post("/ui/sign-out", nil)
+	out := b.post("/ui/sign-out", nil)
 	b.cookies[sessionCookie] = secret
+	if got := out.header.Get("Location"); got != "/ui/sign-in?signed_out" {
+		t.Errorf("signing out leads to %s", got)
+	}
 	if got := b.get("/ui/apps"); got.status != http.StatusSeeOther {
 		t.Errorf("signed out: got %d, want 303 to sign in", got.status)
+	}
+}
+
+// Whoever signs out of a session that an issuer vouched for is told that the one
+// at the issuer goes on, and how to end it.
+func TestWhoSignsOutIsLedToTheIssuer(t *testing.T) {
+	t.Parallel()
+	f, p := startWithIssuer(t)
+	b := f.browser()
+	b.signInAtIssuer()
+	got := b.get(b.post("/ui/sign-out", nil).header.Get("Location"))
+	want := p.URL + "/end?client_id=" + url.QueryEscape(p.ClientID) + "&amp;post_logout_redirect_uri=" + url.QueryEscape(f.url+"/ui/sign-in")
+	if got.status != http.StatusOK || !strings.Contains(got.body, `href="`+want+`"`) {
+		t.Errorf("signed out: %d, and the page does not lead to %s: %s", got.status, want, got.body)
+	}
+	// Nobody else is told so: who has a password, and who merely comes by.
+	if got := f.signedIn(viewer).post("/ui/sign-out", nil).header.Get("Location"); got != "/ui/sign-in" {
+		t.Errorf("who signed in with a password is led to %s", got)
+	}
+	if got := b.get("/ui/sign-in"); strings.Contains(got.body, p.URL+"/end") {
+		t.Error("the page to sign in speaks of signing out")
+	}
+	// An issuer that is down, or has no such place, is no reason to fail.
+	p.Fail(true)
+	f.useIssuer(t, p, "viewer:groups=staff")
+	if got := b.get("/ui/sign-in?signed_out"); got.status != http.StatusOK || strings.Contains(got.body, "/end?") {
+		t.Errorf("while the issuer is down: %d", got.status)
 	}
 }
 

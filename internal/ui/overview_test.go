@@ -117,3 +117,31 @@ func TestTheOverviewIsTheFirstPageAndShowsWhatWasCounted(t *testing.T) {
 		}
 	}
 }
+
+func TestTheOverviewSaysThatAllIsWellOnlyWhereItIs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		failed     int64
+		want, hide string
+	}{
+		{5, "Everything is in order", "Some attempts have failed lately"},
+		{500, "Some attempts have failed lately", "Everything is in order"},
+	} {
+		f := start(t)
+		app, b := f.app(), f.signedIn(operator)
+		if got := b.post(newPath, wholeForm(app, f.sink())); got.status != http.StatusOK && got.status != http.StatusSeeOther {
+			t.Fatal(got.status, got.body)
+		}
+		now := time.Now()
+		err := f.store.Commit(t.Context(), &fattorino.Batch{Now: now, Tallies: []fattorino.Tally{
+			{Company: 7, At: now.Add(-time.Minute).Truncate(time.Minute), Counts: fattorino.Counts{Delivered: 12345, Failed: c.failed}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := b.get("/ui/companies/7/overview").body
+		if !strings.Contains(got, c.want) || strings.Contains(got, c.hide) {
+			t.Errorf("with %d attempts of 12345 that failed it does not say %q alone", c.failed, c.want)
+		}
+	}
+}

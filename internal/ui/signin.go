@@ -28,8 +28,10 @@ type signInView struct {
 	Next    string
 	Name    string
 	Problem string
-	Users   bool // there are users: names are asked for
-	OpenID  bool // there is an OpenID issuer to sign in with
+	Users   bool   // there are users: names are asked for
+	OpenID  bool   // there is an OpenID issuer to sign in with
+	Issuer  string // host of the issuer at which who has signed out here is still signed in; empty = none
+	SignOut string // where they sign out there; empty = the issuer says no place
 }
 
 func (u *UI) signInPage(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -37,7 +39,11 @@ func (u *UI) signInPage(w http.ResponseWriter, r *http.Request, v *visit) error 
 		http.Redirect(w, r, base, http.StatusSeeOther)
 		return nil
 	}
-	return u.askWho(w, r, v, http.StatusOK, signInView{Next: r.URL.Query().Get("next")})
+	view := signInView{Next: r.URL.Query().Get("next")}
+	if r.URL.Query().Has(signedOut) && u.OpenID != nil {
+		view.Issuer, view.SignOut = u.OpenID.host(), u.OpenID.endSession(r.Context())
+	}
+	return u.askWho(w, r, v, http.StatusOK, view)
 }
 
 func (u *UI) askWho(w http.ResponseWriter, r *http.Request, v *visit, status int, view signInView) error {
@@ -148,9 +154,17 @@ func (u *UI) signOut(w http.ResponseWriter, r *http.Request, v *visit) error {
 		}
 	}
 	dropSecret(w, r, sessionCookie)
-	http.Redirect(w, r, base+"sign-in", http.StatusSeeOther)
+	target := signInPath
+	if v.Subject != "" {
+		target += "?" + signedOut
+	}
+	http.Redirect(w, r, target, http.StatusSeeOther)
 	return nil
 }
+
+// signedOut is what the page to sign in is asked with by someone whom an issuer
+// had vouched for.
+const signedOut = "signed_out"
 
 // preferences keeps the language and the theme in cookies.
 func (u *UI) preferences(w http.ResponseWriter, r *http.Request, v *visit) error {

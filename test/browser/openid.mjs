@@ -42,7 +42,13 @@ for (const [locale, button] of [["en-GB", "Single sign-on"], ["it-IT", "Accesso 
     check(session?.httpOnly && session.sameSite === "Lax", `the cookie of the session is ${JSON.stringify({ ...session, value: "" })}`);
     check(!cookies.some((c) => c.name === "fattorino_openid"), "the cookie of the attempt stays");
     await page.locator('form[action="/ui/sign-out"] button').click();
-    await page.waitForURL(/\/ui\/sign-in$/);
+    await page.waitForURL(/\/ui\/sign-in\?signed_out$/);
+    const there = await page.locator('.notice a[rel="noreferrer"]').getAttribute("href");
+    check(there.includes("/end?client_id="), `the issuer's page to sign out is said to be ${there}`);
+    if (javaScriptEnabled) {
+      await audit(page, `signed out (${locale})`);
+      await page.screenshot({ path: `${screenshots}/signed-out-openid-${locale}.png` });
+    }
     await page.goto(`${url}/ui/apps`);
     check(page.url().includes("/ui/sign-in"), `signed out, ${page.url()} is still shown`);
     await page.context().close();
