@@ -37,7 +37,7 @@ const maxHeld = 10_000
 
 // newOrder gives the order of a subscription; nil where it has none.
 func newOrder(o fattorino.Ordering) *order {
-	if o == "" || o == fattorino.Unordered {
+	if !o.Keeps() {
 		return nil
 	}
 	return &order{

@@ -47,7 +47,9 @@ func wasOf(caller *Token, company int64, sub *Subscription) error {
 // is as it was before: under its number, with its secrets, in its state. A sink
 // that had proved itself has; one that was being asked can be asked again. What
 // the deletion discarded is set on its way again, the newest [MaxResendAll] at
-// most: it gives how many. Events published in between were not heard.
+// most: it gives how many. In a subscription that keeps an order nothing is, for
+// it would come after what is newer: it stays discarded, to be sent again by hand.
+// Events published in between were not heard.
 //
 // Gone when it is too late, Conflict where another subscription of the app
 // holds one of its types now or the app has as many as it may.
@@ -82,6 +84,9 @@ func (s *Service) RestoreSubscription(ctx context.Context, caller *Token, compan
 	})
 	if err != nil {
 		return nil, 0, err
+	}
+	if sub.Options.Ordering.Keeps() {
+		return sub, 0, nil
 	}
 	revived, err = s.reviveDiscarded(context.WithoutCancel(ctx), caller, sub)
 	return sub, revived, err

@@ -83,6 +83,9 @@ const (
 	Standard   Format = "standard" // the body of Standard Webhooks: type, timestamp, data
 )
 
+// Keeps tells whether any delivery waits for another.
+func (o Ordering) Keeps() bool { return o != "" && o != Unordered }
+
 // Ordering says which deliveries of a subscription wait for which.
 type Ordering string
 

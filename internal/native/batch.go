@@ -89,7 +89,7 @@ func (f *faults) checkBatch(n *fattorino.NewSubscription) {
 		}
 		return
 	}
-	if o.Ordering != "" && o.Ordering != fattorino.Unordered {
+	if o.Ordering.Keeps() {
 		f.add("ordering", "the format batch cannot be ordered: a batch that fails comes again as a whole")
 	}
 	if o.BatchSize < 0 || o.BatchSize > maxBatch {

@@ -40,6 +40,9 @@ func restores(old, s *fattorino.Subscription) bool {
 func (c *checker) restored(r *restored) {
 	c.kit.met.add("restored")
 	s := c.subscriptions[r.subscription]
+	if s.Options.Ordering.Keeps() {
+		return // it would come after what is newer
+	}
 	for _, d := range s.deliveries {
 		if d.State != fattorino.Discarded || d.Reason != fattorino.SinkGone || d.kept.pruned || s.State.Gone() {
 			continue
