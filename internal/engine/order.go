@@ -143,6 +143,12 @@ func (o *order) supersede(key int64, d *fattorino.Delivery) (before []*fattorino
 	return before
 }
 
+// passedOver tells whether something newer about the entity waits.
+func (o *order) passedOver(key int64, d *fattorino.Delivery) bool {
+	newest := o.newest[key]
+	return newest != nil && newest.ID > d.ID
+}
+
 // outdated tells whether there is something newer about the entity of the
 // delivery at i than that one: it waits in the store, or later in the window.
 func (o *order) outdated(window *fifo[*fattorino.Delivery], i int, key int64) bool {
@@ -150,7 +156,7 @@ func (o *order) outdated(window *fifo[*fattorino.Delivery], i int, key int64) bo
 		return false
 	}
 	d := window.at(i)
-	if newest := o.newest[key]; newest != nil && newest.ID > d.ID {
+	if o.passedOver(key, d) {
 		return true
 	}
 	for j := i + 1; j < window.len(); j++ {
@@ -246,6 +252,11 @@ func (d *dispatcher) lookedUp(l *lane, key int64, found []*fattorino.Delivery, e
 		older := found[:len(found)-1]
 		o.parking[key] += len(older)
 		d.supersede(l, older)
+	case len(found) == 1 && o.passedOver(key, found[0]) && (meanwhile || o.parking[key] > 0):
+		// Since it was read something newer has begun to wait, which skips it.
+		if meanwhile {
+			d.lookUp(l, key)
+		}
 	case len(found) == 1:
 		next := *found[0]
 		if newest := o.newest[key]; newest != nil && newest.ID <= next.ID {

@@ -235,6 +235,78 @@ func TestOfWhatWaitsTheLatestAloneIsSent(t *testing.T) {
 	}
 }
 
+// What was skipped stays so, also where it is being looked up whose turn it is
+// while that is written.
+func TestWhatIsSkippedWhileItIsLookedUpStaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Given a sink that takes one at a time, and has refused invoice 1 once, of
+		// which a later state waits,
+		refused := false
+		receiver := &sink{answer: func(_ int, _, event string) *fattorino.Answer {
+			switch {
+			case event == "1#0" && !refused:
+				refused = true
+				return &fattorino.Answer{Status: 503}
+			case event == "2#3":
+				time.Sleep(9 * time.Second)
+			}
+			return &fattorino.Answer{Status: 200}
+		}}
+		store := &leisurely{looking: make(chan struct{}, 100)}
+		f := start(t, t.TempDir(), receiver, limits(engine.Limits{Lane: 1}), func(c *setup) {
+			c.wrap = func(s fattorino.Store) fattorino.Store { store.Store = s; return store }
+		})
+		defer f.stop(t)
+		f.ordered(t, fattorino.Latest)
+		f.publish(t, about(1, 0))
+		f.publish(t, about(1, 1))
+		synctest.Wait()
+		store.slow.Store(true)
+
+		// when a still later one comes while that is looked up, and another invoice
+		// takes its time,
+		<-store.looking
+		_, err := f.service.Publish(context.Background(), f.admin, []*fattorino.Event{about(1, 2), about(2, 3)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+
+		// then the one between them is skipped.
+		var states []string
+		for _, d := range f.log(t, 1) {
+			states = append(states, strings.TrimSpace(fmt.Sprintf("%s %s %s", d.Event.ID, d.State, d.Reason)))
+		}
+		if want := []string{"1#0 discarded superseded", "1#1 discarded superseded", "1#2 delivered", "2#3 delivered"}; !slices.Equal(states, want) {
+			t.Errorf("the log says %q, want %q", states, want)
+		}
+	})
+}
+
+// leisurely is the real store, which takes its time when told so.
+type leisurely struct {
+	fattorino.Store
+	slow    atomic.Bool
+	looking chan struct{} // receives for each look-up begun meanwhile
+}
+
+func (s *leisurely) Commit(ctx context.Context, b *fattorino.Batch) error {
+	if s.slow.Load() {
+		time.Sleep(2 * time.Second)
+	}
+	return s.Store.Commit(ctx, b)
+}
+
+func (s *leisurely) Waiting(ctx context.Context, subscription, waitsFor int64, limit int) ([]*fattorino.Delivery, error) {
+	found, err := s.Store.Waiting(ctx, subscription, waitsFor, limit)
+	if s.slow.Load() {
+		s.looking <- struct{}{}
+		time.Sleep(3 * time.Second)
+	}
+	return found, err
+}
+
 func TestAGoneSubscriptionLeavesNothingWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		receiver := &sink{answer: func(int, string, string) *fattorino.Answer { return &fattorino.Answer{Status: 500} }}
