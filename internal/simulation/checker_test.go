@@ -53,7 +53,9 @@ type subscription struct {
 	restFrom  time.Time            // when it did
 	inFlight  int
 
-	restoredAt time.Time // when its deletion was last taken back
+	restoredAt time.Time  // when its deletion was last taken back
+	offered    *consented // a consent that came while it was deleted
+	offeredAt  time.Time
 	pace       pace
 	signing    signing
 	deliveries []*delivery // in the order of their ids
@@ -310,6 +312,9 @@ func (c *checker) changed(s *fattorino.Subscription) {
 	if old.State.Gone() && !s.State.Gone() {
 		// The lane is another: what the sink has asked for is in none.
 		old.restoredAt, old.restTo = c.entry.at, time.Time{}
+		if old.offered != nil && old.offeredAt.Equal(c.entry.at) {
+			old.consents(old.offered)
+		}
 		old.pace.begin(paceOf(s), c.entry.at)
 	}
 	c.replace(old, s)

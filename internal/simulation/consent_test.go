@@ -132,9 +132,16 @@ func (c *checker) consented(x *consented) {
 		c.kit.met.add("consent too late")
 	case s.State == fattorino.Unverified:
 		c.kit.met.add("consent later")
-		s.proved[x.url] = true
-		s.granted[x.url] = append(s.granted[x.url], x.rate)
+		s.consents(x)
+	case s.State == fattorino.Deleted && s.Before == fattorino.Unverified:
+		s.offered, s.offeredAt = x, c.entry.at // it counts where the deletion is taken back in that moment
 	}
+}
+
+// consents takes note of a consent that counts.
+func (s *subscription) consents(x *consented) {
+	s.proved[x.url] = true
+	s.granted[x.url] = append(s.granted[x.url], x.rate)
 }
 
 // A pace holds a subscription to what its owner has chosen and its sink
