@@ -151,7 +151,7 @@ func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino
 		case o.reason == "":
 			d.DueAt = o.at.Add(putOff)
 			continue
-		case o.reason == fattorino.SinkGone && o.lane.order == nil && c.isThere(d.Subscription): // its deletion was taken back meanwhile
+		case o.reason == fattorino.SinkGone && c.isThere(d.Subscription): // its deletion was taken back meanwhile
 			d.DueAt = o.at
 			continue
 		default:

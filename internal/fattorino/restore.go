@@ -12,9 +12,10 @@ import (
 const UndoFor = 10 * time.Minute
 
 // RestorableUntil tells until when a subscription that was deleted can be
-// restored; zero for one that cannot at all.
+// restored; zero for one that cannot at all. One that keeps an order cannot: what
+// a deletion discards it does in no order, and what is left would not be in one.
 func (s *Subscription) RestorableUntil() time.Time {
-	if s.State != Deleted || s.Before == "" {
+	if s.State != Deleted || s.Before == "" || s.Options.Ordering.Keeps() {
 		return time.Time{}
 	}
 	return s.UpdatedAt.Add(UndoFor)
@@ -47,11 +48,9 @@ func wasOf(caller *Token, company int64, sub *Subscription) error {
 // is as it was before: under its number, with its secrets, in its state. A sink
 // that had proved itself has; one that was being asked can be asked again. What
 // the deletion discarded is set on its way again, the newest [MaxResendAll] at
-// most: it gives how many. In a subscription that keeps an order nothing is, for
-// it would come after what is newer: it stays discarded, to be sent again by hand.
-// Events published in between were not heard.
+// most: it gives how many. Events published in between were not heard.
 //
-// Gone when it is too late, Conflict where another subscription of the app
+// Gone when it is too late or the subscription keeps an order, Conflict where another subscription of the app
 // holds one of its types now or the app has as many as it may.
 func (s *Service) RestoreSubscription(ctx context.Context, caller *Token, company, id int64) (sub *Subscription, revived int, err error) {
 	if err := s.mayHold(caller, company, ""); err != nil {
@@ -68,8 +67,8 @@ func (s *Service) RestoreSubscription(ctx context.Context, caller *Token, compan
 		now := time.Now()
 		if !now.Before(found.RestorableUntil()) {
 			return &Error{
-				Kind: Gone, Msg: "this subscription cannot be restored any more",
-				Fix: fmt.Sprintf("a deletion can be taken back for %d minutes; create a new subscription", int(UndoFor.Minutes())),
+				Kind: Gone, Msg: "this subscription cannot be restored",
+				Fix: fmt.Sprintf("a deletion can be taken back for %d minutes, where no order is kept; create a new subscription", int(UndoFor.Minutes())),
 			}
 		}
 		if err := s.needScopes(caller, s.catalog(s.contracts[found.Contract]), found.Types); err != nil {
@@ -84,9 +83,6 @@ func (s *Service) RestoreSubscription(ctx context.Context, caller *Token, compan
 	})
 	if err != nil {
 		return nil, 0, err
-	}
-	if sub.Options.Ordering.Keeps() {
-		return sub, 0, nil
 	}
 	revived, err = s.reviveDiscarded(context.WithoutCancel(ctx), caller, sub)
 	return sub, revived, err

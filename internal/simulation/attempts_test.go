@@ -237,8 +237,7 @@ func (c *checker) unattempted(d *delivery, got *fattorino.Delivery) {
 		}
 		c.violate(d.about(), "delivery %d waits, and there is none that it waits for", d.ID)
 	case got.State == fattorino.Discarded && got.Reason == fattorino.SinkGone && d.sub.State.Gone():
-	case got.State == fattorino.Discarded && got.Reason == fattorino.SinkGone && d.sub.Options.Ordering.Keeps() && !d.sub.restoredAt.IsZero():
-	case got.State == fattorino.Pending && !d.sub.Options.Ordering.Keeps() && !d.sub.restoredAt.IsZero() && !d.sub.State.Gone(): // it was to be discarded
+	case got.State == fattorino.Pending && !d.sub.restoredAt.IsZero() && !d.sub.State.Gone(): // it was to be discarded
 	case got.State == fattorino.Discarded && got.Reason == fattorino.Superseded && d.superseded():
 	case got.State == fattorino.Discarded && got.Reason == fattorino.Unfit && unfit(d.sub.Subscription, d.Event):
 	default:

@@ -32,7 +32,7 @@ func (w *world) removeFor(s *fattorino.Subscription, of ...any) {
 
 // restores tells whether a change takes a deletion back, in time.
 func restores(old, s *fattorino.Subscription) bool {
-	return old.State == fattorino.Deleted && !s.State.Gone() && s.State == old.Before && s.Sink == old.Sink && s.UpdatedAt.Sub(old.UpdatedAt) < undoFor
+	return old.State == fattorino.Deleted && !old.Options.Ordering.Keeps() && !s.State.Gone() && s.State == old.Before && s.Sink == old.Sink && s.UpdatedAt.Sub(old.UpdatedAt) < undoFor
 }
 
 // restored holds that what a deletion had discarded is on its way again once
@@ -40,9 +40,6 @@ func restores(old, s *fattorino.Subscription) bool {
 func (c *checker) restored(r *restored) {
 	c.kit.met.add("restored")
 	s := c.subscriptions[r.subscription]
-	if s.Options.Ordering.Keeps() {
-		return // it would come after what is newer
-	}
 	for _, d := range s.deliveries {
 		if d.State != fattorino.Discarded || d.Reason != fattorino.SinkGone || d.kept.pruned || s.State.Gone() {
 			continue
