@@ -51,7 +51,7 @@
     const options = {
       width: plot.clientWidth,
       height,
-      padding: [10, 6, 0, 0],
+      padding: [10, 18, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { show: !data.stacked }, drag: { x: false, y: false } },
       scales: { x: { time: true, range: [data.at[0] - half, data.at.at(-1) + half] }, y: { range: [0, most * 1.08] } },
