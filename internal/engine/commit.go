@@ -248,12 +248,12 @@ func (c *committer) reread() {
 
 // hand gives new deliveries to their lanes and receipts to their publishers.
 func (c *committer) hand(publishes []*publish) {
-	accepted := 0
 	for _, p := range publishes {
 		if p.Err != nil {
 			p.done <- p.Err
 			continue
 		}
+		accepted := 0
 		for i, e := range p.Events {
 			if p.Repeated[i] {
 				continue
@@ -264,9 +264,9 @@ func (c *committer) hand(publishes []*publish) {
 			}
 			c.watchers.notify(e.Company)
 		}
+		c.metrics.accepted(accepted)
 		p.done <- nil
 	}
-	c.metrics.accepted(accepted)
 	c.dispatcher.kick()
 }
 
