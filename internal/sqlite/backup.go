@@ -108,9 +108,19 @@ func openThere(ctx context.Context, path, mode string) (*sql.DB, error) {
 	}
 	db.SetMaxOpenConns(1)
 	if _, err := known(ctx, db); err != nil {
+		if mode == "ro" && isDamage(err) {
+			err = damaged(err)
+		}
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+func damaged(err error) error {
+	return &fattorino.Error{
+		Kind: fattorino.Invalid, Msg: "the copy is damaged: " + err.Error(),
+		Fix: "look after the disk, and try again from another copy", Err: err,
+	}
 }
 
 // checkThere fails where there is no database.
@@ -234,10 +244,7 @@ func checkBackup(ctx context.Context, path string, before, after int64) (c Count
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err := checkAll(ctx, db); err != nil {
-		return c, &fattorino.Error{
-			Kind: fattorino.Invalid, Msg: "the copy is damaged: " + err.Error(),
-			Fix: "look after the disk, and try again from another copy", Err: err,
-		}
+		return c, damaged(err)
 	}
 	last, err := lastEvent(ctx, db)
 	if err != nil {

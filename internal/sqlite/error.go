@@ -31,6 +31,12 @@ func translate(err error) error {
 	return err
 }
 
+// isDamage tells whether what the file has is no database, or a damaged one.
+func isDamage(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB)
+}
+
 func notFound(what string, id int64) error {
 	return fattorino.Errorf(fattorino.NotFound, "there is no %s %d", what, id)
 }
