@@ -19,7 +19,9 @@ func (c *committer) write(q queue) bool {
 	for _, u := range q.updates {
 		c.update(u)
 	}
-	c.hear(q.heard)
+	for _, at := range q.heard {
+		c.hear(at)
+	}
 	for _, j := range q.jobs {
 		j.done <- j.f()
 	}
@@ -303,10 +305,7 @@ func (c *committer) wakeUp(deliveries []*fattorino.Delivery) {
 			continue
 		}
 		// Others may have written before it: the lane meets it with theirs.
-		at := fattorino.Standing{Part: c.partOf(d.Event.Company), Last: d.ID}
-		if err := c.hearOf(at.Part, at); err != nil {
-			c.hearAgain(at, err)
-		}
+		c.hear(fattorino.Standing{Part: c.partOf(d.Event.Company), Last: d.ID})
 	}
 }
 

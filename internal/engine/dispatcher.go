@@ -171,9 +171,24 @@ func (d *dispatcher) take(l *lane, delivery *fattorino.Delivery) {
 	d.refresh(l)
 }
 
-func (d *dispatcher) push(l *lane, delivery *fattorino.Delivery, in map[int64]bool) {
+// hold takes note that a delivery is in memory, as one of a lane's fresh ones or
+// of those that are due again.
+func (d *dispatcher) hold(delivery *fattorino.Delivery, in map[int64]bool) {
 	in[delivery.ID] = true
 	d.bytes += int64(delivery.Event.Size())
+}
+
+// letGo takes note that a delivery is not in memory any more, if it was.
+func (d *dispatcher) letGo(l *lane, delivery *fattorino.Delivery) {
+	if l.fresh[delivery.ID] || l.again[delivery.ID] {
+		d.bytes -= int64(delivery.Event.Size())
+	}
+	delete(l.fresh, delivery.ID)
+	delete(l.again, delivery.ID)
+}
+
+func (d *dispatcher) push(l *lane, delivery *fattorino.Delivery, in map[int64]bool) {
+	d.hold(delivery, in)
 	if l.window.len() == 0 {
 		l.since = time.Now()
 	}
@@ -379,11 +394,7 @@ func (d *dispatcher) recorded(outcomes []*outcome, written []fattorino.Outcome) 
 	defer d.mu.Unlock()
 	for i, o := range outcomes {
 		delivery := written[i].Delivery
-		if o.lane.fresh[delivery.ID] || o.lane.again[delivery.ID] {
-			d.bytes -= int64(delivery.Event.Size())
-		}
-		delete(o.lane.fresh, delivery.ID)
-		delete(o.lane.again, delivery.ID)
+		d.letGo(o.lane, delivery)
 		o.lane.tenure.rest(1)
 		if o.lane.tenure.over {
 			continue // that it waits, or is due, is another process's affair

@@ -307,8 +307,7 @@ func (d *dispatcher) learn(l *lane) {
 	o := l.order
 	wait := o.takeTurns(due)
 	for _, delivery := range wait { // a reading before they are written shows them due
-		l.again[delivery.ID] = true
-		d.bytes += int64(delivery.Event.Size())
+		d.hold(delivery, l.again)
 	}
 	d.setWaiting(l, wait)
 	o.ready = true

@@ -84,9 +84,7 @@ func (e *Engine) Own(ctx context.Context, lease fattorino.Lease) error {
 			}
 		}
 		// What was written since it was read was heard of when the part was not ours.
-		if err := e.committer.hearOf(lease.Part, now[lease.Part]); err != nil {
-			e.committer.hearAgain(now[lease.Part], err)
-		}
+		e.committer.hear(now[lease.Part])
 		e.dispatcher.kick()
 		return nil
 	})
@@ -125,13 +123,11 @@ func (e *Engine) Heard(moved []fattorino.Standing) {
 	})
 }
 
-// hear puts in force what others have written in some parts. What cannot be read
-// is heard of again.
-func (c *committer) hear(heard map[int]fattorino.Standing) {
-	for part, at := range heard {
-		if err := c.hearOf(part, at); err != nil {
-			c.hearAgain(at, err)
-		}
+// hear puts in force what others have written in a part. What cannot be read is
+// heard of again.
+func (c *committer) hear(at fattorino.Standing) {
+	if err := c.tryHear(at); err != nil {
+		c.hearAgain(at, err)
 	}
 }
 
@@ -140,8 +136,8 @@ func (c *committer) hearAgain(at fattorino.Standing, err error) {
 	time.AfterFunc(retryCommit, func() { c.Heard([]fattorino.Standing{at}) })
 }
 
-func (c *committer) hearOf(part int, at fattorino.Standing) error {
-	k := &c.known[part]
+func (c *committer) tryHear(at fattorino.Standing) error {
+	part, k := at.Part, &c.known[at.Part]
 	if at.Version > c.versions[part] {
 		if err := c.reload(c.work, part); err != nil {
 			return err
@@ -256,7 +252,7 @@ func (c *committer) lookAround() {
 		return
 	}
 	for _, at := range standings {
-		c.hear(map[int]fattorino.Standing{at.Part: at})
+		c.hear(at)
 	}
 }
 

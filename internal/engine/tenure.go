@@ -89,10 +89,7 @@ func (d *dispatcher) disown(part int, epoch int64) {
 // abandon empties a lane. Where it stands in a queue it is passed over.
 func (d *dispatcher) abandon(l *lane) {
 	for l.window.len() > 0 {
-		delivery := l.window.pop()
-		d.bytes -= int64(delivery.Event.Size())
-		delete(l.fresh, delivery.ID)
-		delete(l.again, delivery.ID)
+		d.letGo(l, l.window.pop())
 	}
 	if l.heapSlot != 0 {
 		heap.Remove(&d.due, l.heapSlot-1)
@@ -142,11 +139,7 @@ func (d *dispatcher) forget(late []*outcome) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, o := range late {
-		if o.lane.fresh[o.delivery.ID] || o.lane.again[o.delivery.ID] {
-			d.bytes -= int64(o.delivery.Event.Size())
-		}
-		delete(o.lane.fresh, o.delivery.ID)
-		delete(o.lane.again, o.delivery.ID)
+		d.letGo(o.lane, o.delivery)
 	}
 }
 

@@ -32,9 +32,6 @@ func (s *Store) EachWay(ctx context.Context, q fattorino.DeliveryQuery) (pages [
 	return pages, err
 }
 
-// KeepRecent says how many hashes of ids are kept in memory.
-func (s *Store) KeepRecent(n int) { s.recent.most = n }
-
 // Hashed gives how often each hash of an id that can be found is in memory or
 // in the table, and up to which event all are in the table.
 func (s *Store) Hashed(t *testing.T) (times map[int64]int, inTable int, upTo int64) {

@@ -16,11 +16,7 @@ import (
 func TestARepeatIsKnownWhereverItsHashIs(t *testing.T) {
 	t.Parallel()
 	ctx, dir := context.Background(), t.TempDir()
-	begin := func() *sqlite.Store {
-		s := open(t, sqlite.Options{Dir: dir})
-		s.KeepRecent(50)
-		return s
-	}
+	begin := func() *sqlite.Store { return open(t, sqlite.Options{Dir: dir, RecentIDs: 50}) }
 	s := begin()
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same at each run
 	now, accepted, deleted := time.Now(), 0, 0
@@ -88,8 +84,7 @@ func with(b *fattorino.Batch, now time.Time, id string) *fattorino.Batch {
 func TestAFailedCommitLeavesTheHashesAsTheyWere(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	s := open(t, sqlite.Options{Dir: t.TempDir(), MaxPages: 120})
-	s.KeepRecent(10)
+	s := open(t, sqlite.Options{Dir: t.TempDir(), MaxPages: 120, RecentIDs: 10})
 	var err error
 	tried := 0
 	for ; err == nil; tried++ {

@@ -26,14 +26,8 @@ func open(t *testing.T, o sqlite.Options) *sqlite.Store {
 }
 
 func TestStore(t *testing.T) {
-	open := func(t *testing.T, o sqlite.Options) *sqlite.Store {
-		t.Helper()
-		s := open(t, o)
-		s.KeepRecent(3) // so that the suite finds hashes in memory and in the table
-		return s
-	}
 	storetest.Run(t, func(t *testing.T) (fattorino.Store, func() fattorino.Store) {
-		o := sqlite.Options{Dir: t.TempDir()}
+		o := sqlite.Options{Dir: t.TempDir(), RecentIDs: 3} // so that the suite finds hashes in memory and in the table
 		s := open(t, o)
 		t.Cleanup(func() { _ = s.Close() })
 		return s, func() fattorino.Store {
