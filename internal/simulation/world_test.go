@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/engine"
@@ -362,6 +363,7 @@ func (w *world) supervise(done <-chan struct{}) *life {
 func (w *world) last(l *life) *life {
 	w.healed.Store(true)
 	w.history.add(l, note("all faults end here"))
+	synctest.Wait() // for the last write that a fault was drawn for
 	well := !l.doomed.Load() && !l.dead.Load()
 	if well && !l.full {
 		return l // what it has forgotten is not read anew
