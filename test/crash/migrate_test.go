@@ -9,16 +9,7 @@ import (
 
 func TestADatabaseIsMigratedByCommand(t *testing.T) {
 	t.Parallel()
-	cluster, err := pgcluster.New(t.Context(), pgcluster.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cluster.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	database := cluster.URL("postgres")
+	database := newCluster(t, pgcluster.Options{}).URL("postgres")
 	run := func(want string, flags ...string) (said string) {
 		t.Helper()
 		said, ok := command(t, append([]string{"migrate", "--database", database}, flags...)...)

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,15 +22,7 @@ func TestAMovedInstallationGoesOnDelivering(t *testing.T) {
 	t.Parallel()
 	// Given a program that has delivered some events, and has more to deliver, of
 	// which some are due again and others wait for these,
-	cluster, err := pgcluster.New(t.Context(), pgcluster.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cluster.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	cluster := newCluster(t, pgcluster.Options{})
 	folder := filepath.Join(t.TempDir(), "data")
 	p := newProgram(t, binary, folder)
 	p.start(t)
@@ -93,15 +84,7 @@ func TestAMovedInstallationGoesOnDelivering(t *testing.T) {
 
 func TestCountingForAMoveBesideARunningProgram(t *testing.T) {
 	t.Parallel()
-	cluster, err := pgcluster.New(t.Context(), pgcluster.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cluster.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	cluster := newCluster(t, pgcluster.Options{})
 	p := newProgram(t, binary, filepath.Join(t.TempDir(), "data"))
 	p.start(t)
 	pub := &publisher{program: p}
@@ -237,28 +220,18 @@ func (h *hearer) hears(e event) bool {
 }
 
 func (h *hearer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet {
-		_, _ = fmt.Fprintf(w, `{"verification":%q}`, r.Header.Get("x-fic-verification-challenge"))
+	n, ok := notified(w, r)
+	if !ok {
 		return
-	}
-	body, err := io.ReadAll(r.Body)
-	found := numberIn.FindSubmatch(body)
-	if err != nil || found == nil {
-		return // a welcome
-	}
-	number, _ := strconv.Atoi(string(found[1]) + string(found[2]))
-	id := r.Header.Get("Webhook-Id")
-	if id == "" {
-		id = r.Header.Get("Ce-Id")
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.down.Load() && (h.failed[number] == "" || !h.slow) {
-		h.failed[number] = id
+	if h.down.Load() && (h.failed[n.number] == "" || !h.slow) {
+		h.failed[n.number] = n.id
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
-	h.got = append(h.got, notification{number: number, id: id})
+	h.got = append(h.got, n)
 }
 
 // await waits until each has received all that it hears.

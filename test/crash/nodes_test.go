@@ -28,11 +28,7 @@ func TestNothingAcceptedIsLostAsNodesComeAndGo(t *testing.T) {
 	// Given three processes on one database, each of which serves a third of the
 	// parts, and publishers who publish at any of them,
 	c := newNodes(t)
-	c.begin("a")
-	c.subscribeAll()
-	c.begin("b", "c")
-	c.awaitParts(21, "a", "b", "c")
-	endLoad := c.beginLoad()
+	endLoad := c.beginThree()
 	c.takeLoad()
 
 	// when one is killed,
@@ -101,8 +97,7 @@ func TestANodeThatWasPausedSendsNothingAfterOthersTookOver(t *testing.T) {
 func TestWhatIsMadeAtOneNodeIsKnownAtEveryOther(t *testing.T) {
 	t.Parallel()
 	c := newNodes(t)
-	c.begin("a")
-	c.begin("b", "c")
+	c.begin("a", "b", "c")
 	c.awaitParts(21, "a", "b", "c")
 	c.knowEachOther()
 }
@@ -116,8 +111,7 @@ func TestNodesShareTheWorkBehindAConnectionPooler(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = bouncer.Close() })
 	c.url = bouncer.URL("postgres") + "&default_query_exec_mode=exec" // Debian's has no prepared statements yet
-	c.begin("a")
-	c.begin("b", "c")
+	c.begin("a", "b", "c")
 	c.awaitParts(21, "a", "b", "c")
 	c.knowEachOther()
 }
@@ -266,6 +260,16 @@ func (c *nodes) names() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.open)
+}
+
+// beginThree has three processes share the parts, and publishers publish at them.
+func (c *nodes) beginThree() (endLoad func()) {
+	c.Helper()
+	c.begin("a")
+	c.subscribeAll()
+	c.begin("b", "c")
+	c.awaitParts(21, "a", "b", "c")
+	return c.beginLoad()
 }
 
 // awaitParts waits until each of the processes serves so many parts at least.
@@ -457,22 +461,16 @@ func newReceiver(t *testing.T) *receiver {
 }
 
 func (v *receiver) receive(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet {
-		_, _ = fmt.Fprintf(w, `{"verification":%q}`, r.Header.Get("x-fic-verification-challenge"))
+	n, ok := notified(w, r)
+	if !ok {
 		return
 	}
-	body, err := io.ReadAll(r.Body)
-	found := numberIn.FindSubmatch(body)
-	if err != nil || found == nil {
-		return // a process that was killed, or a welcome
-	}
-	number, _ := strconv.Atoi(string(found[1]) + string(found[2]))
 	v.mu.Lock()
-	v.got[r.URL.Path] = append(v.got[r.URL.Path], arrival{number, time.Now()})
+	v.got[r.URL.Path] = append(v.got[r.URL.Path], arrival{n.number, time.Now()})
 	if v.n[r.URL.Path] == nil {
 		v.n[r.URL.Path] = map[int]int{}
 	}
-	v.n[r.URL.Path][number]++
+	v.n[r.URL.Path][n.number]++
 	v.sum++
 	v.mu.Unlock()
 	pause(5 * time.Millisecond)

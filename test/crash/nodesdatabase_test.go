@@ -69,11 +69,7 @@ func TestNothingIsLostWhenTheConnectionsOfANodeBreak(t *testing.T) {
 func TestNothingIsLostWhenTheDatabaseOfSeveralNodesIsRestarted(t *testing.T) {
 	t.Parallel()
 	c := newNodesOn(t, newCluster(t, pgcluster.Options{Durable: true})) // for it is killed
-	c.begin("a")
-	c.subscribeAll()
-	c.begin("b", "c")
-	c.awaitParts(21, "a", "b", "c")
-	endLoad := c.beginLoad()
+	endLoad := c.beginThree()
 	for _, end := range []func() error{c.database.Stop, c.database.Kill} {
 		c.takeLoad()
 		if err := errors.Join(end(), c.database.Start(t.Context())); err != nil {
@@ -92,11 +88,7 @@ func TestNothingIsLostWhenSeveralNodesGoOnWithTheStandby(t *testing.T) {
 	primary, standby, both := newPrimaryAndStandby(t)
 	c := newNodesOn(t, primary)
 	c.url = both
-	c.begin("a")
-	c.subscribeAll()
-	c.begin("b", "c")
-	c.awaitParts(21, "a", "b", "c")
-	endLoad := c.beginLoad()
+	endLoad := c.beginThree()
 	c.takeLoad()
 	if err := errors.Join(primary.Kill(), standby.Promote(t.Context())); err != nil {
 		t.Fatal(err)
@@ -117,11 +109,7 @@ func TestNothingIsLostWhenThePgBouncerOfSeveralNodesIsRestarted(t *testing.T) {
 	}
 	t.Cleanup(func() { closing(t, bouncer.Close) })
 	c.url = bouncer.URL("postgres")
-	c.begin("a")
-	c.subscribeAll()
-	c.begin("b", "c")
-	c.awaitParts(21, "a", "b", "c")
-	endLoad := c.beginLoad()
+	endLoad := c.beginThree()
 	for range 2 {
 		c.takeLoad()
 		if err := errors.Join(bouncer.Kill(), bouncer.Start(t.Context())); err != nil {

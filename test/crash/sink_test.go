@@ -1,6 +1,7 @@
 package crash_test
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -48,41 +49,46 @@ func newSink(t *testing.T, name string, life func() int) *sink {
 // the entity.
 var numberIn = regexp.MustCompile(`"number":(\d+)|"ids":\[(\d+)\]`)
 
-func (s *sink) receive(w http.ResponseWriter, r *http.Request) {
+// notified reads a notification. What is none it answers: a challenge, a welcome,
+// or one that was cut off because the program was killed.
+func notified(w http.ResponseWriter, r *http.Request) (n notification, ok bool) {
 	if r.Method == http.MethodGet {
 		_, _ = fmt.Fprintf(w, `{"verification":%q,"challenge":%q}`, r.Header.Get("x-fic-verification-challenge"), r.Header.Get("webhook-challenge"))
-		return
+		return n, false
 	}
 	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return // the program was killed
-	}
 	found := numberIn.FindSubmatch(body)
-	if found == nil {
-		return // a welcome
+	if err != nil || found == nil {
+		return n, false
 	}
-	number, _ := strconv.Atoi(string(found[1]) + string(found[2]))
-	if number%9 == 4 {
+	n.number, _ = strconv.Atoi(string(found[1]) + string(found[2]))
+	n.id = cmp.Or(r.Header.Get("webhook-id"), r.Header.Get("ce-id")) // the latter is Fatture in Cloud's
+	return n, true
+}
+
+func (s *sink) receive(w http.ResponseWriter, r *http.Request) {
+	n, ok := notified(w, r)
+	if !ok {
+		return
+	}
+	if n.number%9 == 4 {
 		pause(30 * time.Millisecond) // so that something is in flight when the program is killed
 	}
-	if !s.take(number, r.Header) {
+	if !s.take(n) {
 		w.WriteHeader(http.StatusInternalServerError)
 	}
 }
 
 // take notes a notification, unless it is to fail for once.
-func (s *sink) take(number int, h http.Header) bool {
+func (s *sink) take(n notification) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if number%50 == 1 && !s.bad[number] && !s.slow {
-		s.bad[number] = true
+	if n.number%50 == 1 && !s.bad[n.number] && !s.slow {
+		s.bad[n.number] = true
 		return false
 	}
-	id := h.Get("webhook-id")
-	if id == "" {
-		id = h.Get("ce-id") // Fatture in Cloud
-	}
-	s.got = append(s.got, notification{number, id, s.life()})
+	n.life = s.life()
+	s.got = append(s.got, n)
 	return true
 }
 
