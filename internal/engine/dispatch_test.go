@@ -251,12 +251,7 @@ func TestWhileTheStoreCannotWriteNothingIsAcceptedAndNothingIsLost(t *testing.T)
 func TestARetryIsNotForgottenWhenAPublishHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &failing{}
-		receiver := &sink{answer: func(n int, _, _ string) *fattorino.Answer {
-			if n == 2 { // after the welcome
-				return &fattorino.Answer{Status: 500}
-			}
-			return &fattorino.Answer{Status: 200}
-		}}
+		receiver := answersFirst(&fattorino.Answer{Status: 500})
 		f := start(t, t.TempDir(), receiver, func(c *setup) {
 			c.wrap = func(s fattorino.Store) fattorino.Store { store.Store = s; return store }
 		})
@@ -283,12 +278,7 @@ func TestWhatADeletionWasAboutToDiscardIsSentOnceItIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Given a delivery that is due again,
 		store := &tardy{}
-		receiver := &sink{answer: func(n int, _, _ string) *fattorino.Answer {
-			if n == 2 { // after the welcome
-				return &fattorino.Answer{Status: 500}
-			}
-			return &fattorino.Answer{Status: 200}
-		}}
+		receiver := answersFirst(&fattorino.Answer{Status: 500})
 		f := start(t, t.TempDir(), receiver, func(c *setup) {
 			c.wrap = func(s fattorino.Store) fattorino.Store { store.Store = s; return store }
 		})
@@ -587,12 +577,7 @@ func TestADisabledSubscriptionMissesNothing(t *testing.T) {
 
 func TestASinkThatAsksToWaitIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		receiver := &sink{answer: func(n int, _, _ string) *fattorino.Answer {
-			if n == 2 { // after the welcome
-				return &fattorino.Answer{Status: 503, Header: []fattorino.Header{{Name: "Retry-After", Value: "10m"}}}
-			}
-			return &fattorino.Answer{Status: 200}
-		}}
+		receiver := answersFirst(&fattorino.Answer{Status: 503, Header: []fattorino.Header{{Name: "Retry-After", Value: "10m"}}})
 		f := start(t, t.TempDir(), receiver)
 		defer f.stop(t)
 		f.subscribe(t, 1, "https://a.example", "invoice.paid")

@@ -282,6 +282,16 @@ func (s *sink) Send(ctx context.Context, r *fattorino.Request) *fattorino.Answer
 	return answer(n, r.URL, event)
 }
 
+// answersFirst answers so to the first event, and takes its welcome and all else.
+func answersFirst(answer *fattorino.Answer) *sink {
+	return &sink{answer: func(n int, _, _ string) *fattorino.Answer {
+		if n == 2 { // after the welcome
+			return answer
+		}
+		return &fattorino.Answer{Status: 200}
+	}}
+}
+
 // received gives what has come so far, welcomes left out.
 func (s *sink) received() []got {
 	s.mu.Lock()

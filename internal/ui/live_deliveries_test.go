@@ -3,12 +3,9 @@ package ui
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 
-	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/portal"
 )
 
@@ -42,19 +39,7 @@ func row(id int64, state string) string {
 func TestTheListOfDeliveriesRenewsItself(t *testing.T) {
 	t.Parallel()
 	f := start(t)
-	app := f.app()
-	var works atomic.Bool
-	sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if !works.Load() {
-			w.WriteHeader(http.StatusUnsupportedMediaType) // which native refuses
-		}
-	}))
-	t.Cleanup(sink.Close)
-	if _, _, err := f.service.Subscribe(t.Context(), caller(app), fattorino.NewSubscription{
-		Company: 7, Contract: "native", Sink: sink.URL, Types: []string{"invoice.paid"}, Options: fattorino.Options{Handshake: "none"},
-	}); err != nil {
-		t.Fatal(err)
-	}
+	works := f.refused()
 	b := f.signedIn(operator)
 	page := b.get("/ui/companies/7/deliveries?state=discarded&entity=invoice/42").body
 	if !strings.Contains(page, `data-live="/ui/companies/7/deliveries/live?entity=invoice%2F42&amp;state=discarded"`) || !strings.Contains(page, "data-live-pause") {

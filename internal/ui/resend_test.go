@@ -2,10 +2,8 @@ package ui
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,19 +13,7 @@ import (
 func TestAllThatFailedInASelectionIsSentAgain(t *testing.T) {
 	t.Parallel()
 	f := start(t)
-	app := f.app()
-	var works atomic.Bool
-	sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if !works.Load() {
-			w.WriteHeader(http.StatusUnsupportedMediaType) // which native refuses
-		}
-	}))
-	t.Cleanup(sink.Close)
-	if _, _, err := f.service.Subscribe(t.Context(), caller(app), fattorino.NewSubscription{
-		Company: 7, Contract: "native", Sink: sink.URL, Types: []string{"invoice.paid"}, Options: fattorino.Options{Handshake: "none"},
-	}); err != nil {
-		t.Fatal(err)
-	}
+	works := f.refused()
 	f.publish("invoice.paid", 1, 3)
 	f.until(t, "discarded", 3)
 	works.Store(true)

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -203,4 +204,23 @@ func (f *fixture) signedIn(r role) *browser {
 		f.t.Fatalf("%s cannot sign in: %d", r, got.status)
 	}
 	return b
+}
+
+// refused subscribes to invoice.paid of company 7, at a sink that refuses all until
+// it works.
+func (f *fixture) refused() (works *atomic.Bool) {
+	f.t.Helper()
+	works = &atomic.Bool{}
+	sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !works.Load() {
+			w.WriteHeader(http.StatusUnsupportedMediaType) // which native takes for a refusal
+		}
+	}))
+	f.t.Cleanup(sink.Close)
+	if _, _, err := f.service.Subscribe(f.t.Context(), caller(f.app()), fattorino.NewSubscription{
+		Company: 7, Contract: "native", Sink: sink.URL, Types: []string{"invoice.paid"}, Options: fattorino.Options{Handshake: "none"},
+	}); err != nil {
+		f.t.Fatal(err)
+	}
+	return works
 }
