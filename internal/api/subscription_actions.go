@@ -73,7 +73,7 @@ func (s *server) setEnabled(w http.ResponseWriter, r *http.Request, company, id 
 // RestoreSubscription takes a deletion back.
 func (s *server) RestoreSubscription(w http.ResponseWriter, r *http.Request, company CompanyID, subscription SubscriptionID) {
 	s.do(w, r, func() error {
-		sub, _, err := s.Service.RestoreSubscription(r.Context(), callerOf(r), company, subscription)
+		sub, err := s.Service.RestoreSubscription(r.Context(), callerOf(r), company, subscription)
 		if err != nil {
 			return err
 		}

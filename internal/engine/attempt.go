@@ -14,7 +14,7 @@ import (
 // the program's stop, which is no fault of the sink's, or could not begin before
 // it: the deliveries stay pending.
 func (e *Engine) attempt(t task) []*outcome {
-	if t.sub.State.Gone() {
+	if t.sub.Ended() {
 		return t.discarded(fattorino.SinkGone)
 	}
 	if !e.maySend() || !e.dispatcher.stillServes(t.lane) {

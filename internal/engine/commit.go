@@ -153,9 +153,6 @@ func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino
 		case o.reason == "":
 			d.DueAt = o.at.Add(putOff)
 			continue
-		case o.reason == fattorino.SinkGone && c.isThere(d.Subscription): // its deletion was taken back meanwhile
-			d.DueAt = o.at
-			continue
 		default:
 			fattorino.Discard(&d, o.reason, o.at)
 			continue
@@ -164,8 +161,8 @@ func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino
 		if s == nil {
 			s = c.index.get(d.Subscription)
 		}
-		if s.Sink != o.sink && !s.State.Gone() {
-			fattorino.SettleElsewhere(c.contract(s), &d, o.answer, o.at)
+		if s.Restorable() || (s.Sink != o.sink && !s.State.Gone()) {
+			fattorino.SettleAside(c.contract(s), &d, o.answer, o.at)
 			continue
 		}
 		c.scratch = *s // rarely changed, and then copied for good
@@ -180,12 +177,6 @@ func (c *committer) settle(outcomes []*outcome, b *fattorino.Batch) []*fattorino
 		b.Subscriptions = append(b.Subscriptions, s)
 	}
 	return b.Subscriptions
-}
-
-// isThere tells whether the subscription is not gone.
-func (c *committer) isThere(subscription int64) bool {
-	s := c.index.get(subscription)
-	return s != nil && !s.State.Gone()
 }
 
 // failed keeps what must not be lost and has it tried again.
@@ -329,12 +320,6 @@ func (c *committer) putInForce(s *fattorino.Subscription) {
 		return
 	}
 	c.dispatcher.changed(s)
-	if !s.Options.EndsAt.IsZero() {
-		select {
-		case c.endsChanged <- struct{}{}:
-		default:
-		}
-	}
 	switch {
 	case !s.Handshake.Pending:
 		c.handshakes.heard(s)
@@ -353,6 +338,12 @@ func (c *committer) know(s *fattorino.Subscription) bool {
 	}
 	if err := c.index.put(s); err != nil {
 		c.log.Error("the filters of a subscription cannot be understood: it hears nothing", "subscription", s.ID, "error", err)
+	}
+	if !s.EndsBy().IsZero() {
+		select {
+		case c.endsChanged <- struct{}{}:
+		default:
+		}
 	}
 	return true
 }

@@ -274,52 +274,6 @@ func TestARetryIsNotForgottenWhenAPublishHasFailed(t *testing.T) {
 	})
 }
 
-func TestWhatADeletionWasAboutToDiscardIsSentOnceItIsTakenBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		// Given a delivery that is due again,
-		store := &tardy{}
-		receiver := answersFirst(&fattorino.Answer{Status: 500})
-		f := start(t, t.TempDir(), receiver, func(c *setup) {
-			c.wrap = func(s fattorino.Store) fattorino.Store { store.Store = s; return store }
-		})
-		defer f.stop(t)
-		sub := f.subscribe(t, 1, "https://a.example", "invoice.paid")
-		f.publish(t, event(1, "e", "invoice.paid", nil))
-		synctest.Wait()
-		// when its subscription is deleted, and that is taken back while the discarding
-		// is being written, in vain at first,
-		store.wellAt.Store(time.Now().Add(time.Minute).Unix())
-		if err := f.service.DeleteSubscription(context.Background(), f.admin, 1, "plain", sub.ID); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second / 2)
-		if _, _, err := f.service.RestoreSubscription(context.Background(), f.admin, 1, sub.ID); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(10 * time.Minute)
-		synctest.Wait()
-		// then it is not lost.
-		if d := f.log(t, 1)[0]; d.State != fattorino.Delivered {
-			t.Errorf("the delivery is %s (%s) after %d attempts", d.State, d.Reason, d.Attempts)
-		}
-	})
-}
-
-// tardy is the real store, which takes its time over batches and then fails,
-// until it is well again.
-type tardy struct {
-	fattorino.Store
-	wellAt atomic.Int64 // Unix seconds
-}
-
-func (s *tardy) Commit(ctx context.Context, b *fattorino.Batch) error {
-	if time.Now().Unix() < s.wellAt.Load() {
-		time.Sleep(time.Second)
-		return &fattorino.Error{Kind: fattorino.Unavailable, Msg: "the disk is full"}
-	}
-	return s.Store.Commit(ctx, b)
-}
-
 // failing is the real store, whose writes can be made to fail.
 type failing struct {
 	fattorino.Store

@@ -202,6 +202,9 @@ func (d *dispatcher) refresh(l *lane) {
 	if l.tenure.over {
 		return
 	}
+	if l.window.len() > 0 && !l.served() {
+		d.setAside(l)
+	}
 	now := time.Now()
 	if l.sendable(now) && !l.ready && !l.parked {
 		d.enqueue(l)
@@ -226,7 +229,7 @@ func (d *dispatcher) enqueue(l *lane) {
 	}
 }
 
-// drop forgets the lane of a subscription that is gone.
+// drop forgets the lane of a subscription that has ended.
 func (d *dispatcher) drop(l *lane) {
 	if d.lanes[l.sub.ID] != l {
 		return
@@ -453,11 +456,14 @@ func (d *dispatcher) changed(s *fattorino.Subscription) {
 		}
 		return
 	}
-	moved := l.sub.Sink != s.Sink
+	moved, served := l.sub.Sink != s.Sink, l.served()
 	l.follow(s, d.contract(s), d.limits.Lane)
 	if moved && l.inFlight == 0 && !l.parked {
 		d.leaveHost(l)
 		d.place(l)
+	}
+	if !served && l.served() {
+		d.lookUpTurns(l)
 	}
 	d.refresh(l)
 }

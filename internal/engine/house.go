@@ -53,22 +53,23 @@ func (e *Engine) untilNextEnd() time.Duration {
 	return min(pruneEvery, max(time.Until(next), time.Second))
 }
 
-// endOverdue ends the subscriptions whose date of expiry has come without
-// having been renewed.
+// endOverdue ends the subscriptions whose time is over: those whose date of
+// expiry has come without having been renewed, and, for good, those that could be
+// restored until now.
 func (e *Engine) endOverdue(now time.Time) {
 	for _, id := range e.index.over(now) {
-		if s := e.index.get(id); s == nil || !e.dispatcher.servesPart(e.partOf(s.Company)) {
-			continue // another process ends it
+		s := e.index.get(id)
+		if s == nil || (!s.State.Gone() && !e.dispatcher.servesPart(e.partOf(s.Company))) {
+			continue // another process ends it; of one that is gone, none but this one may know
 		}
 		err := e.Update(context.Background(), func(tx fattorino.Tx) error {
 			found, err := tx.Subscription(id)
-			if err != nil || found.State.Gone() || found.Options.EndsAt.IsZero() || found.Options.EndsAt.After(now) {
+			if err != nil {
 				return err
 			}
 			s := found.Clone()
-			s.State, s.UpdatedAt = fattorino.Expired, now
-			s.Handshake.Pending = false
-			return tx.PutSubscription(s)
+			s.EndOverdue(now)
+			return tx.PutSubscription(s) // as it is, too: what is in force here may be older
 		})
 		if err != nil {
 			e.log.Error("a subscription whose time is over could not be ended: trying again", "subscription", id, "error", err)

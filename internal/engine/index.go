@@ -9,8 +9,8 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
-// index knows the subscriptions that are not gone, and finds those that hear
-// an event. Only the committer changes it, after a commit, so it always agrees
+// index knows the subscriptions that are not gone, or have something left to do,
+// and finds those that hear an event. Only the committer changes it, after a commit, so it always agrees
 // with the store when an event is matched.
 type index struct {
 	contracts map[string]fattorino.Contract
@@ -21,6 +21,7 @@ type index struct {
 	companies map[int64]*hearing
 	filters   map[int64]func(*fattorino.Event) bool // of the subscriptions that have some
 	ends      map[int64]time.Time                   // of the subscriptions that have an end date
+	undos     map[int64]time.Time                   // of those that can be restored: until when
 }
 
 // hearing is who hears what in one company.
@@ -39,7 +40,7 @@ func newIndex(c Config) *index {
 	x := &index{
 		contracts: map[string]fattorino.Contract{}, compile: c.CompileFilters,
 		byID: map[int64]*fattorino.Subscription{}, companies: map[int64]*hearing{}, filters: map[int64]func(*fattorino.Event) bool{},
-		ends: map[int64]time.Time{},
+		ends: map[int64]time.Time{}, undos: map[int64]time.Time{},
 	}
 	for _, contract := range c.Contracts {
 		x.contracts[contract.Name()] = contract
@@ -63,10 +64,7 @@ func (x *index) put(s *fattorino.Subscription) error {
 		x.unlisten(old)
 	}
 	x.byID[s.ID] = s
-	delete(x.ends, s.ID)
-	if at := s.Options.EndsAt; !at.IsZero() && !s.State.Gone() {
-		x.ends[s.ID] = at
-	}
+	x.date(s)
 	if !s.State.Hears() {
 		return nil
 	}
@@ -81,6 +79,19 @@ func (x *index) put(s *fattorino.Subscription) error {
 	return nil
 }
 
+// date takes note of when time will end the subscription.
+func (x *index) date(s *fattorino.Subscription) {
+	delete(x.ends, s.ID)
+	delete(x.undos, s.ID)
+	switch at := s.EndsBy(); {
+	case at.IsZero():
+	case s.State.Gone():
+		x.undos[s.ID] = at
+	default:
+		x.ends[s.ID] = at
+	}
+}
+
 // forget drops a subscription that is gone and has nothing left to do; not one
 // that has just been restored.
 func (x *index) forget(id int64) {
@@ -88,28 +99,34 @@ func (x *index) forget(id int64) {
 	defer x.mu.Unlock()
 	if s := x.byID[id]; s != nil && s.State.Gone() {
 		delete(x.byID, id)
+		delete(x.undos, id)
 	}
 }
 
-// nextEnd gives the soonest end date; false where no subscription has one.
+// nextEnd gives when time will end the next subscription; false where it will
+// end none.
 func (x *index) nextEnd() (next time.Time, found bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	for _, at := range x.ends {
-		if !found || at.Before(next) {
-			next, found = at, true
+	for _, dates := range []map[int64]time.Time{x.ends, x.undos} {
+		for _, at := range dates {
+			if !found || at.Before(next) {
+				next, found = at, true
+			}
 		}
 	}
 	return next, found
 }
 
-// over gives the subscriptions whose end date has come.
+// over gives the subscriptions whose time is over.
 func (x *index) over(now time.Time) (ids []int64) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	for id, at := range x.ends {
-		if !at.After(now) {
-			ids = append(ids, id)
+	for _, dates := range []map[int64]time.Time{x.ends, x.undos} {
+		for id, at := range dates {
+			if !at.After(now) {
+				ids = append(ids, id)
+			}
 		}
 	}
 	return ids

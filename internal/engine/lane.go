@@ -35,6 +35,7 @@ type lane struct {
 	again map[int64]bool
 
 	readTo  int64     // fresh deliveries up to this id have been taken into memory
+	reread  int64     // of those up to this id that are read again, some may be in memory
 	last    int64     // greatest id of its deliveries; above readTo there is more in the store
 	nextDue time.Time // soonest due date in the store, of what is not in memory; zero = none
 	saved   int64     // what was last told the store as settled
@@ -89,16 +90,16 @@ func pace(s *fattorino.Subscription) int {
 }
 
 // sendable tells whether the lane has something that may be sent now, its host
-// aside. A lane whose subscription is gone is served too: what it holds is
+// aside. A lane whose subscription has ended is served too: what it holds is
 // discarded.
 func (l *lane) sendable(now time.Time) bool {
 	if l.window.len() == 0 || l.inFlight >= l.limit || l.tenure.ending {
 		return false
 	}
-	if l.order != nil && !l.sub.State.Gone() && (!l.order.ready || !l.order.has(&l.window)) {
+	if l.order != nil && !l.sub.Ended() && (!l.order.ready || !l.order.has(&l.window)) {
 		return false
 	}
-	return l.sub.State.Gone() || (l.sub.State == fattorino.Active && !now.Before(l.startsAt()))
+	return l.sub.Ended() || (l.sub.State == fattorino.Active && !now.Before(l.startsAt()))
 }
 
 // startsAt gives the time before which the lane sends nothing: its sink rests,
@@ -118,7 +119,7 @@ const maxBatchBytes = 1 << 20
 // pop takes what goes out in the next attempt: one delivery, or a batch; in an
 // ordered lane what its order picks. The window must not be empty.
 func (l *lane) pop(now time.Time) (taken []*fattorino.Delivery, p picked) {
-	if l.order != nil && !l.sub.State.Gone() {
+	if l.order != nil && !l.sub.Ended() {
 		if p = l.order.next(&l.window); p.send != nil {
 			taken = append(taken, p.send)
 		}
@@ -138,7 +139,7 @@ func (l *lane) pop(now time.Time) (taken []*fattorino.Delivery, p picked) {
 // spend counts one attempt against the lane's pace, and gives false when it is
 // too early for one.
 func (l *lane) spend(now time.Time) bool {
-	if l.pace == nil || l.sub.State.Gone() || l.pace.AllowN(now, 1) {
+	if l.pace == nil || l.sub.Ended() || l.pace.AllowN(now, 1) {
 		return true
 	}
 	missing := 1 - l.pace.TokensAt(now)
@@ -178,13 +179,14 @@ func (l *lane) wantsLoad(now time.Time, capacity int) bool {
 func (l *lane) wantsFresh() bool { return l.last > l.readTo && !l.order.full() }
 
 // served tells whether deliveries of the subscription are taken up at all: to
-// be sent, or, when it is gone, to be discarded.
-func (l *lane) served() bool { return l.sub.State == fattorino.Active || l.sub.State.Gone() }
+// be sent, or, when it has ended, to be discarded. While it is disabled, or
+// deleted and may be restored, they stay where they are.
+func (l *lane) served() bool { return l.sub.State == fattorino.Active || l.sub.Ended() }
 
-// isDue tells whether a delivery is due. One whose subscription is gone is
+// isDue tells whether a delivery is due. One whose subscription has ended is
 // discarded at once, whenever it was due.
 func (l *lane) isDue(now time.Time) bool {
-	return !l.nextDue.IsZero() && (l.sub.State.Gone() || !l.nextDue.After(now))
+	return !l.nextDue.IsZero() && (l.sub.Ended() || !l.nextDue.After(now))
 }
 
 // dueAt notes a due date in the store.
@@ -203,10 +205,10 @@ func (l *lane) settled() int64 {
 	return lowest
 }
 
-// finished tells whether a lane of a gone subscription has nothing left to
-// discard.
+// finished tells whether a lane of a subscription that has ended has nothing left
+// to discard.
 func (l *lane) finished() bool {
-	return l.sub.State.Gone() && len(l.fresh) == 0 && len(l.again) == 0 &&
+	return l.sub.Ended() && len(l.fresh) == 0 && len(l.again) == 0 &&
 		l.nextDue.IsZero() && l.readTo >= l.last && !l.loading && l.order.idle()
 }
 

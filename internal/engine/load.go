@@ -42,13 +42,14 @@ func (d *dispatcher) load(l *lane) {
 	} else {
 		last = readTo
 	}
-	d.loaded(l, page{again: again, full: len(again) == limit, fresh: fresh, whole: len(fresh) < room, last: last}, err)
+	d.loaded(l, page{again: again, full: len(again) == limit, after: readTo, fresh: fresh, whole: len(fresh) < room, last: last}, err)
 }
 
 // A page is what was read of a lane's deliveries.
 type page struct {
 	again []*fattorino.Delivery // due, soonest first
 	full  bool                  // there may be more due
+	after int64                 // the fresh ones have greater ids
 	fresh []*fattorino.Delivery // never tried, oldest first
 	whole bool                  // there were no more fresh ones
 	last  int64                 // fresh ones up to here were committed before the reading
@@ -82,7 +83,7 @@ func (d *dispatcher) loaded(l *lane, p page, err error) {
 func (d *dispatcher) takeDue(l *lane, p page, now time.Time) {
 	for _, delivery := range p.again {
 		known := l.again[delivery.ID] || l.fresh[delivery.ID] || l.outdated[delivery.ID]
-		later := delivery.DueAt.After(now) && !l.sub.State.Gone()
+		later := delivery.DueAt.After(now) && !l.sub.Ended()
 		switch {
 		case known:
 		case later || (l.order == nil && !d.roomFor(l)): // an ordered lane may wait for just this one
@@ -99,15 +100,39 @@ func (d *dispatcher) takeDue(l *lane, p page, now time.Time) {
 // takeFresh takes a page of fresh deliveries into the window, as far as there
 // is room.
 func (d *dispatcher) takeFresh(l *lane, p page) {
+	if p.after != l.readTo {
+		return // the window was set aside meanwhile: what was in it comes first
+	}
 	for _, delivery := range p.fresh {
 		if !d.roomFor(l) {
 			return
 		}
 		l.readTo = delivery.ID
-		d.push(l, delivery, l.fresh)
+		if delivery.ID > l.reread || !(l.fresh[delivery.ID] || l.outdated[delivery.ID]) {
+			d.push(l, delivery, l.fresh)
+		}
 	}
 	if p.whole {
 		l.readTo = max(l.readTo, p.last)
+	}
+}
+
+// setAside empties the window of a lane that is not served, as its subscription
+// is disabled, or deleted and may be restored. That can be for long; what was in
+// it is read again from the store when the lane is served.
+func (d *dispatcher) setAside(l *lane) {
+	l.reread = max(l.reread, l.readTo)
+	for l.window.len() > 0 {
+		delivery := l.window.pop()
+		switch {
+		case l.fresh[delivery.ID]:
+			l.readTo = min(l.readTo, delivery.ID-1)
+		case delivery.DueAt.IsZero(): // it was its turn; in the store it waits for that still
+			l.order.turn[l.order.key(delivery)] = 0
+		default:
+			l.dueAt(delivery.DueAt)
+		}
+		d.letGo(l, delivery)
 	}
 }
 

@@ -206,10 +206,25 @@ func (o *order) waited(key int64, d *fattorino.Delivery) bool {
 	return held && turn != d.ID
 }
 
-// lookUp finds whose turn it is among the deliveries that wait for an entity.
+// lookUpTurns finds whose turn it is, of all entities of which that is not known.
 // The dispatcher's mutex is held.
+func (d *dispatcher) lookUpTurns(l *lane) {
+	if l.order == nil || !l.order.ready {
+		return
+	}
+	for key, turn := range l.order.turn {
+		if _, under := l.order.looking[key]; turn == 0 && !under {
+			d.lookUp(l, key)
+		}
+	}
+}
+
+// lookUp finds whose turn it is among the deliveries that wait for an entity; of
+// a lane that is not served, that is found when it is. The dispatcher's mutex is
+// held.
 func (d *dispatcher) lookUp(l *lane, key int64) {
-	if d.stopped || l.tenure.over {
+	if d.stopped || l.tenure.over || !l.served() {
+		delete(l.order.looking, key)
 		return
 	}
 	l.order.looking[key] = false
@@ -314,9 +329,9 @@ func (d *dispatcher) learn(l *lane) {
 	for _, key := range waited {
 		if _, held := o.turn[key]; !held {
 			o.turn[key] = 0
-			d.lookUp(l, key)
 		}
 	}
+	d.lookUpTurns(l)
 	d.refresh(l)
 	d.wakeOne()
 }

@@ -112,8 +112,9 @@ func checkOrder(t *testing.T, attempts []got, entity func(event string) string) 
 	}
 }
 
-// Whatever fails, whenever the program restarts: order is kept, and everything
-// arrives or is given up.
+// Whatever fails, whenever the program restarts, whether the subscription was
+// disabled or deleted in between: order is kept, and everything arrives or is
+// given up.
 func TestOrderIsKeptThroughFailuresAndRestarts(t *testing.T) {
 	for _, ordering := range []fattorino.Ordering{fattorino.ByEntity, fattorino.Latest, fattorino.Strict} {
 		for seed := range uint64(6) {
@@ -144,10 +145,13 @@ func playOrder(t *testing.T, ordering fattorino.Ordering, seed uint64) {
 	}
 	dir, small := t.TempDir(), limits(engine.Limits{Lane: 4, Window: 4})
 	f := start(t, dir, receiver, small)
-	f.ordered(t, ordering)
+	sub := f.ordered(t, ordering)
 	published := 0
 	for round := range 4 {
 		for range 15 {
+			if random.IntN(5) == 0 {
+				f.pauseFor(t, sub, random.IntN(2) == 0, time.Duration(random.IntN(8000))*time.Millisecond)
+			}
 			f.publish(t, about(random.IntN(4), published))
 			published++
 			time.Sleep(time.Duration(random.IntN(200)) * time.Millisecond)
@@ -181,6 +185,27 @@ func playOrder(t *testing.T, ordering fattorino.Ordering, seed uint64) {
 		}
 		if d.Reason == fattorino.Superseded && (ordering != fattorino.Latest || last[invoiceOf(d.Event.ID)] == d.Event.ID) {
 			t.Errorf("%s is superseded, and there is nothing newer that may take its place", d.Event.ID)
+		}
+	}
+}
+
+// pauseFor has nothing sent for a while, by a deletion that is taken back or by
+// disabling the subscription.
+func (f *fixture) pauseFor(t *testing.T, sub *fattorino.Subscription, deleted bool, long time.Duration) {
+	t.Helper()
+	if deleted {
+		f.remove(t, sub)
+		time.Sleep(long)
+		f.restore(t, sub)
+		return
+	}
+	for _, enabled := range []bool{false, true} {
+		_, _, err := f.service.ModifySubscription(context.Background(), f.app, sub.Company, sub.Contract, sub.ID, fattorino.SubscriptionChange{Enabled: &enabled})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !enabled {
+			time.Sleep(long)
 		}
 	}
 }
@@ -317,9 +342,8 @@ func TestAGoneSubscriptionLeavesNothingWaiting(t *testing.T) {
 			f.publish(t, about(n%2, n))
 		}
 		synctest.Wait()
-		if err := f.service.DeleteSubscription(context.Background(), f.app, 1, "plain", sub.ID); err != nil {
-			t.Fatal(err)
-		}
+		f.remove(t, sub)
+		time.Sleep(fattorino.UndoFor)
 		f.stop(t) // at once: what is left is discarded after the restart
 		f = start(t, dir, receiver)
 		defer func() { f.stop(t) }()

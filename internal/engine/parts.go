@@ -72,8 +72,10 @@ func (e *Engine) Own(ctx context.Context, lease fattorino.Lease) error {
 		if !e.dispatcher.begin(ctx, lease) {
 			return ctx.Err()
 		}
-		for _, s := range gone { // they have something left to discard
-			e.committer.know(s)
+		for _, s := range gone { // they have something left to do
+			if e.index.get(s.ID) == nil { // else it was changed since, and that was reloaded
+				e.committer.know(s)
+			}
 		}
 		at := standings[lease.Part]
 		e.committer.known[lease.Part] = known{seen: at.Last, last: at.Last, resent: at.Resent}

@@ -153,12 +153,7 @@ func resend(d *Delivery, sub *Subscription, now time.Time) error {
 	case d.Attempts >= MaxAttempts:
 		return &Error{Kind: Conflict, Msg: "the delivery has been attempted as often as is allowed"}
 	}
-	d.setOnItsWay(now)
-	return nil
-}
-
-// setOnItsWay makes a settled delivery due now, with all its tries before it.
-func (d *Delivery) setOnItsWay(now time.Time) {
 	d.State, d.Reason, d.Tries = Pending, "", 0
 	d.DueAt, d.FirstErrorAt, d.SettledAt = now, time.Time{}, time.Time{}
+	return nil
 }

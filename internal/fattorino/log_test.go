@@ -272,7 +272,10 @@ func TestWhatCannotBeSentAgain(t *testing.T) {
 		}
 		synctest.Wait()
 		refused(settled, "what belongs to one that is gone")
-		refused(pending, "what was discarded when it went")
+		refused(pending, "what is sent where that one comes back")
+		time.Sleep(fattorino.UndoFor)
+		synctest.Wait()
+		refused(pending, "what was discarded as it did not")
 		if got := f.sinks.received(there); len(got) != 0 {
 			t.Errorf("sent %v to a sink that never proved itself", got)
 		}

@@ -182,9 +182,10 @@ func TestDeletingEndsASubscription(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.publish(t, happened("e3", paid))
+		time.Sleep(fattorino.UndoFor)
 		synctest.Wait()
 
-		// then what was pending is discarded, and nothing new begins.
+		// then what was pending is discarded in the end, and nothing new begins.
 		var got []string
 		for _, d := range f.deliveries(t) {
 			got = append(got, fmt.Sprintf("%s %s %s", d.Event.ID, d.State, d.Reason))

@@ -35,12 +35,6 @@ func (r *Resending) Done() int { return r.Resent + r.Skipped }
 // of q that were refused or exhausted, oldest first, at most [MaxResendAll]; of
 // more, the newest. q.State and q.Limit do not count.
 func (s *Service) Failed(ctx context.Context, caller *Token, company int64, q DeliveryQuery) ([]int64, error) {
-	return s.discarded(ctx, caller, company, q, failedForGood)
-}
-
-// discarded finds, as [Service.Failed] does, those of the discarded deliveries
-// that are wanted.
-func (s *Service) discarded(ctx context.Context, caller *Token, company int64, q DeliveryQuery, wanted func(*Delivery) bool) ([]int64, error) {
 	discarded := Discarded
 	q.State, q.Limit = &discarded, resendPage
 	ids := []int64{}
@@ -50,7 +44,7 @@ func (s *Service) discarded(ctx context.Context, caller *Token, company int64, q
 			return nil, err
 		}
 		for _, d := range page {
-			if wanted(d) && len(ids) < MaxResendAll {
+			if failedForGood(d) && len(ids) < MaxResendAll {
 				ids = append(ids, d.ID)
 			}
 		}

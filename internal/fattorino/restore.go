@@ -3,7 +3,6 @@ package fattorino
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -11,11 +10,19 @@ import (
 // UndoFor is how long after its deletion a subscription can be restored.
 const UndoFor = 10 * time.Minute
 
-// RestorableUntil tells until when a subscription that was deleted can be
-// restored; zero for one that cannot at all. One that keeps an order cannot: what
-// a deletion discards it does in no order, and what is left would not be in one.
+// Restorable tells whether a deletion can still be taken back. Until it is, or
+// the time for it is over, nothing is sent to the subscription and nothing of it
+// is discarded.
+func (s *Subscription) Restorable() bool { return s.State == Deleted && s.Before != "" }
+
+// Ended tells whether the subscription is gone for good: what is pending for it
+// is discarded.
+func (s *Subscription) Ended() bool { return s.State.Gone() && !s.Restorable() }
+
+// RestorableUntil tells until when a subscription can be restored; zero for one
+// that cannot be.
 func (s *Subscription) RestorableUntil() time.Time {
-	if s.State != Deleted || s.Before == "" || s.Options.Ordering.Keeps() {
+	if !s.Restorable() {
 		return time.Time{}
 	}
 	return s.UpdatedAt.Add(UndoFor)
@@ -45,18 +52,19 @@ func wasOf(caller *Token, company int64, sub *Subscription) error {
 }
 
 // RestoreSubscription takes a deletion back, within [UndoFor]. The subscription
-// is as it was before: under its number, with its secrets, in its state. A sink
-// that had proved itself has; one that was being asked can be asked again. What
-// the deletion discarded is set on its way again, the newest [MaxResendAll] at
-// most: it gives how many. Events published in between were not heard.
+// is as it was before: under its number, with its secrets, in its state, and what
+// was pending for it goes on where it was, in its order. A sink that had proved
+// itself has; one that was being asked can be asked again. Events published in
+// between were not heard.
 //
-// Gone when it is too late or the subscription keeps an order, Conflict where another subscription of the app
-// holds one of its types now or the app has as many as it may.
-func (s *Service) RestoreSubscription(ctx context.Context, caller *Token, company, id int64) (sub *Subscription, revived int, err error) {
+// Gone when it is too late, Conflict where another subscription of the app holds
+// one of its types now or the app has as many as it may.
+func (s *Service) RestoreSubscription(ctx context.Context, caller *Token, company, id int64) (*Subscription, error) {
 	if err := s.mayHold(caller, company, ""); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	err = s.do(ctx, caller, "subscription.restore", company, objectOf("subscription", id), func(tx Tx, _ *Deed) error {
+	var sub *Subscription
+	err := s.do(ctx, caller, "subscription.restore", company, objectOf("subscription", id), func(tx Tx, _ *Deed) error {
 		found, err := tx.Subscription(id)
 		if err != nil {
 			return hide("subscription", err)
@@ -68,7 +76,7 @@ func (s *Service) RestoreSubscription(ctx context.Context, caller *Token, compan
 		if !now.Before(found.RestorableUntil()) {
 			return &Error{
 				Kind: Gone, Msg: "this subscription cannot be restored",
-				Fix: fmt.Sprintf("a deletion can be taken back for %d minutes, where no order is kept; create a new subscription", int(UndoFor.Minutes())),
+				Fix: fmt.Sprintf("a deletion can be taken back for %d minutes; create a new subscription", int(UndoFor.Minutes())),
 			}
 		}
 		if err := s.needScopes(caller, s.catalog(s.contracts[found.Contract]), found.Types); err != nil {
@@ -82,10 +90,9 @@ func (s *Service) RestoreSubscription(ctx context.Context, caller *Token, compan
 		return tx.PutSubscription(sub)
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	revived, err = s.reviveDiscarded(context.WithoutCancel(ctx), caller, sub)
-	return sub, revived, err
+	return sub, nil
 }
 
 // hasRoomFor fails with Conflict where the app has come to hold meanwhile what
@@ -115,61 +122,4 @@ func (s *Service) hasRoomFor(tx Tx, sub *Subscription) error {
 		Msg: "another subscription of the app holds " + strings.Join(names, ", ") + " now",
 		Fix: "delete that one, or take these types from it, and restore again",
 	}
-}
-
-// reviveDiscarded sets on its way again what was discarded because the
-// subscription was gone, and gives how much that was. It looks until there is
-// nothing left, for what the engine was about to discard when the subscription
-// came back.
-func (s *Service) reviveDiscarded(ctx context.Context, caller *Token, sub *Subscription) (revived int, err error) {
-	for revived < MaxResendAll {
-		ids, err := s.discarded(ctx, caller, sub.Company, DeliveryQuery{Subscriptions: []int64{sub.ID}}, lostWithSink)
-		if err != nil {
-			return revived, err
-		}
-		before := revived
-		for step := range slices.Chunk(ids, resendStep) {
-			n := 0
-			err := s.Engine.Update(ctx, func(tx Tx) (err error) {
-				n, err = revive(tx, step)
-				return err
-			})
-			if err != nil {
-				return revived, err
-			}
-			revived += n
-		}
-		if revived == before {
-			return revived, nil
-		}
-	}
-	return revived, nil
-}
-
-// lostWithSink tells whether a delivery was given up because its subscription
-// was gone.
-func lostWithSink(d *Delivery) bool { return d.State == Discarded && d.Reason == SinkGone }
-
-// revive sets those of the deliveries on their way that can be, whether or not
-// anything is sent to their subscription at the moment.
-func revive(tx Tx, ids []int64) (revived int, err error) {
-	for _, id := range ids {
-		found, err := tx.Delivery(id)
-		if KindOf(err) == NotFound {
-			continue // it is past its retention
-		}
-		if err != nil {
-			return 0, err
-		}
-		if !lostWithSink(found) || found.Attempts >= MaxAttempts {
-			continue
-		}
-		again := *found
-		again.setOnItsWay(time.Now())
-		if err := tx.PutDelivery(&again); err != nil {
-			return 0, err
-		}
-		revived++
-	}
-	return revived, nil
 }

@@ -22,7 +22,7 @@ func (f *fixture) remove(tb testing.TB, sub *fattorino.Subscription) {
 	}
 }
 
-func TestADeletionIsTakenBackWithAllThatItTook(t *testing.T) {
+func TestADeletionIsTakenBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
@@ -36,13 +36,8 @@ func TestADeletionIsTakenBackWithAllThatItTook(t *testing.T) {
 		f.publish(t, happened("first", paid), happened("second", paid))
 		synctest.Wait()
 		before := f.kept(t, sub.ID)
+		pending := f.deliveries(t)
 		f.remove(t, sub)
-		synctest.Wait()
-		for _, d := range f.deliveries(t) {
-			if d.State != fattorino.Discarded || d.Reason != fattorino.SinkGone {
-				t.Fatalf("the deletion leaves a delivery %s", d.State)
-			}
-		}
 		f.publish(t, happened("between", paid))
 		gone, err := f.GoneSubscription(ctx, f.app, 7, sub.ID)
 		if err != nil || !gone.RestorableUntil().Equal(gone.UpdatedAt.Add(fattorino.UndoFor)) {
@@ -51,9 +46,12 @@ func TestADeletionIsTakenBackWithAllThatItTook(t *testing.T) {
 
 		f.sinks.nowAnswer(http.StatusOK)
 		time.Sleep(fattorino.UndoFor - time.Second)
-		restored, revived, err := f.RestoreSubscription(ctx, f.app, 7, sub.ID)
-		if err != nil || revived != 2 {
-			t.Fatalf("restored: %d, %v; want 2 on their way again", revived, err)
+		if diff := cmp.Diff(pending, f.deliveries(t), cmp.Comparer(sameID)); diff != "" {
+			t.Errorf("the deletion leaves its deliveries otherwise (-before +now):\n%s", diff)
+		}
+		restored, err := f.RestoreSubscription(ctx, f.app, 7, sub.ID)
+		if err != nil {
+			t.Fatal(err)
 		}
 		f.publish(t, happened("after", paid))
 		synctest.Wait()
@@ -83,6 +81,8 @@ func TestADeletionIsTakenBackWithAllThatItTook(t *testing.T) {
 	})
 }
 
+func sameID(a, b *fattorino.Event) bool { return a.ID == b.ID }
+
 func TestARestoredSubscriptionIsInTheStateThatItWasIn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -97,8 +97,8 @@ func TestARestoredSubscriptionIsInTheStateThatItWasIn(t *testing.T) {
 		f.publish(t, happened("piled up", paid))
 		f.remove(t, sub)
 		synctest.Wait()
-		if got, revived, err := f.RestoreSubscription(ctx, f.app, 7, sub.ID); err != nil || got.State != fattorino.Disabled || revived != 1 {
-			t.Fatalf("restored: %v with %d, %v; want it disabled with one", got, revived, err)
+		if got, err := f.RestoreSubscription(ctx, f.app, 7, sub.ID); err != nil || got.State != fattorino.Disabled {
+			t.Fatalf("restored: %v, %v; want it disabled", got, err)
 		}
 		synctest.Wait()
 		received := func() bool { return strings.Contains(fmt.Sprint(f.sinks.received(here)), "piled up") }
@@ -118,7 +118,7 @@ func TestARestoredSubscriptionIsInTheStateThatItWasIn(t *testing.T) {
 		f.sinks.nowProve(wrongly)
 		asked := f.subscribe(t, f.rival, wish(there, paid))
 		f.remove(t, asked)
-		if got, _, err := f.RestoreSubscription(ctx, f.rival, 7, asked.ID); err != nil || got.State != fattorino.Unverified || got.Handshake.Failed != 1 {
+		if got, err := f.RestoreSubscription(ctx, f.rival, 7, asked.ID); err != nil || got.State != fattorino.Unverified || got.Handshake.Failed != 1 {
 			t.Fatalf("restored: %+v, %v; want it unverified with one failed challenge", got, err)
 		}
 		synctest.Wait()
@@ -132,28 +132,61 @@ func TestARestoredSubscriptionIsInTheStateThatItWasIn(t *testing.T) {
 	})
 }
 
-// A deletion discards in no order, so that what is left would not be in one.
-func TestASubscriptionThatKeepsAnOrderCannotBeRestored(t *testing.T) {
+// What time alone ends: a deletion that could be taken back until now, and one
+// with an end date.
+func TestWhatIsOverdueEnds(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := setup(t)
-		n := wish(here, paid)
-		n.Options.Ordering = fattorino.ByEntity
-		sub := f.subscribe(t, f.app, n)
-		synctest.Wait()
-		f.remove(t, sub)
-		_, _, err := f.RestoreSubscription(context.Background(), f.app, 7, sub.ID)
-		if fattorino.KindOf(err) != fattorino.Gone {
-			t.Errorf("restored: %v, want an error that says it cannot be", err)
-		}
-	})
+	const long = 10 * time.Minute // in which a deletion can be taken back
+	deleted := fattorino.Subscription{State: fattorino.Deleted, Before: fattorino.Disabled, UpdatedAt: noon}
+	for name, tt := range map[string]struct {
+		sub       fattorino.Subscription
+		at        time.Time
+		endsBy    time.Time
+		wantState fattorino.State
+		ended     bool
+		updated   time.Time
+	}{
+		"a deletion can be taken back":          {deleted, noon.Add(long - 1), noon.Add(long), fattorino.Deleted, false, noon},
+		"for ten minutes":                       {deleted, noon.Add(long), noon.Add(long), fattorino.Deleted, true, noon},
+		"and not when it is final":              {fattorino.Subscription{State: fattorino.Deleted, UpdatedAt: noon}, noon, time.Time{}, fattorino.Deleted, true, noon},
+		"one without a date goes on":            {fattorino.Subscription{State: fattorino.Active, UpdatedAt: noon}, noon.Add(day), time.Time{}, fattorino.Active, false, noon},
+		"one with a date goes on until then":    {endsAt(fattorino.Active), after(day - 1), after(day), fattorino.Active, false, noon},
+		"and ends by it":                        {endsAt(fattorino.Disabled), after(day), after(day), fattorino.Expired, true, after(day)},
+		"one that has ended before stays so":    {endsAt(fattorino.GoneByAnswer), after(day), time.Time{}, fattorino.GoneByAnswer, true, noon},
+		"one with a date, deleted, is that yet": {withDate(deleted), noon.Add(time.Minute), noon.Add(long), fattorino.Deleted, false, noon},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := tt.sub
+			if got := s.EndsBy(); !got.Equal(tt.endsBy) {
+				t.Errorf("it ends by %v, want %v", got, tt.endsBy)
+			}
+			s.EndOverdue(tt.at)
+			if s.State != tt.wantState || s.Ended() != tt.ended || !s.UpdatedAt.Equal(tt.updated) {
+				t.Errorf("it is %+v; want it %s, ended: %t, of %v", s, tt.wantState, tt.ended, tt.updated)
+			}
+			if s.State == fattorino.Expired && s.Handshake.Pending {
+				t.Error("its sink is to be challenged still")
+			}
+		})
+	}
+}
+
+// endsAt is a subscription with an end date, a day after noon.
+func endsAt(state fattorino.State) fattorino.Subscription {
+	return withDate(fattorino.Subscription{State: state, UpdatedAt: noon, Handshake: fattorino.HandshakeState{Pending: true}})
+}
+
+func withDate(s fattorino.Subscription) fattorino.Subscription {
+	s.Options.EndsAt = after(day)
+	return s
 }
 
 func TestWhatCannotBeRestored(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	restore := func(f *fixture, caller *fattorino.Token, company, id int64) error {
-		_, _, err := f.RestoreSubscription(ctx, caller, company, id)
+		_, err := f.RestoreSubscription(ctx, caller, company, id)
 		return err
 	}
 	synctest.Test(t, func(t *testing.T) {

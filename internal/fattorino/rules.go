@@ -42,10 +42,33 @@ func Settle(c Contract, s *Subscription, d *Delivery, a *Answer, now time.Time, 
 	return failed(c, s, d, a, now, shift)
 }
 
-// SettleElsewhere works in the answer of a sink that the subscription has left
-// meanwhile: it says nothing of the new one, which is asked at once. A success
-// is one all the same.
-func SettleElsewhere(c Contract, d *Delivery, a *Answer, now time.Time) {
+// EndOverdue ends the subscription where its time is over: for good where it
+// could be restored until then, as expired where it was to end.
+func (s *Subscription) EndOverdue(now time.Time) {
+	at := s.EndsBy()
+	switch {
+	case at.IsZero() || at.After(now):
+	case s.Restorable():
+		s.Before = ""
+	default:
+		s.State, s.UpdatedAt = Expired, now
+		s.Handshake.Pending = false
+	}
+}
+
+// EndsBy gives when time alone will end the subscription, for good; zero = never.
+func (s *Subscription) EndsBy() time.Time {
+	if s.State.Gone() {
+		return s.RestorableUntil()
+	}
+	return s.Options.EndsAt
+}
+
+// SettleAside works in an answer that says nothing of the subscription as it is
+// by now: it has another sink, or was deleted and may be restored. The delivery
+// is due at once, to be sent when the subscription is. A success is one all the
+// same.
+func SettleAside(c Contract, d *Delivery, a *Answer, now time.Time) {
 	d.Attempts++
 	d.Status = a.Status
 	d.DueAt = now

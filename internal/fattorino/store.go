@@ -55,7 +55,7 @@ type Batch struct {
 
 	// What follows is for a [Shared] store. Commit fails with a [StaleError] where
 	// the subscriptions of a part that is published to, or has subscriptions in
-	// the batch, or discards as of one that is gone, are of another version; and with [ErrLeaseLost] where there are
+	// the batch, are of another version; and with [ErrLeaseLost] where there are
 	// outcomes or hints and the epoch is over.
 	Versions []int64 // by part; nil = nobody else changes subscriptions
 	Epoch    int64   // of the leases of the parts that the outcomes and hints are in; 0 = none are needed

@@ -161,7 +161,8 @@ func (s *Service) Subscription(ctx context.Context, caller *Token, company int64
 	return sub, visible(caller, company, contract, sub)
 }
 
-// DeleteSubscription ends a subscription; what is pending for it is discarded.
+// DeleteSubscription ends a subscription. What is pending for it is discarded
+// once that cannot be taken back any more.
 func (s *Service) DeleteSubscription(ctx context.Context, caller *Token, company int64, contract string, id int64) error {
 	return s.DeleteSubscriptionUnless(ctx, caller, company, contract, id, func(*Subscription) error { return nil })
 }

@@ -19,7 +19,7 @@ type Subscription struct {
 	Options  Options
 	Secrets  []Secret // newest first; those before the newest are in force until they end
 	State    State
-	Before   State // of a deleted one: the state that it was deleted in; empty = none is known
+	Before   State // of a deleted one that can be restored: the state that it was deleted in
 
 	Handshake HandshakeState
 
@@ -116,7 +116,7 @@ const (
 	Unverified       State = "unverified"        // the sink has not proved itself; nothing is sent
 	Active           State = "active"            // hears events
 	Disabled         State = "disabled"          // hears events, and is sent them once it is enabled again
-	Deleted          State = "deleted"           // its owner deleted it
+	Deleted          State = "deleted"           // its owner deleted it, and may take that back for a while
 	GoneByAnswer     State = "gone_410"          // its sink answered that it is gone
 	Expired          State = "expired"           // it failed for longer than the contract allows
 	VerificationLost State = "verification_lost" // its sink never proved itself

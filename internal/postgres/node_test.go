@@ -374,17 +374,6 @@ func TestABatchThatWasWorkedOutFromOldSubscriptionsIsRefused(t *testing.T) {
 	if err := commit(versions(), "b"); err != nil {
 		t.Error(err)
 	}
-	// Nor is anything discarded because of a subscription that may be back by now.
-	p, err := publish(here, []int64{id}, event(7, "c", 10))
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone := &fattorino.Delivery{ID: p.First[0], Subscription: id, Event: p.Events[0]}
-	fattorino.Discard(gone, fattorino.SinkGone, time.Now())
-	discard := &fattorino.Batch{Now: time.Now(), Versions: known, Outcomes: []fattorino.Outcome{{Delivery: gone}}}
-	if _, ok := errors.AsType[*fattorino.StaleError](here.Commit(ctx, discard)); !ok {
-		t.Error("it was discarded")
-	}
 	if changed, _, err := here.Changed(ctx, part, version); err != nil || len(changed) != 0 {
 		t.Errorf("changed since = %+v, %v", changed, err)
 	}

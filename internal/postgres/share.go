@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -65,13 +64,8 @@ type rows struct {
 }
 
 // locks tells whether the share needs the row of its part. Outcomes and hints
-// do not: nobody's ids or seq depend on them. But that a subscription is gone,
-// for which something is discarded, must be so still.
-func (s *share) locks() bool {
-	return len(s.candidates) > 0 || len(s.subscriptions) > 0 || slices.ContainsFunc(s.outcomes, func(o fattorino.Outcome) bool {
-		return o.Delivery.Reason == fattorino.SinkGone
-	})
-}
+// do not: nobody's ids or seq depend on them.
+func (s *share) locks() bool { return len(s.candidates) > 0 || len(s.subscriptions) > 0 }
 
 // look locks the part and asks where it stands. Each statement sees what was
 // committed when it began, so those after the first see all that was done

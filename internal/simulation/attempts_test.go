@@ -96,7 +96,7 @@ func (c *checker) mayAttempt(d *delivery) {
 	if d.State == fattorino.Delivered || d.State == fattorino.Discarded {
 		c.violate(d.about(), "delivery %d was attempted after it was %s", d.ID, d.State)
 	}
-	if early := d.DueAt.Sub(c.entry.at); early > grain && !d.broughtBack() {
+	if early := d.DueAt.Sub(c.entry.at); early > grain {
 		c.violate(d.about(), "delivery %d was attempted %v before it is due", d.ID, early)
 	}
 	for _, x := range d.attempts {
@@ -236,8 +236,7 @@ func (c *checker) unattempted(d *delivery, got *fattorino.Delivery) {
 			return
 		}
 		c.violate(d.about(), "delivery %d waits, and there is none that it waits for", d.ID)
-	case got.State == fattorino.Discarded && got.Reason == fattorino.SinkGone && d.sub.State.Gone():
-	case got.State == fattorino.Pending && !d.sub.restoredAt.IsZero() && !d.sub.State.Gone(): // it was to be discarded
+	case got.State == fattorino.Discarded && got.Reason == fattorino.SinkGone && d.sub.State.Gone() && !maybeBack(d.sub.Subscription):
 	case got.State == fattorino.Discarded && got.Reason == fattorino.Superseded && d.superseded():
 	case got.State == fattorino.Discarded && got.Reason == fattorino.Unfit && unfit(d.sub.Subscription, d.Event):
 	default:
@@ -297,7 +296,7 @@ func expect(s *fattorino.Subscription, before *fattorino.Delivery, x *exchange) 
 	e := expectation{Delivery: *before}
 	e.State = fattorino.Pending
 	meant, gone := meaningOf(s.Contract, x.answered.answer), s.State.Gone()
-	if moved := s.Sink != x.url && !gone; moved {
+	if moved := s.Sink != x.url && !gone; moved || maybeBack(s) {
 		e.earliest, e.latest = x.ended, x.ended
 		if meant == well {
 			e.State = fattorino.Delivered

@@ -53,7 +53,6 @@ type subscription struct {
 	restFrom  time.Time            // when it did
 	inFlight  int
 
-	restoredAt time.Time  // when its deletion was last taken back
 	offered    *consented // a consent that came while it was deleted
 	offeredAt  time.Time
 	pace       pace
@@ -135,8 +134,6 @@ func (c *checker) check() {
 			c.receipt(x)
 		case *acked:
 			c.ack(x)
-		case *restored:
-			c.restored(x)
 		case *drained:
 			c.drained(x)
 		}
@@ -261,8 +258,7 @@ func (c *checker) update(u *updated) {
 	}
 	for _, set := range u.deliveries {
 		d := c.deliveries[set.ID]
-		revived := d.State == fattorino.Discarded && d.Reason == fattorino.SinkGone && !d.sub.State.Gone()
-		if d.kept.pruned || d.State == fattorino.Pending || d.State == fattorino.Waiting || (d.sub.State != fattorino.Active && !revived) {
+		if d.kept.pruned || d.State == fattorino.Pending || d.State == fattorino.Waiting || d.sub.State != fattorino.Active {
 			c.violate(d.about(), "delivery %d was sent again while it is %s and its subscription %s", d.ID, d.State, d.sub.State)
 		}
 		d.Delivery, d.resent = *set, true
@@ -310,13 +306,12 @@ func (c *checker) changed(s *fattorino.Subscription) {
 		c.violate(old.about(), "subscription %d is gone without an answer that says so", s.ID)
 	}
 	if old.State.Gone() && !s.State.Gone() {
-		// The lane is another: what the sink has asked for is in none.
-		old.restoredAt, old.restTo = c.entry.at, time.Time{}
+		c.kit.met.add("restored")
 		if old.offered != nil && old.offeredAt.Equal(c.entry.at) {
 			old.consents(old.offered)
 		}
-		old.pace.begin(paceOf(s), c.entry.at)
 	}
+	c.ended(old, s)
 	c.replace(old, s)
 }
 

@@ -124,8 +124,6 @@ type (
 		seqs   []int64 // of the events; nil where it failed
 		err    error
 	}
-	// restored is a deletion that was taken back, with what it had discarded.
-	restored struct{ subscription int64 }
 	// acked is a change that a user was told of as made.
 	acked struct {
 		subscription int64
@@ -248,10 +246,6 @@ func (c *consented) String() string {
 
 func (s *started) String() string {
 	return fmt.Sprintf("program started, its clock %v ahead", time.Duration(s.clock))
-}
-
-func (r *restored) String() string {
-	return fmt.Sprintf("told the user: subscription %d is restored", r.subscription)
 }
 
 func (s *stopping) String() string { return "stopping" }

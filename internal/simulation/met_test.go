@@ -13,7 +13,7 @@ func toMeet() []string {
 		"delivered", "discarded exhausted", "discarded refused", "discarded gone", "discarded superseded", "discarded unfit", "waiting",
 		"crash", "stop", "clock set forwards", "clock set backwards",
 		"changed in flight: disabled", "changed in flight: active", "changed in flight: unverified", "changed in flight: deleted",
-		"restored", "consent at once", "consent later", "consent too late", "paced",
+		"restored", "deleted for good", "consent at once", "consent later", "consent too late", "paced",
 		"signed by two secrets", "key rotated",
 		"events pruned", "events past their retention with something pending",
 	}

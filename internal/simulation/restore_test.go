@@ -2,7 +2,6 @@ package simulation_test
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -22,35 +21,28 @@ func (w *world) removeFor(s *fattorino.Subscription, of ...any) {
 		0, w.chance.between(0, 20*time.Second, "deleted for", of...), w.chance.between(0, 12*time.Minute, "deleted for", of...),
 	}, "how long", of...))
 	w.call(func(l *life) {
-		if _, _, err := l.service.RestoreSubscription(context.Background(), l.kit.admin, s.Company, s.ID); err != nil {
-			l.history.add(l, note(fmt.Sprintf("subscription %d was not restored: %v", s.ID, err)))
-			return
-		}
-		l.history.add(l, &restored{s.ID})
+		back, err := l.service.RestoreSubscription(context.Background(), l.kit.admin, s.Company, s.ID)
+		l.ack(l, s.ID, "restored", err, func(s *fattorino.Subscription) bool { return !s.State.Gone() && s.UpdatedAt.Equal(back.UpdatedAt) })
 	})
 }
 
 // restores tells whether a change takes a deletion back, in time.
 func restores(old, s *fattorino.Subscription) bool {
-	return old.State == fattorino.Deleted && !old.Options.Ordering.Keeps() && !s.State.Gone() && s.State == old.Before && s.Sink == old.Sink && s.UpdatedAt.Sub(old.UpdatedAt) < undoFor
+	return old.State == fattorino.Deleted && old.Before != "" && s.State == old.Before && s.Sink == old.Sink && s.UpdatedAt.Sub(old.UpdatedAt) < undoFor
 }
 
-// restored holds that what a deletion had discarded is on its way again once
-// its owner was told so.
-func (c *checker) restored(r *restored) {
-	c.kit.met.add("restored")
-	s := c.subscriptions[r.subscription]
-	for _, d := range s.deliveries {
-		if d.State != fattorino.Discarded || d.Reason != fattorino.SinkGone || d.kept.pruned || s.State.Gone() {
-			continue
-		}
-		c.violate(d.about(), "delivery %d was discarded with subscription %d, and is not on its way again with it", d.ID, s.ID)
+// maybeBack tells whether a subscription is deleted, and that may be taken back
+// still.
+func maybeBack(s *fattorino.Subscription) bool { return s.State == fattorino.Deleted && s.Before != "" }
+
+// ended holds that a deletion is final once the time to take it back is over,
+// and not before.
+func (c *checker) ended(old *subscription, s *fattorino.Subscription) {
+	if !maybeBack(old.Subscription) || s.State != fattorino.Deleted || s.Before != "" {
+		return
 	}
-}
-
-// broughtBack tells whether a deletion was taken back since the last attempt,
-// which has what was to be discarded go out at once.
-func (d *delivery) broughtBack() bool {
-	n := len(d.attempts)
-	return n > 0 && d.attempts[n-1].written.Before(d.sub.restoredAt)
+	c.kit.met.add("deleted for good")
+	if left := old.UpdatedAt.Add(undoFor).Sub(c.entry.at); left > grain {
+		c.violate(old.about(), "subscription %d cannot be restored any more, %v before the time for it is over", s.ID, left)
+	}
 }

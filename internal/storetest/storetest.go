@@ -399,19 +399,30 @@ func testWhatIsLeft(t *testing.T, b *bundle) {
 	if got := ids(b.Due(ctx, sub.ID, 1)); len(got) != 1 {
 		t.Errorf("due = %v, want one", got)
 	}
-	// A subscription that is gone is still live while something is pending.
-	sub.State, idle.State = fattorino.Deleted, fattorino.Deleted
+	// A subscription that is gone is still live while something is pending: until
+	// it cannot be restored any more, or to have that discarded.
+	sub.State, sub.Before = fattorino.Deleted, fattorino.Disabled
+	idle.State, idle.Before = fattorino.Deleted, fattorino.Active
 	b.update(func(tx fattorino.Tx) error {
 		if err := tx.PutSubscription(sub); err != nil {
 			return err
 		}
 		return tx.PutSubscription(idle)
 	})
-	var live []int64
-	b.must(b.LiveSubscriptions(ctx, func(s *fattorino.Subscription) { live = append(live, s.ID) }))
-	if !cmp.Equal(live, []int64{sub.ID}) {
-		t.Errorf("live = %v, want %v", live, []int64{sub.ID})
+	if live := b.live(); len(live) != 1 || live[0].ID != sub.ID || live[0].Before != fattorino.Disabled {
+		t.Errorf("live = %+v, want %d as it was deleted", live, sub.ID)
 	}
+	sub.Before = ""
+	b.update(func(tx fattorino.Tx) error { return tx.PutSubscription(sub) })
+	if live := b.live(); len(live) != 1 || live[0].ID != sub.ID || live[0].Before != "" {
+		t.Errorf("live = %+v, want %d, which cannot be restored", live, sub.ID)
+	}
+}
+
+// live gives the subscriptions that a start reads.
+func (b *bundle) live() (all []*fattorino.Subscription) {
+	b.must(b.LiveSubscriptions(ctx, func(s *fattorino.Subscription) { all = append(all, s) }))
+	return all
 }
 
 func testWaiting(t *testing.T, b *bundle) {
@@ -476,6 +487,12 @@ func testWaiting(t *testing.T, b *bundle) {
 	})
 	if got := waiting(0, 10); len(got) != 2 {
 		t.Errorf("waiting after pruning: %v, want b, d", got)
+	}
+	// A start reads their subscription, gone or not.
+	sub.State, sub.Before = fattorino.Deleted, fattorino.Active
+	b.update(func(tx fattorino.Tx) error { return tx.PutSubscription(sub) })
+	if live := b.live(); !slices.ContainsFunc(live, func(s *fattorino.Subscription) bool { return s.ID == sub.ID }) {
+		t.Errorf("live = %+v, and %d has something waiting", live, sub.ID)
 	}
 }
 

@@ -58,7 +58,7 @@ func (u *UI) restoreSubscription(w http.ResponseWriter, r *http.Request, v *visi
 	if err != nil {
 		return err
 	}
-	sub, _, err := u.Service.RestoreSubscription(r.Context(), v.caller(gone.App), v.Company, gone.ID)
+	sub, err := u.Service.RestoreSubscription(r.Context(), v.caller(gone.App), v.Company, gone.ID)
 	if err != nil {
 		return err
 	}
