@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/api"
+	"github.com/fattorino-dev/fattorino/internal/app"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
@@ -21,11 +22,11 @@ type tokenCommands struct {
 // tokenCreateCommand makes a token.
 type tokenCreateCommand struct {
 	clientFlags
-	Kind    string        `enum:"api,publish,admin" default:"api" help:"api for an integrator, publish for the platform, admin for the operator."`
-	AppID   int64         `name:"app-id" placeholder:"ID" help:"App that a token of kind api speaks for."`
-	Company []int64       `placeholder:"ID" help:"Companies that it reaches; all where none is given."`
-	Scope   []string      `default:"*" placeholder:"SCOPE" help:"What it may subscribe to, as issued_documents.invoices:r; * is everything (${default})."`
-	Expires time.Duration `placeholder:"TIME" help:"How long it is in force, as 720h; for ever where it is not given."`
+	Kind    string       `enum:"api,publish,admin" default:"api" help:"api for an integrator, publish for the platform, admin for the operator."`
+	AppID   int64        `name:"app-id" placeholder:"ID" help:"App that a token of kind api speaks for."`
+	Company []int64      `placeholder:"ID" help:"Companies that it reaches; all where none is given."`
+	Scope   []string     `default:"*" placeholder:"SCOPE" help:"What it may subscribe to, as issued_documents.invoices:r; * is everything (${default})."`
+	Expires app.Duration `placeholder:"TIME" help:"How long it is in force, as 12h or 30d; for ever where it is not given."`
 }
 
 // Help is what --help adds.
@@ -44,12 +45,15 @@ func (c *tokenCreateCommand) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
+	if c.Kind == string(fattorino.APIToken) && c.AppID == 0 {
+		return &usageError{msg: "a token of kind api speaks for an app", fix: `give its id with --app-id: "fattorino app list" shows them`}
+	}
 	wish := api.NewToken{Kind: fattorino.TokenKind(c.Kind), AppID: c.AppID, Companies: c.Company, Scopes: c.Scope}
 	if c.Expires < 0 {
-		return &usageError{msg: "--expires is negative", fix: "give a time span such as 720h"}
+		return &usageError{msg: "--expires is negative", fix: "give a time span such as 12h or 30d"}
 	}
 	if c.Expires > 0 {
-		wish.ExpiresAt = time.Now().Add(c.Expires).UTC().Format(time.RFC3339)
+		wish.ExpiresAt = time.Now().Add(time.Duration(c.Expires)).UTC().Format(time.RFC3339)
 	}
 	made, err := client.CreateToken(ctx, wish)
 	if err != nil {
