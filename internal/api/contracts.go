@@ -109,7 +109,7 @@ func (s *server) checkTypes(contract string, names []string) error {
 		return nil
 	}
 	return &fattorino.Error{
-		Kind: fattorino.Invalid, Msg: "some of the types are none", Faults: faults,
+		Kind: fattorino.Invalid, Msg: "some of the types do not exist", Faults: faults,
 		Fix: "see /v1/catalogs/" + contract + " for those there are",
 	}
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
-// maxSeconds bounds the times that a subscriber may give, 30 days, so that none
-// is too long to be counted; contracts have limits of their own.
-const maxSeconds = 30 * 24 * 60 * 60
+// maxSeconds bounds the times that a subscriber may give, 7 days, so that none is
+// too long to be counted: it is the longest that any of them may be.
+const maxSeconds = 7 * 24 * 60 * 60
 
 // wish reads what a subscriber asks for. Headers are given apart, to be sealed.
 func (n *NewSubscription) wish(company int64) (*fattorino.NewSubscription, []fattorino.Header, error) {
@@ -25,30 +25,29 @@ func (n *NewSubscription) wish(company int64) (*fattorino.NewSubscription, []fat
 	wrong := func(field, format string, args ...any) {
 		faults = append(faults, fattorino.Fault{Field: field, Msg: fmt.Sprintf(format, args...)})
 	}
-	seconds := func(field string, n int) time.Duration {
-		if n < 0 || n > maxSeconds {
-			wrong(field, "%d is not a number of seconds from 1 to %d", n, maxSeconds)
-			return 0
+	seconds := func(field string, n float64) time.Duration {
+		switch {
+		case n < 0:
+			wrong(field, "a time is not negative")
+		case n > maxSeconds:
+			wrong(field, "%.0f seconds are more than 7 days", n)
+		case n > 0 && n < 0.001:
+			wrong(field, "%v seconds are less than a millisecond", n)
+		default:
+			return time.Duration(math.Round(n*1000)) * time.Millisecond
 		}
-		return time.Duration(n) * time.Second
-	}
-	fraction := func(field string, n float64) time.Duration {
-		if n != 0 && (n < 0.001 || n > maxSeconds) {
-			wrong(field, "%v is not a number of seconds from 0.001 to %d", n, maxSeconds)
-			return 0
-		}
-		return time.Duration(math.Round(n*1000)) * time.Millisecond
+		return 0
 	}
 	w := &fattorino.NewSubscription{
 		Company: company, Contract: n.Contract, Sink: n.Sink, Types: n.Types, Format: n.Format, Method: n.VerificationMethod,
 		Options: fattorino.Options{
 			Name: n.Name, Description: n.Description, Metadata: n.Metadata, Handshake: n.Handshake, Signature: n.Signature,
-			Thin: n.Thin, Rate: n.Rate, Concurrency: n.Concurrency, Timeout: seconds("timeout", n.Timeout),
-			Ordering: ordering(n.Ordering), Template: n.Template, BatchSize: n.BatchSize, BatchLinger: fraction("batch_linger", n.BatchLinger),
+			Thin: n.Thin, Rate: n.Rate, Concurrency: n.Concurrency, Timeout: seconds("timeout", float64(n.Timeout)),
+			Ordering: ordering(n.Ordering), Template: n.Template, BatchSize: n.BatchSize, BatchLinger: seconds("batch_linger", n.BatchLinger),
 		},
 	}
 	for i, wait := range n.Schedule {
-		w.Options.Schedule = append(w.Options.Schedule, seconds(fmt.Sprintf("schedule.%d", i), wait))
+		w.Options.Schedule = append(w.Options.Schedule, seconds(fmt.Sprintf("schedule.%d", i), float64(wait)))
 	}
 	if f := bytes.TrimSpace(n.Filters); len(f) > 0 && string(f) != "null" && string(f) != "[]" {
 		w.Filters = f
