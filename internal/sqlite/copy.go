@@ -31,7 +31,7 @@ func (s *Store) checkCopy(ctx context.Context, path string, log *slog.Logger) er
 		if err != nil {
 			return &fattorino.Error{
 				Kind: fattorino.Invalid, Msg: "the database is damaged, as one that was copied while Fattorino was running: " + err.Error(),
-				Fix: "restore a backup that was made while it was stopped, or from a snapshot of the file system", Err: err,
+				Fix: `put a backup in its place with "fattorino restore", or a copy that was made while Fattorino was stopped`, Err: err,
 			}
 		}
 	}
