@@ -8,7 +8,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -50,7 +49,7 @@ const (
 	WhyNew       = "new"        // or after
 	WhyNoMatch   = "no_match"   // no signature is of one of the keys
 	WhyDigest    = "digest"     // the body is another than was signed
-	WhyForeign   = "foreign"    // the token was signed with a key that is not this service's
+	WhyForeign   = "foreign"    // the token is of a key that is not known here
 	WhyForged    = "forged"     // its signature is not of the key that it names
 	WhyExpired   = "expired"    // it was no longer valid when it came
 	WhyAudience  = "audience"   // it is for another sink
@@ -59,28 +58,41 @@ const (
 	WhyIssuer    = "issuer"     // it names another source, or another subject
 )
 
-// Checks tells of each signature of a request whether it is good. Secrets are
-// those of the bin, as they are now; its token was checked as it came, for the
-// service's own keys change.
-func (b *Bins) Checks(bin *Bin, r *Request) []Check {
+// Checks tells of each signature of a request whether it is good, with the keys
+// that there are now. A token was checked as it came, for the service's own keys
+// change; one of a key that was unknown then is checked with those entered.
+func (b *Bins) Checks(bin *Bin, r *Request, aid Aid) []Check {
+	reading := Read(r)
+	r, senders := b.sentBy(r, reading, aid.Senders)
+	keys := b.keysFor(bin, r, senders, aid.Entered)
 	var checks []Check
 	if r.Token != nil {
-		checks = append(checks, *r.Token)
+		check := *r.Token
+		if check.Why == WhyForeign {
+			check = judgeToken(bearer(r), r, reading, keys)
+		}
+		checks = append(checks, check)
 	}
-	keys, err := b.open(bin)
 	for _, scheme := range schemesOf(r) {
 		switch {
 		case r.Cut:
 			checks = append(checks, Check{scheme, Unchecked, WhyCut})
-		case err != nil:
-			checks = append(checks, Check{scheme, Unchecked, WhySealed})
 		case scheme == SchemeHTTPSig:
-			checks = append(checks, checkHTTPSignature(r, keys.ed25519))
+			checks = append(checks, keys.judge(scheme, checkHTTPSignature(r, keys.public())))
 		default:
-			checks = append(checks, checkWebhook(r, scheme, keys.of(scheme)))
+			checks = append(checks, keys.judge(scheme, checkWebhook(r, scheme, keys.of(scheme))))
 		}
 	}
 	return checks
+}
+
+// judge takes into account that a key that is missing may be one that can be
+// opened no more.
+func (k *Keys) judge(scheme string, check Check) Check {
+	if k.sealed && (check.Why == WhyNoKey || check.Why == WhyNoMatch) {
+		return Check{scheme, Unchecked, WhySealed}
+	}
+	return check
 }
 
 // schemesOf gives the schemes that a request is signed with, but for tokens.
@@ -124,34 +136,49 @@ type tokenClaims struct {
 	BodySHA256 string   `json:"body_sha256"`
 }
 
+// bearer gives the token that a request carries; empty where it has none.
+func bearer(r *Request) string {
+	scheme, token, _ := strings.Cut(r.field("authorization"), " ")
+	if !strings.EqualFold(scheme, "bearer") || strings.Count(token, ".") != 2 {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
 // checkToken checks the token that a request carries against the service's own
 // keys, and what it says against the request; nil where there is none.
 func (b *Bins) checkToken(r *Request, reading *Reading) *Check {
-	scheme, token, _ := strings.Cut(r.field("authorization"), " ")
-	if !strings.EqualFold(scheme, "bearer") || strings.Count(token, ".") != 2 {
+	token := bearer(r)
+	if token == "" {
 		return nil
 	}
-	why := b.judgeToken(strings.TrimSpace(token), r, reading)
-	if why != WhyGood {
-		return &Check{SchemeJWT, Invalid, why}
-	}
-	return &Check{SchemeJWT, Valid, WhyGood}
+	check := judgeToken(token, r, reading, &Keys{tokens: ownTokenKeys(b.KeySet())})
+	return &check
 }
 
-func (b *Bins) judgeToken(token string, r *Request, reading *Reading) (why string) {
+// judgeToken checks a token with the keys. Of one that is of none of them there
+// is no telling.
+func judgeToken(token string, r *Request, reading *Reading, keys *Keys) Check {
+	why := whyToken(token, r, reading, keys)
+	switch why {
+	case WhyGood:
+		return Check{SchemeJWT, Valid, why}
+	case WhyForeign:
+		return Check{SchemeJWT, Unchecked, why}
+	}
+	return Check{SchemeJWT, Invalid, why}
+}
+
+func whyToken(token string, r *Request, reading *Reading, keys *Keys) (why string) {
 	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		return WhyMalformed
 	}
-	var set jose.JSONWebKeySet
-	if err := json.Unmarshal(b.KeySet(), &set); err != nil {
+	key := keys.token(parsed.Signatures[0].Header.KeyID)
+	if key == nil {
 		return WhyForeign
 	}
-	keys := set.Key(parsed.Signatures[0].Header.KeyID)
-	if len(keys) != 1 {
-		return WhyForeign
-	}
-	payload, err := parsed.Verify(keys[0].Key)
+	payload, err := parsed.Verify(key.key)
 	if err != nil {
 		return WhyForged
 	}
@@ -170,7 +197,7 @@ func (c *tokenClaims) judge(r *Request, reading *Reading) (why string) {
 	switch {
 	case r.At.Unix() >= c.ExpiresAt:
 		return WhyExpired
-	case !slices.Contains(c.Audience, r.Sink(reading)):
+	case !slices.ContainsFunc(c.Audience, func(sink string) bool { return sameAddress(sink, r.Sink(reading)) }):
 		return WhyAudience
 	case about && c.ID != reading.ID:
 		return WhyWrongID
@@ -229,47 +256,4 @@ func (b *Bins) readKey(text string) (Key, error) {
 	}
 	prefix, _, _ := strings.Cut(text, "_")
 	return Key{Secret: secret, Hint: prefix + "_…" + text[len(text)-shownOfSecret:]}, nil
-}
-
-// openKeys are the keys of a bin, by what they check.
-type openKeys struct {
-	hmac    []sign.WebhookVerifier
-	ed25519 []*sign.Ed25519PublicKey
-}
-
-func (k *openKeys) of(scheme string) []sign.WebhookVerifier {
-	if scheme == SchemeV1 {
-		return k.hmac
-	}
-	list := make([]sign.WebhookVerifier, len(k.ed25519))
-	for i, key := range k.ed25519 {
-		list[i] = key
-	}
-	return list
-}
-
-// open gives the keys of a bin.
-func (b *Bins) open(bin *Bin) (*openKeys, error) {
-	keys := &openKeys{}
-	for _, k := range bin.Keys {
-		if k.Public != "" {
-			public, err := sign.ParseEd25519PublicKey(k.Public)
-			if err != nil {
-				return nil, err
-			}
-			keys.ed25519 = append(keys.ed25519, public)
-			continue
-		}
-		opened, err := b.Keychain.Signers([]fattorino.Secret{k.Secret}, time.Time{})
-		if err != nil {
-			return nil, err
-		}
-		switch key := opened[0].(type) {
-		case *sign.HMACSecret:
-			keys.hmac = append(keys.hmac, key)
-		case *sign.Ed25519Key:
-			keys.ed25519 = append(keys.ed25519, key.Public())
-		}
-	}
-	return keys, nil
 }

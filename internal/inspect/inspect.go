@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -25,6 +26,8 @@ const (
 	lifetime    = 7 * 24 * time.Hour // of a bin, from when it was made
 	maxBins     = 1000               // of all owners
 	maxOwned    = 20                 // of one owner
+	maxGuests   = 500                // of all portals together, so that they leave some to the operator
+	maxOfGuest  = 5                  // of one portal
 	maxKept     = 500                // requests of one bin; the oldest give way
 	maxKeptSize = 16 << 20           // bytes of them, likewise
 	maxBody     = 256 << 10          // bytes of a request's body; above it 413 is answered, and the beginning kept
@@ -92,8 +95,7 @@ func (b *Bins) Create(ctx context.Context, owner, name string) (*Bin, error) {
 	if err != nil {
 		return nil, err
 	}
-	owned := slices.DeleteFunc(slices.Clone(all), func(bin *Bin) bool { return bin.Owner != owner })
-	if len(owned) >= maxOwned || len(all) >= maxBins {
+	if !mayOwnMore(all, owner) {
 		return nil, &fattorino.Error{Kind: fattorino.TooMany, Msg: "there are as many bins as there may be", Fix: "delete one that is no longer needed"}
 	}
 	bin := &Bin{
@@ -101,6 +103,34 @@ func (b *Bins) Create(ctx context.Context, owner, name string) (*Bin, error) {
 		Answer: Answer{Status: http.StatusOK, Proves: true, FailStatus: http.StatusInternalServerError},
 	}
 	return bin, b.Store.Update(ctx, func(tx fattorino.Tx) error { return putBin(tx, bin) })
+}
+
+// guest begins the owners of bins that are made in portals.
+const guest = "portal/"
+
+// PortalOwner is to whom the bins belong that are made by a portal link of an
+// app and a company. What a bin has recorded may be all that the scopes reach:
+// who comes with others does not see it.
+func PortalOwner(app, company int64, scopes []string) string {
+	sorted := slices.Sorted(slices.Values(scopes))
+	return fmt.Sprintf("%s%d/%d/%s", guest, app, company, strings.Join(slices.Compact(sorted), ","))
+}
+
+// mayOwnMore tells whether there may be one more bin of the owner beside all.
+func mayOwnMore(all []*Bin, owner string) bool {
+	owned, guests := 0, 0
+	for _, bin := range all {
+		if bin.Owner == owner {
+			owned++
+		}
+		if strings.HasPrefix(bin.Owner, guest) {
+			guests++
+		}
+	}
+	if strings.HasPrefix(owner, guest) && (owned >= maxOfGuest || guests >= maxGuests) {
+		return false
+	}
+	return owned < maxOwned && len(all) < maxBins
 }
 
 // List gives the owner's bins, newest first.

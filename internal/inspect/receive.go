@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -89,10 +90,25 @@ func (b *Bins) read(w http.ResponseWriter, r *http.Request, at time.Time) (*Requ
 // URL gives the address of a bin, as who made the request knows the service.
 func (b *Bins) URL(r *http.Request, id string) string { return b.base(r) + Path + id }
 
-// base gives the URL of the service, as who sent the request knows it.
+// base gives the URL of the service, as who sent the request knows it: as it is
+// set, else as the request says. Of one that has come through a proxy without a
+// word about it, a host without a port tells: that is the one of https, where
+// this service itself does not listen.
 func (b *Bins) base(r *http.Request) string {
 	if b.BaseURL != "" {
 		return strings.TrimSuffix(b.BaseURL, "/")
+	}
+	host, port, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = strings.Trim(r.Host, "[]")
+	}
+	address, err := netip.ParseAddr(host)
+	here := host == "localhost" || (err == nil && address.IsLoopback())
+	switch proto := r.Header.Get("X-Forwarded-Proto"); {
+	case proto == "http" || proto == "https":
+		return proto + "://" + r.Host
+	case r.TLS != nil, port == "" && !here:
+		return "https://" + r.Host
 	}
 	return "http://" + r.Host
 }

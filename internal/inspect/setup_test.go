@@ -159,7 +159,7 @@ func (f *fixture) last(bin *inspect.Bin) (*inspect.Request, *inspect.Reading, []
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return list[0], inspect.Read(list[0]), f.bins.Checks(now, list[0])
+	return list[0], inspect.Read(list[0]), f.bins.Checks(now, list[0], inspect.Aid{})
 }
 
 // tokens signs for the contracts as the service does.

@@ -69,6 +69,7 @@ type Value struct {
 // The kinds of value.
 const (
 	KindAt          = "at"          // when the request was made
+	KindCame        = "came"        // when it came in
 	KindApart       = "apart"       // how far that is from the time of the signature
 	KindBody        = "body"        // how many bytes it has
 	KindContent     = "content"     // what is signed
@@ -88,7 +89,7 @@ const (
 // KindNames gives all of them.
 func KindNames() []string {
 	return []string{
-		KindAt, KindApart, KindBody, KindContent, KindSHA256, KindSecret, KindPublic, KindSignature, KindComputed,
+		KindAt, KindCame, KindApart, KindBody, KindContent, KindSHA256, KindSecret, KindPublic, KindSignature, KindComputed,
 		KindJSON, KindPEM, KindKeySet, KindTokenHeader, KindPayload, KindBase,
 	}
 }
@@ -101,11 +102,14 @@ const (
 	NoteForgotten = "forgotten" // likewise, but the subscription has changed since: the key may be kept no longer
 	NoteCut       = "cut"       // there is more than is shown
 	NoteUnknown   = "unknown"   // no such key is published, or no longer
+	NotePublished = "published" // this service publishes the key
+	NoteOfBin     = "bin"       // the key was entered for the bin
+	NoteEntered   = "entered"   // the key was entered for this check alone
 )
 
 // NoteNames gives all of them.
 func NoteNames() []string {
-	return []string{NoteInForce, NoteReplaced, NoteNoMatch, NoteForgotten, NoteCut, NoteUnknown}
+	return []string{NoteInForce, NoteReplaced, NoteNoMatch, NoteForgotten, NoteCut, NoteUnknown, NotePublished, NoteOfBin, NoteEntered}
 }
 
 // A Tracer makes traces for those who sent the request: it has all the keys.
@@ -123,16 +127,18 @@ type Resigner interface {
 	Resign(r *fattorino.Request, s *fattorino.Subscription, at time.Time) error
 }
 
-// A traced request, with what its sender knows of it.
+// A traced request, with what is known of its sender.
 type traced struct {
 	*Request
 	reading  *Reading
+	keys     *Keys
 	contract string
 	sink     string // as it is registered
-	app      int64
-	company  int64
-	changed  bool // the subscription was, since
+	app      int64  // 0 = not known
+	company  int64  // likewise
+	changed  bool   // the subscription was, since
 	anew     bool
+	arrived  bool // it is looked at where it came in
 }
 
 // Trace checks the signatures of an attempt to notify the subscription as its
@@ -145,25 +151,87 @@ func (p *Tracer) Trace(s *fattorino.Subscription, a *fattorino.Attempt) []Trace 
 		return nil
 	}
 	r, anew := p.complete(s, a)
+	keys := &Keys{tokens: ownTokenKeys(p.KeySet())}
+	for _, secret := range s.Secrets {
+		keys.open(p.Keychain, secret, standing(secret, a.StartedAt))
+	}
 	q := &traced{
-		Request: r, reading: Read(r), contract: s.Contract, sink: s.Sink, app: s.App, company: s.Company,
+		Request: r, reading: Read(r), keys: keys, contract: s.Contract, sink: s.Sink, app: s.App, company: s.Company,
 		changed: s.UpdatedAt.After(a.StartedAt), anew: anew,
 	}
-	var traces []Trace
-	if scheme, token, _ := strings.Cut(r.field("authorization"), " "); strings.EqualFold(scheme, "bearer") && strings.Count(token, ".") == 2 {
-		traces = append(traces, p.traceToken(q, strings.TrimSpace(token)))
+	return q.traces()
+}
+
+// Trace checks the signatures of a request that has arrived at a bin, step by
+// step, at the time when it came. It gives none where the request has no
+// signature, or is not kept whole. Secrets and tokens are in no trace.
+func (b *Bins) Trace(bin *Bin, r *Request, aid Aid) []Trace {
+	if r.Cut {
+		return nil
 	}
-	for _, scheme := range schemesOf(r) {
-		switch scheme {
-		case SchemeV1:
-			traces = append(traces, p.traceHMAC(q, s.Secrets))
-		case SchemeV1a:
-			traces = append(traces, p.traceEd25519(q, s.Secrets))
-		case SchemeHTTPSig:
-			traces = append(traces, p.traceHTTP(q, s.Secrets)...)
+	reading := Read(r)
+	r, senders := b.sentBy(r, reading, aid.Senders)
+	q := &traced{
+		Request: r, reading: reading, keys: b.keysFor(bin, r, senders, aid.Entered), contract: reading.Contract, sink: r.Sink(reading), arrived: true,
+	}
+	for _, s := range senders {
+		q.changed = q.changed || s.UpdatedAt.After(r.At)
+	}
+	if len(senders) == 1 {
+		q.app, q.company = senders[0].App, senders[0].Company
+	}
+	return q.traces()
+}
+
+// sentBy gives those of the subscriptions whose sink a request was sent to, and
+// the request as they address it: what comes through a proxy may not say whether
+// it was https.
+func (b *Bins) sentBy(r *Request, reading *Reading, subs []*fattorino.Subscription) (*Request, []*fattorino.Subscription) {
+	var senders []*fattorino.Subscription
+	for _, s := range subs {
+		if sameAddress(s.Sink, r.Sink(reading)) && (reading.Contract == "" || s.Contract == reading.Contract) {
+			senders = append(senders, s)
 		}
 	}
-	return traces
+	if len(senders) > 0 {
+		scheme, _, _ := strings.Cut(senders[0].Sink, "://")
+		_, rest, _ := strings.Cut(r.URL, "://")
+		as := *r
+		as.URL = scheme + "://" + rest
+		return &as, senders
+	}
+	return r, nil
+}
+
+// SentBy gives those of the subscriptions whose sink a request was sent to.
+func (b *Bins) SentBy(r *Request, subs []*fattorino.Subscription) []*fattorino.Subscription {
+	_, senders := b.sentBy(r, Read(r), subs)
+	return senders
+}
+
+// sameAddress tells whether two URLs are the same but for http and https.
+func sameAddress(a, b string) bool {
+	_, aRest, _ := strings.Cut(a, "://")
+	_, bRest, _ := strings.Cut(b, "://")
+	return aRest == bRest
+}
+
+// traces checks every signature that there is.
+func (q *traced) traces() (list []Trace) {
+	if token := bearer(q.Request); token != "" {
+		list = append(list, q.traceToken(token))
+	}
+	for _, scheme := range schemesOf(q.Request) {
+		switch scheme {
+		case SchemeV1:
+			list = append(list, q.traceHMAC())
+		case SchemeV1a:
+			list = append(list, q.traceEd25519())
+		case SchemeHTTPSig:
+			list = append(list, q.traceHTTP()...)
+		}
+	}
+	return list
 }
 
 // complete gives the request of an attempt with what the log leaves out: the
@@ -242,16 +310,20 @@ func shown(kind string, text []byte) Value {
 
 // timeStep holds the time of a signature, in Unix seconds, against that of the
 // request.
-func timeStep(name, seconds string, at time.Time) Step {
+func (q *traced) timeStep(name, seconds string) Step {
+	when := KindAt
+	if q.arrived {
+		when = KindCame
+	}
 	step := Step{Name: StepTime, Result: Invalid, In: []Value{
 		{Name: name, Text: seconds},
-		{Kind: KindAt, Text: at.UTC().Format(time.RFC3339)},
+		{Kind: when, Text: q.At.UTC().Format(time.RFC3339)},
 	}}
 	n, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil {
 		return step
 	}
-	apart := at.Truncate(time.Second).Sub(time.Unix(n, 0))
+	apart := q.At.Truncate(time.Second).Sub(time.Unix(n, 0))
 	step.Result = goodIf(apart.Abs() <= clockSkew)
 	step.Out = []Value{{Kind: KindApart, Text: apart.String(), Want: "≤ " + clockSkew.String(), Result: step.Result}}
 	return step

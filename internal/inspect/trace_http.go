@@ -10,18 +10,16 @@ import (
 
 	"github.com/dunglas/httpsfv"
 
-	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 )
 
 // traceHTTP checks HTTP Message Signatures (RFC 9421), each by itself: while
 // keys change places there are two.
-func (p *Tracer) traceHTTP(q *traced, secrets []fattorino.Secret) []Trace {
+func (q *traced) traceHTTP() []Trace {
 	inputs, err := httpsfv.UnmarshalDictionary([]string{q.field("signature-input")})
 	if err != nil {
 		return []Trace{{Scheme: SchemeHTTPSig, Result: Invalid}}
 	}
-	known, keys := p.publicKeys(secrets, q.At)
 	var traces []Trace
 	for i, label := range inputs.Names() {
 		if i == maxLabels {
@@ -33,13 +31,13 @@ func (p *Tracer) traceHTTP(q *traced, secrets []fattorino.Secret) []Trace {
 			traces = append(traces, Trace{Scheme: SchemeHTTPSig, Result: Invalid})
 			continue
 		}
-		traces = append(traces, q.traceLabel(label, input, known, keys))
+		traces = append(traces, q.traceLabel(label, input))
 	}
 	return traces
 }
 
 // traceLabel checks the signature of a label.
-func (q *traced) traceLabel(label string, input httpsfv.InnerList, known Step, keys []*sign.Ed25519PublicKey) Trace {
+func (q *traced) traceLabel(label string, input httpsfv.InnerList) Trace {
 	trace := Trace{Scheme: SchemeHTTPSig}
 	signature, sent := q.httpSignature(label)
 	trace.add(Step{
@@ -49,7 +47,7 @@ func (q *traced) traceLabel(label string, input httpsfv.InnerList, known Step, k
 	trace.add(q.digestStep())
 	trace.add(q.coverageStep(input))
 	created, _ := input.Params.Get("created")
-	trace.add(timeStep("created", fmt.Sprint(created), q.At))
+	trace.add(q.timeStep("created", fmt.Sprint(created)))
 	base, err := q.signatureBase(input)
 	if err != nil {
 		trace.add(Step{Name: StepBase, Result: Invalid})
@@ -58,13 +56,14 @@ func (q *traced) traceLabel(label string, input httpsfv.InnerList, known Step, k
 	sum := sha256.Sum256(base)
 	trace.add(Step{Name: StepBase, In: components(input), Out: []Value{shown(KindBase, base), {Kind: KindSHA256, Text: fmt.Sprintf("%x", sum)}}})
 	kid, _ := input.Params.Get("keyid")
+	known := q.publicStep()
 	known.In = []Value{{Name: "keyid", Text: fmt.Sprint(kid)}}
 	trace.add(known)
-	if len(keys) == 0 {
+	if len(q.keys.ed25519) == 0 {
 		return trace
 	}
 	v := q.unmatched(0, base64.StdEncoding.EncodeToString(signature))
-	for _, key := range keys {
+	for _, key := range q.keys.ed25519 {
 		if key.KID() == kid && key.Verify(base, signature) {
 			v.Result, v.Note = Valid, ""
 		}

@@ -20,7 +20,7 @@ import (
 
 // traceToken checks a JSON Web Token that came as bearer (RFC 7519, section
 // 7.2).
-func (p *Tracer) traceToken(q *traced, token string) Trace {
+func (q *traced) traceToken(token string) Trace {
 	trace := Trace{Scheme: SchemeJWT, Anew: q.anew}
 	header, rest, _ := strings.Cut(token, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
@@ -44,7 +44,7 @@ func (p *Tracer) traceToken(q *traced, token string) Trace {
 		{Name: "kid", Text: names.Kid},
 	}
 	trace.add(read)
-	step, key := p.keyStep(names.Kid)
+	step, key := q.keyStep(names.Kid)
 	trace.add(step)
 	if key != nil {
 		trace.add(inputStep(header + "." + payload))
@@ -54,30 +54,28 @@ func (p *Tracer) traceToken(q *traced, token string) Trace {
 	return trace
 }
 
-// keyStep looks a key up among those that are published.
-func (p *Tracer) keyStep(kid string) (Step, *ecdsa.PublicKey) {
+// keyStep looks a key up among those that are known.
+func (q *traced) keyStep(kid string) (Step, *ecdsa.PublicKey) {
 	step := Step{Name: StepKey, Result: Unchecked, In: []Value{{Name: "kid", Text: kid}}}
-	var set jose.JSONWebKeySet
-	if json.Unmarshal(p.KeySet(), &set) != nil {
-		return step, nil
+	published := 0
+	for _, key := range q.keys.tokens {
+		if key.note == NotePublished {
+			published++
+		}
 	}
-	step.In = append(step.In, Value{Kind: KindKeySet, Text: strconv.Itoa(len(set.Keys))})
-	found := set.Key(kid)
-	if len(found) != 1 {
+	step.In = append(step.In, Value{Kind: KindKeySet, Text: strconv.Itoa(published)})
+	found := q.keys.token(kid)
+	if found == nil {
 		step.Out = []Value{{Name: "kid", Text: kid, Result: Unchecked, Note: NoteUnknown}}
 		return step, nil
 	}
-	key, ok := found[0].Key.(*ecdsa.PublicKey)
-	if !ok {
-		return step, nil
-	}
-	der, err := x509.MarshalPKIXPublicKey(key)
+	der, err := x509.MarshalPKIXPublicKey(found.key)
 	if err != nil {
 		return step, nil
 	}
 	step.Result = Valid
-	step.Out = []Value{{Kind: KindPEM, Text: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}}
-	return step, key
+	step.Out = []Value{{Kind: KindPEM, Text: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), Note: found.note}}
+	return step, found.key
 }
 
 // inputStep tells of the JWS signing input (RFC 7515, section 5.1).
@@ -135,13 +133,13 @@ func (q *traced) claimsStep(payload []byte) Step {
 		equal("sub", claims.Subject, q.reading.Subject)
 	} else {
 		equal("iss", claims.Issuer, "")
-		equal("sub", claims.Subject, "company:"+strconv.FormatInt(q.company, 10))
+		equal("sub", claims.Subject, known(q.company, "company:"))
 	}
 	claim("aud", strings.Join(claims.Audience, " "), q.sink, slices.ContainsFunc(claims.Audience, q.wasSink))
 	at := q.At.Unix()
 	claim("exp", moment(claims.ExpiresAt), "> "+moment(at), at < claims.ExpiresAt)
 	claim("iat", moment(claims.IssuedAt), "≤ "+moment(at), claims.IssuedAt <= at)
-	equal("aid", strconv.FormatInt(claims.App, 10), strconv.FormatInt(q.app, 10))
+	equal("aid", strconv.FormatInt(claims.App, 10), known(q.app, ""))
 	if claims.BodySHA256 != "" {
 		sum := sha256.Sum256(q.Body)
 		equal("body_sha256", claims.BodySHA256, base64.RawURLEncoding.EncodeToString(sum[:]))
@@ -149,10 +147,18 @@ func (q *traced) claimsStep(payload []byte) Step {
 	return step
 }
 
+// known writes an id that a claim must have; nothing where it is not known.
+func known(id int64, prefix string) string {
+	if id == 0 {
+		return ""
+	}
+	return prefix + strconv.FormatInt(id, 10)
+}
+
 // wasSink tells whether a URL is that of the sink when the request was made. The
 // log does not keep its query, which may have changed since.
 func (q *traced) wasSink(url string) bool {
-	return url == q.sink || (q.changed && withoutQuery(url) == withoutQuery(q.URL))
+	return url == q.sink || (q.arrived && sameAddress(url, q.sink)) || (q.changed && withoutQuery(url) == withoutQuery(q.URL))
 }
 
 // moment writes a NumericDate (RFC 7519, section 2) for readers.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
-	"github.com/fattorino-dev/fattorino/internal/sign"
 )
 
 // The fields of Standard Webhooks 1.0.0.
@@ -35,7 +34,7 @@ func (q *traced) webhookSteps(p *Trace) {
 		fields.Result = worse(fields.Result, goodIf(value != ""))
 	}
 	p.add(fields)
-	p.add(timeStep(webhookTimestamp, q.field(webhookTimestamp), q.At))
+	p.add(q.timeStep(webhookTimestamp, q.field(webhookTimestamp)))
 	content := q.signedContent()
 	sum := sha256.Sum256(content)
 	p.add(Step{
@@ -52,17 +51,14 @@ func (q *traced) webhookSteps(p *Trace) {
 func bytesOf(n int) string { return strconv.Itoa(n) + " B" }
 
 // traceHMAC checks the signatures "v1,…".
-func (p *Tracer) traceHMAC(q *traced, secrets []fattorino.Secret) Trace {
+func (q *traced) traceHMAC() Trace {
 	trace := Trace{Scheme: SchemeV1}
 	q.webhookSteps(&trace)
-	known, keys := Step{Name: StepSecret}, []*sign.HMACSecret{}
-	for _, s := range secrets {
-		if key, ok := p.openOne(s).(*sign.HMACSecret); ok {
-			keys = append(keys, key)
-			known.Out = append(known.Out, Value{
-				Kind: KindSecret, Number: len(keys), Text: key.Fingerprint() + " · " + bytesOf(key.Size()), Note: standing(s, q.At),
-			})
-		}
+	known, keys := Step{Name: StepSecret}, q.keys.hmac
+	for i, key := range keys {
+		known.Out = append(known.Out, Value{
+			Kind: KindSecret, Number: i + 1, Text: key.Fingerprint() + " · " + bytesOf(key.Size()), Note: key.note,
+		})
 	}
 	if len(keys) == 0 {
 		known.Result = Unchecked
@@ -125,10 +121,10 @@ func (q *traced) unmatched(number int, signature string) Value {
 }
 
 // traceEd25519 checks the signatures "v1a,…".
-func (p *Tracer) traceEd25519(q *traced, secrets []fattorino.Secret) Trace {
+func (q *traced) traceEd25519() Trace {
 	trace := Trace{Scheme: SchemeV1a}
 	q.webhookSteps(&trace)
-	known, keys := p.publicKeys(secrets, q.At)
+	known, keys := q.publicStep(), q.keys.ed25519
 	trace.add(known)
 	if len(keys) == 0 {
 		return trace
@@ -149,31 +145,16 @@ func (p *Tracer) traceEd25519(q *traced, secrets []fattorino.Secret) Trace {
 	return trace
 }
 
-// publicKeys gives the public halves of a subscription's keys, and the step
-// that tells of them.
-func (p *Tracer) publicKeys(secrets []fattorino.Secret, at time.Time) (known Step, keys []*sign.Ed25519PublicKey) {
-	known.Name = StepPublic
-	for _, s := range secrets {
-		if key, ok := p.openOne(s).(*sign.Ed25519Key); ok {
-			keys = append(keys, key.Public())
-			known.Out = append(known.Out, Value{Kind: KindPublic, Number: len(keys), Text: key.Public().String(), Note: standing(s, at)})
-		}
+// publicStep tells of the public keys that there are.
+func (q *traced) publicStep() Step {
+	known := Step{Name: StepPublic}
+	for i, key := range q.keys.ed25519 {
+		known.Out = append(known.Out, Value{Kind: KindPublic, Number: i + 1, Text: key.String(), Note: key.note})
 	}
-	if len(keys) == 0 {
+	if len(q.keys.ed25519) == 0 {
 		known.Result = Unchecked
 	}
-	return known, keys
-}
-
-// openOne gives the key of a secret, whether it still signs or not; nil where
-// it cannot be opened.
-func (p *Tracer) openOne(s fattorino.Secret) sign.WebhookKey {
-	s.EndsAt = time.Time{}
-	keys, err := p.Keychain.Signers([]fattorino.Secret{s}, time.Time{})
-	if err != nil || len(keys) == 0 {
-		return nil
-	}
-	return keys[0]
+	return known
 }
 
 // standing says of a secret whether it signed at the time.

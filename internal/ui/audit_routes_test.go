@@ -21,6 +21,7 @@ func unaudited() map[string]string {
 		"POST /ui/preferences":                       "language and theme are cookies of the browser's own",
 		"POST /ui/portal-end":                        "the browser forgets the link, which stays good",
 		"POST " + company + "subscriptions/preview":  "a preview changes nothing",
+		"POST /ui/inspect/{bin}/check":               "a check changes nothing",
 		"POST " + company + "deliveries/resend/stop": "where no run is under way nothing is stopped; else StopResending notes it",
 	}
 }

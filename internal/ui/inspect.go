@@ -19,6 +19,9 @@ type inspectView struct {
 	Faults formFaults
 }
 
+// Short is the beginning of a bin's id, by which one without a name is known.
+func (b binFacts) Short() string { return clip(b.ID, 4) }
+
 // binFacts is what is known of a bin at a glance.
 type binFacts struct {
 	ID, Name, URL string
@@ -79,10 +82,14 @@ type binView struct {
 	Newest    int64        // number of the newest request; 0 = there is none
 	Older     string       // path of the next page; empty = this is the last
 	Refused   string       // why this service will not send here itself; empty = it will
+	Guessed   bool         // the address is as the browser has it, for no other is set
 	Keys      []inspect.Key
 	Failing   int // so many requests to come fail on purpose
 	Form      answerForm
 	Faults    formFaults
+
+	chosen  int64         // number of the request that is to be shown in full; 0 = the newest
+	entered *inspect.Keys // to check it with, this once
 }
 
 // binPage shows what has arrived at a bin.
@@ -91,7 +98,29 @@ func (u *UI) binPage(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return u.showBin(w, r, v, http.StatusOK, bin, &binView{Form: formOfAnswer(&bin.Answer)})
+	chosen, _ := strconv.ParseInt(r.URL.Query().Get("request"), 10, 64) // what is none is the newest
+	return u.showBin(w, r, v, http.StatusOK, bin, &binView{Form: formOfAnswer(&bin.Answer), chosen: chosen})
+}
+
+// checkArrival checks the signatures of a request with a key that is entered
+// for this alone: it is kept nowhere, and not shown again.
+func (u *UI) checkArrival(w http.ResponseWriter, r *http.Request, v *visit) error {
+	bin, err := u.binOf(r, v)
+	if err != nil {
+		return err
+	}
+	if err := readForm(r); err != nil {
+		return err
+	}
+	view, status := &binView{Form: formOfAnswer(&bin.Answer), Faults: formFaults{}}, http.StatusOK
+	if view.chosen, err = strconv.ParseInt(r.PostForm.Get("request"), 10, 64); err != nil || view.chosen < 1 {
+		return fattorino.Errorf(fattorino.NotFound, "there is no such request")
+	}
+	if view.entered, err = inspect.ReadKeys(r.PostForm.Get("check")); err != nil {
+		view.Faults.take(fattorino.AsError(err))
+		status = http.StatusUnprocessableEntity
+	}
+	return u.showBin(w, r, v, status, bin, view)
 }
 
 func (u *UI) binOf(r *http.Request, v *visit) (*inspect.Bin, error) {
@@ -106,6 +135,7 @@ func (u *UI) showBin(w http.ResponseWriter, r *http.Request, v *visit, status in
 	if err := u.Service.CheckSink(view.Bin.URL); err != nil {
 		view.Refused = fattorino.AsError(err).Msg
 	}
+	view.Guessed = u.Bins.BaseURL == "" && !onLoopback(r) && v.link == nil
 	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64) // what is none begins with the newest
 	list, err := u.Bins.Requests(r.Context(), bin, before, arrivalsShown)
 	if err != nil {
@@ -114,19 +144,26 @@ func (u *UI) showBin(w http.ResponseWriter, r *http.Request, v *visit, status in
 	if len(list) > 0 && list[len(list)-1].Number > bin.First {
 		view.Older = nextPage(r.URL, "before", list[len(list)-1].Number)
 	}
-	chosen, _ := strconv.ParseInt(r.URL.Query().Get("request"), 10, 64)
-	view.Following = chosen == 0 && before == 0
-	shown, err := u.shownRequest(r, bin, list, chosen)
+	view.Following = view.chosen == 0 && before == 0
+	shown, err := u.shownRequest(r, bin, list, view.chosen)
 	if err != nil {
 		return err
 	}
+	var aid inspect.Aid
+	if aid.Senders, err = u.senders(r, v, bin); err != nil {
+		return err
+	}
 	for _, request := range list {
-		row := u.arrivalOf(bin, request)
+		row := u.arrivalOf(bin, request, aid)
 		row.Current = shown != nil && request.Number == shown.Number && !view.Following
 		view.Rows = append(view.Rows, row)
 	}
 	if shown != nil {
-		view.Shown = u.viewArrival(bin, shown)
+		aid.Entered = view.entered
+		if view.Shown, err = u.viewArrival(bin, shown, aid); err != nil {
+			return err
+		}
+		view.Shown.Fault = view.Faults["check"]
 	}
 	return u.render(w, v, status, "inspect_bin", view)
 }
@@ -272,3 +309,48 @@ func (u *UI) setAnswer(w http.ResponseWriter, r *http.Request, v *visit) error {
 	}
 	return done(w, r, binPath(bin.ID), "bin_answer")
 }
+
+// binsOffered is how many bins the form of a subscription offers.
+const binsOffered = 6
+
+// binsToChoose gives the newest of them.
+func (u *UI) binsToChoose(r *http.Request, v *visit) (list []binFacts, err error) {
+	bins, err := u.Bins.List(r.Context(), v.owner)
+	for _, bin := range bins[:min(len(bins), binsOffered)] {
+		list = append(list, u.factsOf(r, bin))
+	}
+	return list, err
+}
+
+// chooseBin puts the address of a bin, an old one or a new, into the form of a
+// subscription, and leaves all else as it was written.
+func (u *UI) chooseBin(w http.ResponseWriter, r *http.Request, v *visit, view *formView) error {
+	id := r.PostForm.Get("bin")
+	bin, err := u.binToChoose(r, v, id, view.Form.Name)
+	switch kind := fattorino.KindOf(err); {
+	case err != nil && id == newBin && (kind == fattorino.TooMany || kind == fattorino.Invalid):
+		view.Faults.add("sink", "%s", fattorino.AsError(err).Msg)
+		return u.showForm(w, r, v, statusOf(kind), view)
+	case err != nil:
+		return err
+	}
+	view.Form.Sink, view.Chosen = u.Bins.URL(r, bin.ID), true
+	return u.showForm(w, r, v, http.StatusOK, view)
+}
+
+// newBin stands in the place of the id of a bin that is to be made.
+const newBin = "new"
+
+func (u *UI) binToChoose(r *http.Request, v *visit, id, name string) (*inspect.Bin, error) {
+	if id != newBin {
+		return u.Bins.Bin(r.Context(), v.owner, id)
+	}
+	bin, err := u.Bins.Create(r.Context(), v.owner, strings.ToValidUTF8(clip(name, maxBinName), ""))
+	if err == nil {
+		err = u.noteDeed(r, v, "bin.make", binDeed(bin.ID))
+	}
+	return bin, err
+}
+
+// maxBinName is as long as the name of a bin may be, in bytes.
+const maxBinName = 100

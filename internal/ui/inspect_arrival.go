@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/inspect"
 )
 
@@ -34,6 +35,11 @@ type arrivalView struct {
 	Reading  *inspect.Reading
 	Checks   []inspect.Check
 	Unsigned bool // and its contract would have it signed
+	Traces   []inspect.Trace
+	Code     []codeSample // the check of the first of them, in a receiver's language
+	Entered  bool         // with a key that was entered for this
+	Fault    string       // what is wrong with that; empty = nothing
+	Senders  []senderView
 	Message  *shownRequest
 	Query    []shownHeader
 	Bytes    int
@@ -48,12 +54,31 @@ type arrivalView struct {
 	Curl     string
 }
 
-func (u *UI) arrivalOf(bin *inspect.Bin, r *inspect.Request) arrival {
+// senderView is a subscription of this service that has sent a request.
+type senderView struct{ Title, Path string }
+
+func (u *UI) arrivalOf(bin *inspect.Bin, r *inspect.Request, aid inspect.Aid) arrival {
 	reading := inspect.Read(r)
 	return arrival{
 		Bin: bin.ID, Number: r.Number, At: r.At, Method: r.Method, Path: r.Path, Kind: reading.Kind, Contract: reading.Contract, Type: reading.Type,
-		Result: together(u.Bins.Checks(bin, r)), Status: r.Given.Status, Why: r.Given.Why,
+		Result: together(u.Bins.Checks(bin, r, aid)), Status: r.Given.Status, Why: r.Given.Why,
 	}
+}
+
+// maxSenders bounds the subscriptions that are looked through for those that a
+// bin is the sink of.
+const maxSenders = 1000
+
+// senders gives the subscriptions that have the bin as their sink and that the
+// visitor may see. With their secrets signatures are checked, as on the page of
+// a delivery.
+func (u *UI) senders(r *http.Request, v *visit, bin *inspect.Bin) (list []*fattorino.Subscription, err error) {
+	if v.link != nil {
+		list, err = u.Service.Subscriptions(r.Context(), v.caller(0), v.Company, "")
+	} else if at, parseErr := url.Parse(u.Bins.URL(r, bin.ID)); parseErr == nil {
+		list, err = u.Service.AllSubscriptions(r.Context(), v.caller(0), fattorino.SubscriptionQuery{Text: at.Host, Limit: maxSenders})
+	}
+	return slices.DeleteFunc(list, func(s *fattorino.Subscription) bool { return !strings.Contains(s.Sink, inspect.Path+bin.ID) }), err
 }
 
 // together gives the result of several checks: one that failed counts first.
@@ -67,14 +92,24 @@ func together(checks []inspect.Check) string {
 }
 
 // viewArrival shows a request whole: to its owner nothing of it is secret.
-func (u *UI) viewArrival(bin *inspect.Bin, r *inspect.Request) *arrivalView {
+func (u *UI) viewArrival(bin *inspect.Bin, r *inspect.Request, aid inspect.Aid) (*arrivalView, error) {
 	view := &arrivalView{
-		arrival: u.arrivalOf(bin, r), Reading: inspect.Read(r), Checks: u.Bins.Checks(bin, r),
+		arrival: u.arrivalOf(bin, r, aid), Reading: inspect.Read(r), Checks: u.Bins.Checks(bin, r, aid), Traces: u.Bins.Trace(bin, r, aid),
+		Entered: aid.Entered != nil,
 		Message: &shownRequest{Method: r.Method, URL: r.URL, Header: showHeader(r.Header), Body: showBody(r.Body)},
 		Bytes:   len(r.Body), Cut: r.Cut, Remote: r.Remote, Proto: r.Proto, ReadIn: milliseconds(r.ReadIn),
 		Given: r.Given, Reason: http.StatusText(r.Given.Status), Answer: showHeader(r.Given.Header), Curl: curlOf(r),
 	}
 	view.Unsigned = len(view.Checks) == 0 && view.Kind != inspect.Other && (view.Contract == inspect.FattureInCloud || (view.Contract != "" && view.Kind == inspect.Notification))
+	for _, s := range u.Bins.SentBy(r, aid.Senders) {
+		view.Senders = append(view.Senders, senderView{Title: titleOf(s), Path: subscriptionPath(s.Company, s.ID)})
+	}
+	if len(view.Traces) > 0 {
+		var err error
+		if view.Code, err = codeSamples(codeScheme(view.Contract, view.Traces[0].Scheme)); err != nil {
+			return nil, err
+		}
+	}
 	if r.Given.Delay > 0 {
 		view.Delay = seconds(r.Given.Delay)
 	}
@@ -84,7 +119,7 @@ func (u *UI) viewArrival(bin *inspect.Bin, r *inspect.Request) *arrivalView {
 			view.Query = append(view.Query, shownHeader{Name: unescape(name), Value: unescape(value)})
 		}
 	}
-	return view
+	return view, nil
 }
 
 // unescape gives a part of a query as it is meant; as it came where it cannot
@@ -115,11 +150,11 @@ func curlOf(r *inspect.Request) string {
 // liveBin sends what arrives at a bin as it comes: of each request its row, and
 // of the newest all of it.
 func (u *UI) liveBin(w http.ResponseWriter, r *http.Request, v *visit) error {
-	after, err := sinceOf(r)
-	if err != nil {
+	if _, err := u.binOf(r, v); err != nil {
 		return err
 	}
-	if _, err := u.binOf(r, v); err != nil {
+	after, err := sinceOf(r)
+	if err != nil {
 		return err
 	}
 	return u.stream(w, r, v, func(ctx context.Context) ([]byte, error) {
@@ -170,14 +205,24 @@ func (u *UI) binMessages(r *http.Request, v *visit, after int64) (message []byte
 	if err != nil {
 		return nil, 0, err
 	}
+	var aid inspect.Aid
+	if aid.Senders, err = u.senders(r, v, bin); err != nil {
+		return nil, 0, err
+	}
 	var all bytes.Buffer
 	for _, request := range slices.Backward(list) {
-		if err := appendMessage(&all, set, v, "request", "arrival", request.Number, u.arrivalOf(bin, request)); err != nil {
+		if err := appendMessage(&all, set, v, "request", "arrival", request.Number, u.arrivalOf(bin, request, aid)); err != nil {
 			return nil, 0, err
 		}
 	}
 	if len(list) > 0 {
-		err = appendMessage(&all, set, v, "detail", "arrival-whole", list[0].Number, u.viewArrival(bin, list[0]))
+		whole, err := u.viewArrival(bin, list[0], aid)
+		if err != nil {
+			return nil, 0, err
+		}
+		if err := appendMessage(&all, set, v, "detail", "arrival-whole", list[0].Number, whole); err != nil {
+			return nil, 0, err
+		}
 	}
-	return all.Bytes(), bin.Next - 1, err
+	return all.Bytes(), bin.Next - 1, nil
 }

@@ -1,14 +1,20 @@
 package ui
 
 import (
+	"encoding/json"
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/inspect"
+	"github.com/fattorino-dev/fattorino/internal/portal"
+	"github.com/fattorino-dev/fattorino/internal/sign"
 )
 
 // makeBin makes a bin, and gives its page and its address.
@@ -57,23 +63,24 @@ func TestABinShowsASubscriptionFromChallengeToSignature(t *testing.T) {
 	if sub.State != fattorino.Active {
 		t.Fatalf("the subscription is %s, want it verified by the bin", sub.State)
 	}
-	seen := until(read, "</details>")
+	seen := until(read, "Copy as curl")
 	if !strings.Contains(seen, "event: request") || !strings.Contains(seen, "event: detail") || !strings.Contains(seen, "Challenge") || !strings.Contains(seen, "The bin has proved itself") {
 		t.Errorf("the challenge arrived as %s", seen)
 	}
 	if got := b.post(subscriptionPath(7, sub.ID)+"/test", url.Values{"type": {"invoice.paid"}}); got.status != http.StatusSeeOther {
 		t.Fatalf("test: got %d", got.status)
 	}
-	seen = until(read, "</details>")
-	if !strings.Contains(seen, "invoice.paid") || !strings.Contains(seen, "Signature not checked") {
-		t.Errorf("the test arrived as %s", seen)
-	}
-	if got := b.post(path+"/keys", url.Values{"key": {secret}}); got.status != http.StatusSeeOther {
-		t.Fatalf("key: got %d", got.status)
-	}
+	seen = until(read, "Copy as curl")
 	page := b.get(path).body
-	if !strings.Contains(page, "Signature valid") || strings.Contains(page, "not checked<") || strings.Contains(page, secret) {
-		t.Errorf("with the secret: %s", page)
+	for what, text := range map[string]string{"live": seen, "the page": page} {
+		if !strings.Contains(text, "invoice.paid") || !strings.Contains(text, "Signature valid") || strings.Contains(text, strings.TrimPrefix(secret, "whsec_")) {
+			t.Errorf("%s: the test arrived as %s", what, text)
+		}
+		for _, part := range []string{"The comparison", "signed at the time", "def verify_v1", subscriptionPath(7, sub.ID)} {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s: the check lacks %q", what, part)
+			}
+		}
 	}
 	if page := b.get(path + "?request=1").body; !strings.Contains(page, "The bin has proved itself") || !strings.Contains(page, `aria-current="true"`) || strings.Contains(page, "sse-connect") {
 		t.Errorf("the challenge: %s", page)
@@ -116,6 +123,128 @@ func TestABinAnswersAsItsFormSays(t *testing.T) {
 	}
 	if got := b.post(path+"/keys", url.Values{"key": {"topsecret"}}); got.status != http.StatusUnprocessableEntity || strings.Contains(got.body, "topsecret") {
 		t.Errorf("no key: got %d", got.status)
+	}
+}
+
+// What another service has sent is checked with the key that someone enters,
+// this once: it is kept nowhere, and on no page.
+func TestWhatAnotherServiceSentIsCheckedWithAKeyThatIsEntered(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	b := f.signedIn(viewer)
+	path, address := f.signedIn(operator).makeBin()
+	for _, x := range []struct{ what, path string }{{"somebody else's bin", path}, {"no bin", "/ui/inspect/none"}} {
+		if got := b.post(x.path+"/check", url.Values{"request": {"1"}, "check": {"x"}}); got.status != http.StatusNotFound {
+			t.Errorf("%s: got %d, want 404", x.what, got.status)
+		}
+	}
+	b = f.signedIn(operator)
+	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	key, err := sign.ParseHMACSecret(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const body = `{"type":"order.paid","data":{}}`
+	now := time.Now().Unix()
+	signature, err := key.AppendSignature(nil, "msg_1", now, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+address, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"Webhook-Id": "msg_1", "Webhook-Timestamp": strconv.FormatInt(now, 10), "Webhook-Signature": string(signature)} {
+		request.Header.Set(name, value)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	page := b.get(path).body
+	for _, part := range []string{"Signature not checked", "The sender’s key is not known here", `action="` + path + `/check#detail"`, "cannot be told"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("without the key the page lacks %q", part)
+		}
+	}
+	form := url.Values{"request": {"1"}, "check": {secret}}
+	got := b.post(path+"/check", form)
+	if got.status != http.StatusOK || !strings.Contains(got.body, "Signature valid") || !strings.Contains(got.body, "entered for this check") || strings.Contains(got.body, "MfKQ9r8G") {
+		t.Errorf("with the key: got %d: %s", got.status, got.body)
+	}
+	if page := b.get(path).body; !strings.Contains(page, "Signature not checked") || strings.Contains(page, "entered for this check") {
+		t.Error("the key was kept")
+	}
+	form.Set("check", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx")
+	if got := b.post(path+"/check", form); got.status != http.StatusOK || !strings.Contains(got.body, "Signature invalid") {
+		t.Errorf("with another key: got %d", got.status)
+	}
+	form.Set("check", "topsecret")
+	if got := b.post(path+"/check", form); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "this is neither a secret") || strings.Contains(got.body, "topsecret") {
+		t.Errorf("no key: got %d", got.status)
+	}
+	for _, number := range []string{"", "0", "-1", "x", "99"} {
+		if got := b.post(path+"/check", url.Values{"request": {number}, "check": {secret}}); got.status != http.StatusNotFound {
+			t.Errorf("request %q: got %d, want 404", number, got.status)
+		}
+	}
+}
+
+// The address of a bin comes into the form of a subscription by one click, and
+// nothing else that was written there is lost.
+func TestABinIsChosenAsTheSinkOfASubscription(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	app, b := f.app(), f.signedIn(operator)
+	path, address := b.makeBin()
+	id := strings.TrimPrefix(path, "/ui/inspect/")
+	if page := b.get(newPath + "?contract=native").body; !strings.Contains(page, `name="bin" value="`+id+`"`) || !strings.Contains(page, `name="bin" value="new"`) {
+		t.Errorf("the form: %s", page)
+	}
+	form := wholeForm(app, "https://written.example")
+	form.Set("description", "kept as it was")
+	form.Set("bin", id)
+	got := b.post(newPath, form)
+	if got.status != http.StatusOK || !strings.Contains(got.body, `value="`+f.url+address+`"`) || !strings.Contains(got.body, "kept as it was") || strings.Contains(got.body, "written.example") {
+		t.Errorf("a bin: got %d: %s", got.status, got.body)
+	}
+	form.Set("bin", "new")
+	form.Set("name", strings.Repeat("é", 80))
+	if got := b.post(newPath, form); got.status != http.StatusOK || !strings.Contains(got.body, `value="`+f.url+inspect.Path) || strings.Contains(got.body, `value="`+f.url+address+`"`) {
+		t.Errorf("a new bin: got %d: %s", got.status, got.body)
+	}
+	if list := b.get("/ui/inspect").body; strings.Count(list, `class="card" href="/ui/inspect/`) != 2 {
+		t.Errorf("the bins: %s", list)
+	}
+	form.Set("bin", "99")
+	if got := b.post(newPath, form); got.status != http.StatusNotFound {
+		t.Errorf("no bin: got %d, want 404", got.status)
+	}
+	if all, err := f.service.Subscriptions(t.Context(), caller(0), 7, ""); err != nil || len(all) != 0 {
+		t.Errorf("there are %d subscriptions, %v; want none", len(all), err)
+	}
+	form.Set("bin", "new")
+	for range 18 {
+		b.post(newPath, form)
+	}
+	if got := b.post(newPath, form); got.status != http.StatusTooManyRequests || !strings.Contains(got.body, "as many bins as there may be") || !strings.Contains(got.body, "kept as it was") {
+		t.Errorf("too many bins: got %d", got.status)
+	}
+	// When it is changed, too.
+	form.Del("bin")
+	form.Set("name", "")
+	form.Set("sink", f.sink())
+	if got := b.post(newPath, form); got.status != http.StatusOK {
+		t.Fatalf("got %d: %s", got.status, got.body)
+	}
+	sub := f.one()
+	edit := url.Values{"contract": {"native"}, "sink": {sub.Sink}, "types": sub.Types, "seen": {formOf(sub).Seen}, "bin": {id}}
+	if got := b.post(subscriptionPath(7, sub.ID)+"/edit", edit); got.status != http.StatusOK || !strings.Contains(got.body, `value="`+f.url+address+`"`) {
+		t.Errorf("edit: got %d", got.status)
+	}
+	if now := f.one(); now.Sink != sub.Sink {
+		t.Errorf("the sink has become %s", now.Sink)
 	}
 }
 
@@ -186,7 +315,8 @@ func TestBinsAreListedClearedAndDeleted(t *testing.T) {
 	if got := b.post("/ui/inspect", url.Values{"name": {strings.Repeat("x", 200)}}); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "more than 100 bytes") {
 		t.Errorf("a long name: got %d", got.status)
 	}
-	if got := b.get(path + "/live?after=x"); got.status != http.StatusUnprocessableEntity {
+	other, _ := b.makeBin()
+	if got := b.get(other + "/live?after=x"); got.status != http.StatusUnprocessableEntity {
 		t.Errorf("live after no number: got %d", got.status)
 	}
 }
@@ -205,6 +335,34 @@ func TestABinSaysWhyThisServiceDoesNotSendToIt(t *testing.T) {
 	}
 }
 
+// Where no address is set, the page shows the one that the browser has, and says
+// that it is no more than that; behind a proxy with TLS it is https.
+func TestABinSaysWhereItsAddressIsFrom(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	at := func(host string) string {
+		r := httptest.NewRequest(http.MethodGet, "/ui/inspect/1", http.NoBody)
+		r.Host = host
+		v := f.ui.preferred(r)
+		w := httptest.NewRecorder()
+		if err := f.ui.showBin(w, r, v, http.StatusOK, &inspect.Bin{ID: "1", First: 1, Next: 1}, &binView{}); err != nil {
+			t.Fatal(err)
+		}
+		return w.Body.String()
+	}
+	const said = "set public_url"
+	if page := at("127.0.0.1:8480"); !strings.Contains(page, "http://127.0.0.1:8480/inspect/1") || strings.Contains(page, said) {
+		t.Errorf("on this machine: %s", page)
+	}
+	if page := at("hooks.example.com"); !strings.Contains(page, "https://hooks.example.com/inspect/1") || !strings.Contains(page, said) {
+		t.Errorf("behind a proxy: %s", page)
+	}
+	f.ui.Bins.BaseURL = "https://set.example.com"
+	if page := at("hooks.example.com"); !strings.Contains(page, "https://set.example.com/inspect/1") || strings.Contains(page, said) {
+		t.Errorf("where it is set: %s", page)
+	}
+}
+
 // Nothing that is sent to a bin becomes markup on its page.
 func TestWhatIsSentToABinStaysText(t *testing.T) {
 	t.Parallel()
@@ -215,10 +373,100 @@ func TestWhatIsSentToABinStaysText(t *testing.T) {
 	const hostile = `<script>alert(1)</script>`
 	f.browser().do(http.MethodPost, address+"/"+url.PathEscape(hostile)+"?"+url.QueryEscape(hostile)+"="+url.QueryEscape(hostile),
 		url.Values{"x": {hostile}}, "Ce-Specversion", "1.0", "Ce-Type", hostile, "Webhook-Id", hostile, "X-Hostile", hostile)
-	live := until(read, "</details>")
+	live := until(read, "Copy as curl")
 	for name, text := range map[string]string{"the page": b.get(path).body, "the stream": live} {
 		if strings.Contains(text, "<script>alert") || !strings.Contains(text, "&lt;script&gt;alert(1)&lt;/script&gt;") {
 			t.Errorf("%s: %s", name, text)
 		}
+	}
+}
+
+// With a link an integrator has bins of their own: whoever comes for the same
+// app, company and scopes sees them, and nobody else. What their subscription
+// sends there is checked with its secret; that of somebody else's subscription
+// is not lent.
+func TestAPortalHasBinsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	app := f.app()
+	other, err := f.service.CreateApp(t.Context(), caller(0), "Other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(w portal.Wish) *browser {
+		_, text := f.link(w)
+		return f.comesBy(text)
+	}
+	b := open(portal.Wish{App: app, Company: 7})
+	path, address := b.makeBin()
+	form := wholeForm(app, "https://written.example")
+	form.Set("bin", strings.TrimPrefix(path, "/ui/inspect/"))
+	if got := b.post(newPath, form); got.status != http.StatusOK || !strings.Contains(got.body, `value="`+f.url+address+`"`) {
+		t.Fatalf("the bin as sink: got %d: %s", got.status, got.body)
+	}
+	form = wholeForm(app, f.url+address)
+	form.Del("thin")
+	form.Del("filters")
+	if got := b.post(newPath, form); got.status != http.StatusOK {
+		t.Fatalf("got %d: %s", got.status, got.body)
+	}
+	sub := f.one()
+	b.post(subscriptionPath(7, sub.ID)+"/test", url.Values{"type": {"invoice.paid"}})
+	f.arrived(path, 2)
+	if page := b.get(path).body; !strings.Contains(page, "Signature valid") || !strings.Contains(page, subscriptionPath(7, sub.ID)) {
+		t.Errorf("the test: %s", page)
+	}
+	foreign, _, err := f.service.Subscribe(t.Context(), caller(other.ID), fattorino.NewSubscription{
+		Company: 7, Contract: "native", Sink: f.url + address + "/other", Types: []string{"invoice.paid"}, Method: fattorino.ByHeader, Secrets: sub.Secrets,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.service.SendTest(t.Context(), caller(other.ID), 7, "native", foreign.ID, &fattorino.Event{ID: "1", Source: "/t", Type: "invoice.paid", Company: 7}); err != nil {
+		t.Fatal(err)
+	}
+	f.arrived(path, 4)
+	if page := b.get(path).body; !strings.Contains(page, "Signature not checked") || !strings.Contains(page, "The sender’s key is not known here") || strings.Contains(page, subscriptionPath(7, foreign.ID)) {
+		t.Errorf("from another app: %s", page)
+	}
+	if got := open(portal.Wish{App: app, Company: 7}).get(path); got.status != http.StatusOK {
+		t.Errorf("by another link for the same: got %d, want 200", got.status)
+	}
+	for what, w := range map[string]portal.Wish{
+		"another app": {App: other.ID, Company: 7}, "another company": {App: app, Company: 8}, "other scopes": {App: app, Company: 7, Scopes: []string{"issued_documents.invoices:r"}},
+	} {
+		if got := open(w).get(path); got.status != http.StatusNotFound {
+			t.Errorf("%s: got %d, want 404", what, got.status)
+		}
+	}
+	if got := f.signedIn(admin).get(path); got.status != http.StatusNotFound {
+		t.Errorf("the operator: got %d, want 404", got.status)
+	}
+	for range 4 {
+		b.makeBin()
+	}
+	if got := b.post("/ui/inspect", nil); got.status != http.StatusTooManyRequests || !strings.Contains(got.body, "as many bins as there may be") {
+		t.Errorf("a sixth: got %d", got.status)
+	}
+}
+
+// arrived waits until the bin has that many requests.
+func (f *fixture) arrived(path string, n int64) {
+	f.t.Helper()
+	id := strings.TrimPrefix(path, "/ui/inspect/")
+	for {
+		change := f.ui.Bins.Arrival(id)
+		d, err := f.store.Document(f.t.Context(), "inspect_bin", 0, id)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		var bin inspect.Bin
+		if err := json.Unmarshal(d.Body, &bin); err != nil {
+			f.t.Fatal(err)
+		}
+		if bin.Kept() >= n {
+			return
+		}
+		<-change
 	}
 }

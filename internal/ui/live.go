@@ -67,7 +67,7 @@ const quietBeat = ": nothing new\n\n"
 // liveBeat at most. The stream ends where it fails: whoever still looks connects
 // again, and is told.
 func (u *UI) stream(w http.ResponseWriter, r *http.Request, v *visit, next func(context.Context) ([]byte, error)) error {
-	who := v.owner + "/" + v.Who // the one of users and tokens, the other of portals
+	who := v.owner + "/" + v.Who // of the owners of portals several can look
 	if !u.streams.enter(who) {
 		return &fattorino.Error{Kind: fattorino.TooMany, Msg: "there are as many live pages as there may be", Fix: "close one, and look again", RetryAfter: liveBeat}
 	}

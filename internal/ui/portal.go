@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/inspect"
 	"github.com/fattorino-dev/fattorino/internal/portal"
 )
 
@@ -54,6 +55,16 @@ func openToPortals() []string {
 		"GET " + company + "events",
 		"GET " + company + "events/live",
 		"GET " + company + "events/{seq}",
+		"GET " + base + "inspect",
+		"POST " + base + "inspect",
+		"GET " + base + "inspect/{bin}",
+		"GET " + base + "inspect/{bin}/live",
+		"POST " + base + "inspect/{bin}/check",
+		"POST " + base + "inspect/{bin}/answer",
+		"POST " + base + "inspect/{bin}/keys",
+		"POST " + base + "inspect/{bin}/keys/clear",
+		"POST " + base + "inspect/{bin}/clear",
+		"POST " + base + "inspect/{bin}/delete",
 	}
 }
 
@@ -84,6 +95,7 @@ func (u *UI) identifyPortal(ctx context.Context, r *http.Request, v *visit) (fou
 // enterPortal makes a visit that of a link.
 func (v *visit) enterPortal(link *portal.Link) {
 	v.link, v.Role, v.Company = link, operator, link.Company
+	v.owner = inspect.PortalOwner(link.App, link.Company, link.Scopes)
 	v.Who = fmt.Sprintf("portal link %s of app %d", link.ID, link.App)
 	v.Portal = &portalView{Name: link.Name, EndsAt: link.EndsAt}
 	if link.Name == "" {
@@ -115,13 +127,14 @@ func (v *visit) caller(app int64) *fattorino.Token {
 func (u *UI) keepWithin(w http.ResponseWriter, r *http.Request, v *visit, rt route) (done bool, err error) {
 	u.allowFrames(w.Header())
 	home := fmt.Sprintf("%scompanies/%d/subscriptions", base, v.link.Company)
+	ofCompany := strings.Contains(rt.pattern, "{company}") // else it is of the link's owner
 	switch text := r.PathValue("company"); {
 	case rt.pattern == "GET "+base+"{$}":
 		http.Redirect(w, r, home, http.StatusSeeOther)
 		return true, nil
 	case rt.role == nobody: // for everyone
 		return false, nil
-	case !slices.Contains(openToPortals(), rt.pattern), text != fmt.Sprint(v.link.Company):
+	case !slices.Contains(openToPortals(), rt.pattern), ofCompany && text != fmt.Sprint(v.link.Company):
 		return false, nowhere(w, r, v)
 	}
 	return false, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/inspect"
 	"github.com/fattorino-dev/fattorino/internal/portal"
 )
 
@@ -27,6 +28,7 @@ type holding struct {
 	sub          *fattorino.Subscription
 	gone         *fattorino.Subscription // deleted a moment ago
 	delivery     *fattorino.Delivery
+	bin          string // id of one of its portal's bins, to which a request has come
 }
 
 // holds makes an app's subscription to a company, with a delivery.
@@ -58,7 +60,12 @@ func (f *fixture) holds(word string, app, company int64) holding {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return holding{app: app, company: company, word: word, sub: sub, gone: gone, delivery: d}
+	bin, err := f.ui.Bins.Create(f.t.Context(), inspect.PortalOwner(app, company, []string{"*"}), "bin of "+word)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.browser().do(http.MethodPost, inspect.Path+bin.ID+"/"+word, nil)
+	return holding{app: app, company: company, word: word, sub: sub, gone: gone, delivery: d, bin: bin.ID}
 }
 
 // link makes a portal link.
@@ -97,6 +104,13 @@ func (f *fixture) everything(held ...holding) string {
 		own, err := f.service.Subscriptions(f.t.Context(), &fattorino.Token{Kind: fattorino.APIToken, App: h.app, Scopes: []string{"*"}}, h.company, "")
 		if err != nil {
 			f.t.Fatal(err)
+		}
+		bins, err := f.ui.Bins.List(f.t.Context(), inspect.PortalOwner(h.app, h.company, []string{"*"}))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		for _, bin := range bins {
+			fmt.Fprintln(&all, h.word, *bin)
 		}
 		fmt.Fprintln(&all, h.word, sub.State, sub.Options.Name, sub.Sink, sub.UpdatedAt.UnixMicro(), len(sub.Secrets), len(list), len(own))
 	}
@@ -159,6 +173,7 @@ func TestAPortalLinkFindsNothingOfOthers(t *testing.T) {
 		return b
 	}
 	shut := map[string]bool{"tampered with": true, "withdrawn": true, "none": true, "another end": true}
+	own := map[string]holding{"of another app": neighbour, "of another company": elsewhere} // which it may change
 	for name, b := range map[string]*browser{
 		"of another app":     f.comesBy(ofNeighbour),
 		"of another company": f.comesBy(ofElsewhere),
@@ -167,7 +182,8 @@ func TestAPortalLinkFindsNothingOfOthers(t *testing.T) {
 		"withdrawn":          cookie(gone),
 		"none":               cookie("x"),
 	} {
-		before := f.everything(mine, neighbour, elsewhere)
+		others := slices.DeleteFunc([]holding{mine, neighbour, elsewhere}, func(h holding) bool { return h.word == own[name].word })
+		before := f.everything(others...)
 		for _, rt := range f.ui.routes() {
 			endless := name == "of another app" && (strings.HasSuffix(rt.pattern, "/events/live") || strings.HasSuffix(rt.pattern, "/deliveries/live")) // of what it may hear
 			if endless || rt.pattern == "POST /ui/portal-end" || strings.HasPrefix(rt.pattern, "GET /ui/static") {
@@ -184,14 +200,17 @@ func TestAPortalLinkFindsNothingOfOthers(t *testing.T) {
 			if shut[name] && (got.status != http.StatusGone || !over) {
 				t.Errorf("a link %s, %s: got %d, want 410 and that the page is closed", name, rt.pattern, got.status)
 			}
-			if !shut[name] && got.status == http.StatusOK && (name == "of another company" || strings.Contains(rt.pattern, "{subscription}") || strings.Contains(rt.pattern, "{delivery}")) {
+			if strings.Contains(rt.pattern, "{bin}") && got.status != http.StatusNotFound && !shut[name] {
+				t.Errorf("a link %s, %s: got %d, want 404", name, rt.pattern, got.status)
+			}
+			if !shut[name] && got.status == http.StatusOK && (name == "of another company" || strings.Contains(rt.pattern, "{subscription}") || strings.Contains(rt.pattern, "{delivery}") || strings.Contains(rt.pattern, "{bin}")) && rt.pattern != "GET /ui/inspect" {
 				t.Errorf("a link %s, %s: got 200", name, rt.pattern)
 			}
 		}
 		if got := b.get(subscriptionPath(mine.company, mine.gone.ID)); strings.Contains(got.body, mine.word) || strings.Contains(got.body, "/restore") {
 			t.Errorf("a link %s, %d: what was another's is shown", name, got.status)
 		}
-		if diff := cmp.Diff(before, f.everything(mine, neighbour, elsewhere)); diff != "" {
+		if diff := cmp.Diff(before, f.everything(others...)); diff != "" {
 			t.Errorf("a link %s has changed something (-before +after):\n%s", name, diff)
 		}
 	}
@@ -214,12 +233,13 @@ func (f *fixture) try(b *browser, rt route, h holding) page {
 	f.t.Helper()
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	fill := strings.NewReplacer("{company}", number(h.company), "{subscription}", number(h.sub.ID), "{delivery}", number(h.delivery.ID), "{seq}", "1",
-		"{token}", "1", "{name}", "someone", "{bin}", "99", "{$}", "", "{link}", "x", "{logo}", "x", "{file}", "x")
+		"{token}", "1", "{name}", "someone", "{bin}", h.bin, "{$}", "", "{link}", "x", "{logo}", "x", "{file}", "x")
 	method, path, _ := strings.Cut(rt.pattern, " ")
 	form := url.Values{
 		"app": {number(h.app)}, "contract": {"native"}, "sink": {"http://127.0.0.1:9/moved"}, "name": {"changed"}, "types": {"invoice.paid"}, "type": {"invoice.paid"},
 		"overlap": {"1"}, "id": {number(h.company)}, "kind": {"admin"}, "role": {"admin"}, "password": {password}, "subscription": {number(h.sub.ID)},
 		"delivery": {number(h.delivery.ID)}, "state": {"delivered"}, "company": {number(h.company)}, "seen": {formOf(h.sub).Seen},
+		"request": {"1"}, "check": {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, "key": {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, "status": {"204"}, "fail_status": {"500"},
 	}
 	if strings.HasSuffix(path, "/restore") {
 		path = strings.Replace(path, "{subscription}", number(h.gone.ID), 1)
@@ -248,7 +268,7 @@ func TestAPortalHasItsOwnPagesAlone(t *testing.T) {
 	others := f.everything(neighbour, elsewhere)
 	shown := 0
 	for _, rt := range f.ui.routes() {
-		if rt.role == nobody || strings.HasSuffix(rt.pattern, "/live") || rt.pattern == "POST /ui/companies/{company}/subscriptions/{subscription}/delete" {
+		if rt.role == nobody || strings.HasSuffix(rt.pattern, "/live") || rt.pattern == "POST /ui/inspect/{bin}/delete" || rt.pattern == "POST /ui/companies/{company}/subscriptions/{subscription}/delete" {
 			continue
 		}
 		got := f.try(b, rt, mine)
@@ -450,12 +470,12 @@ func TestAPortalLooksAsTheOperatorWishes(t *testing.T) {
 	link, text := f.link(portal.Wish{App: app, Company: 7, Theme: portal.Theme{Name: "Rossi <Cloud>", Color: "#0A7D5A", Logo: logo.Bytes()}})
 	b := f.comesBy(text)
 	body := b.get("/ui/companies/7/subscriptions").body
-	for _, part := range []string{"Rossi &lt;Cloud&gt;", "/ui/portal-theme/0a7d5a.css", "/ui/portal-logo/" + link.Logo, "/ui/portal-end"} {
+	for _, part := range []string{"/ui/inspect", "Rossi &lt;Cloud&gt;", "/ui/portal-theme/0a7d5a.css", "/ui/portal-logo/" + link.Logo, "/ui/portal-end"} {
 		if !strings.Contains(body, part) {
 			t.Errorf("the page lacks %s", part)
 		}
 	}
-	for _, part := range []string{"Fattorino", "/ui/apps", "/ui/inspect", "/ui/companies\"", "sign-out"} {
+	for _, part := range []string{"Fattorino", "/ui/apps", "/ui/companies\"", "sign-out"} {
 		if strings.Contains(body, part) {
 			t.Errorf("the page has %s", part)
 		}

@@ -73,6 +73,7 @@ func (u *UI) routes() []route {
 		{"POST " + base + "inspect", operator, u.createBin},
 		{"GET " + base + "inspect/{bin}", viewer, u.binPage},
 		{"GET " + base + "inspect/{bin}/live", viewer, u.liveBin},
+		{"POST " + base + "inspect/{bin}/check", viewer, u.checkArrival},
 		{"POST " + base + "inspect/{bin}/answer", operator, u.setAnswer},
 		{"POST " + base + "inspect/{bin}/keys", operator, u.addBinKey},
 		{"POST " + base + "inspect/{bin}/keys/clear", operator, u.clearBinKeys},

@@ -46,7 +46,7 @@ func TestEveryRouteIsForItsRolesAlone(t *testing.T) {
 		"GET /ui/companies/{company}/events/live":                   viewer,
 		"GET /ui/companies/{company}/events/{seq}":                  viewer,
 
-		"GET /ui/inspect": viewer, "POST /ui/inspect": operator, "GET /ui/inspect/{bin}": viewer, "GET /ui/inspect/{bin}/live": viewer,
+		"GET /ui/inspect": viewer, "POST /ui/inspect": operator, "GET /ui/inspect/{bin}": viewer, "GET /ui/inspect/{bin}/live": viewer, "POST /ui/inspect/{bin}/check": viewer,
 		"POST /ui/inspect/{bin}/answer": operator, "POST /ui/inspect/{bin}/keys": operator, "POST /ui/inspect/{bin}/keys/clear": operator,
 		"POST /ui/inspect/{bin}/clear": operator, "POST /ui/inspect/{bin}/delete": operator,
 		"GET /ui/subscriptions": viewer, "GET /ui/companies": viewer, "POST /ui/companies": admin,

@@ -59,11 +59,15 @@ func codeFor(sub *fattorino.Subscription, attempts []attemptView) ([]codeSample,
 		if len(a.Traces) == 0 {
 			continue
 		}
-		scheme := a.Traces[0].Scheme
-		if sub.Contract == inspect.FattureInCloud {
-			scheme = inspect.FattureInCloud
-		}
-		return codeSamples(scheme)
+		return codeSamples(codeScheme(sub.Contract, a.Traces[0].Scheme))
 	}
 	return nil, nil
+}
+
+// codeScheme gives the name under which the code for a scheme is kept.
+func codeScheme(contract, scheme string) string {
+	if contract == inspect.FattureInCloud {
+		return contract
+	}
+	return scheme
 }

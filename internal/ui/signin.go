@@ -11,7 +11,8 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
-// The cookies. The first two are secrets, the others are tastes.
+// The cookies. The first two are secrets, as is that of portals; the others are
+// tastes.
 const (
 	sessionCookie  = "fattorino_session"
 	attemptCookie  = "fattorino_openid" // of who is on the way to the OpenID issuer
@@ -243,7 +244,7 @@ func WithoutSecrets(next http.Handler) http.Handler {
 		r = r.Clone(r.Context())
 		r.Header.Del("Cookie")
 		for _, c := range cookies {
-			if name := strings.TrimPrefix(c.Name, hostPrefix); name != sessionCookie && name != attemptCookie {
+			if name := strings.TrimPrefix(c.Name, hostPrefix); name != sessionCookie && name != attemptCookie && name != portalCookie {
 				r.AddCookie(c)
 			}
 		}

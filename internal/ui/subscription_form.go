@@ -28,6 +28,9 @@ type formView struct {
 	Problem string
 	Names   []string // of the contracts to choose from; then nothing else is shown
 	Advised string   // the one that is taken where nothing speaks for another
+
+	Bins   []binFacts // of the visitor, to be chosen as the sink
+	Chosen bool       // one just was
 }
 
 // newSubscription asks under which contract, and then shows the form.
@@ -63,6 +66,9 @@ func (u *UI) showForm(w http.ResponseWriter, r *http.Request, v *visit, status i
 	var others []string
 	view.Groups, view.Tree, others = treeOf(catalog, view.Form.names())
 	view.Form.Others = strings.Join(others, "\n")
+	if view.Bins, err = u.binsToChoose(r, v); err != nil {
+		return err
+	}
 	view.Open, view.Shared, view.Prefix, view.Offer = catalog.Open, catalog.Shared, commonPrefix(catalog), u.offerOf(view.Form.Contract)
 	return u.render(w, v, status, "subscription_form", view)
 }
@@ -73,6 +79,9 @@ func (u *UI) createSubscription(w http.ResponseWriter, r *http.Request, v *visit
 		return err
 	}
 	view := &formView{Form: readSubscriptionForm(r.PostForm), Faults: formFaults{}}
+	if r.PostForm.Has("bin") {
+		return u.chooseBin(w, r, v, view)
+	}
 	apps, err := u.appsOf(r.Context(), v)
 	if err != nil {
 		return err
@@ -224,6 +233,9 @@ func (u *UI) changeSubscription(w http.ResponseWriter, r *http.Request, v *visit
 		return err
 	}
 	view.Form = editedForm(sub, r.PostForm)
+	if r.PostForm.Has("bin") {
+		return u.chooseBin(w, r, v, view)
+	}
 	wish, _, err := u.accept(&view.Form, sub.Options, v.Company, orNone(sub.Secrets), view.Faults)
 	if err == nil && view.Form.Seen != formOf(sub).Seen {
 		err = asSeen(&fattorino.Subscription{})(sub)

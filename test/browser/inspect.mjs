@@ -1,5 +1,6 @@
 // Plays the inspector: a bin is made, a subscription is made to it and is
 // verified by it, a test arrives live, and its signature is good.
+import { createHmac } from "node:crypto";
 import { audit, check, contrast, launch, open, report, screenshots, signIn, url } from "./browser.mjs";
 
 const browser = await launch();
@@ -66,21 +67,42 @@ await shoot("inspector-challenge");
 await other.getByRole("link", { name: "I have kept it" }).click();
 await other.getByText("Everything is in order").first().waitFor({ state: "visible" });
 
-// 3. A test arrives; with the secret its signature is good, and what comes next
-// is good as it comes.
+// 3. A test arrives: as this service knows the subscription that sent it, its
+// signature is checked, step by step; and the secret is nowhere.
 await other.getByRole("button", { name: "Send test" }).click();
-await shows("Signature not checked", "a test without the secret", page.locator("#detail"));
-await main.locator("summary").filter({ hasText: "Keys to check" }).click();
-await main.locator('input[name="key"]').fill(secret);
-await press("Add key");
-await shows("Signature valid", "a test with the secret", page.locator("#detail"));
-check(!(await page.content()).includes(secret), "the page shows the secret");
+await shows("Signature valid", "a test", page.locator("#detail"));
+await shows("ERP, trial", "a test says which subscription sent it", page.locator("h1"));
+await main.locator("summary").filter({ hasText: "Signature check" }).click();
+await shows("The comparison", "the steps of the check", page.locator("#detail"));
+check(!(await page.content()).includes(secret.slice("whsec_".length)), "the page shows the secret");
+await shoot("inspector-trace");
 await other.goBack();
 await other.getByRole("button", { name: "Send test" }).click();
 await page.locator(".arrivals li").nth(2).waitFor({ state: "visible" });
 await shows("#3", "the next test, live", page.locator("#detail"));
 await shows("Signature valid", "the next test, live", page.locator("#detail"));
 check((await page.locator(".arrivals li").first().innerText()).includes("Signature valid"), "the row of the next test says nothing of its signature");
+
+// Of another service the secret is not known: it is entered for one check, and
+// then for the bin.
+const theirs = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const stamp = String(Math.floor(Date.now() / 1000));
+const order = '{"type":"order.paid","data":{"id":7}}';
+const mac = createHmac("sha256", Buffer.from(theirs.slice("whsec_".length), "base64")).update(`msg_2.${stamp}.${order}`).digest("base64");
+await fetch(`${address}/theirs`, { method: "POST", body: order, headers: { "webhook-id": "msg_2", "webhook-timestamp": stamp, "webhook-signature": `v1,${mac}`, "Content-Type": "application/json" } });
+await shows("Signature not checked", "what another service sent", page.locator("#detail"));
+await shoot("inspector-foreign");
+await main.locator('textarea[name="check"]').fill(theirs);
+await press("Check");
+await shows("entered for this check", "a key for one check", page.locator("#detail"));
+check(!(await page.content()).includes(theirs.slice("whsec_".length)), "the page shows the key that was entered");
+await shoot("inspector-checked");
+await page.goto(bin);
+await shows("Signature not checked", "the key is not kept", page.locator("#detail"));
+await main.locator("summary").filter({ hasText: "Keys to check" }).click();
+await main.locator('input[name="key"]').fill(theirs);
+await press("Add key");
+await shows("Signature valid", "with a key of the bin", page.locator("#detail"));
 
 // 4. What is forged is told.
 const forged = await fetch(address, {
@@ -111,7 +133,7 @@ for (let i = 0; i < 3; i++) {
   statuses.push((await fetch(address, { method: "POST" })).status);
 }
 check(statuses.join() === "500,500,202", `it answers ${statuses}`);
-await shows("#8", "the last of them, live", page.locator("#detail"));
+await shows("#9", "the last of them, live", page.locator("#detail"));
 await page.goto(bin);
 await main.locator("summary").filter({ hasText: "How it answers" }).click();
 await shoot("inspector-answers");

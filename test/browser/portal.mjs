@@ -21,7 +21,16 @@ for (const [look, options] of Object.entries(looks)) {
   const delivery = await page.locator("a.row").first().getAttribute("href");
   await page.goto(`${company}/events`);
   const event = await page.locator("a.row").first().getAttribute("href");
+  await page.goto(`${url}/ui/inspect`);
+  await audit(page, `portal, no bins (${look})`);
+  await page.screenshot({ path: `${screenshots}/portal-inspect-none-${look}.png`, fullPage: true });
+  await page.getByRole("button", { name: "New bin" }).click();
+  await page.waitForURL(/\/ui\/inspect\/[A-Z0-9]+/);
+  const bin = page.url().split("?")[0];
+  await fetch(await page.locator(".address pre").textContent(), { method: "POST", body: "{}" });
+  await page.locator(".arrivals li").first().waitFor({ state: "visible" });
   const pages = {
+    inspect: `${url}/ui/inspect`, bin,
     subscriptions: `${company}/subscriptions`, subscription: `${company}/subscriptions/1`, new: `${company}/subscriptions/new?contract=native`,
     edit: `${company}/subscriptions/1/edit`, deliveries: `${company}/deliveries`, delivery: url + delivery, events: `${company}/events`, event: url + event,
     "not-found": `${url}/ui/tokens`,
@@ -63,8 +72,11 @@ for (const link of [themed, plain]) {
   await frame.getByRole("link", { name: "New subscription" }).first().click();
   await frame.getByRole("link", { name: "Native" }).click();
   await frame.locator('select[name="app"]').selectOption({ index: 1 });
-  await frame.locator('input[name="sink"]').fill(`${sink}/framed`);
   await frame.locator('input[name="name"]').fill("Made in a frame");
+  await frame.locator(".choose-bin").getByRole("button", { name: "New bin" }).click(); // one click, and nothing is lost
+  await frame.locator('input[name="sink"][value*="/inspect/"]').waitFor();
+  check((await frame.locator('input[name="name"]').inputValue()) === "Made in a frame", "choosing a bin loses the name");
+  await frame.locator('input[name="sink"]').fill(`${sink}/framed`);
   await frame.locator("summary").filter({ hasText: /^invoice/ }).first().click();
   await frame.locator('input[value="invoice.paid"]').check();
   await frame.getByRole("button", { name: "Create subscription" }).click();

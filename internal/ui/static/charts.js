@@ -28,6 +28,13 @@
     return (_, splits) => splits.map((at) => time.format(new Date(at * 1000)));
   }
 
+  // widest gives how much room the longest of the labels takes, in px.
+  function widest(labels, font) {
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = font;
+    return Math.ceil(Math.max(0, ...labels.map((label) => pen.measureText(label).width)));
+  }
+
   // alone gives the values that no line leads to or from.
   function alone(chart, series) {
     const values = chart.data[series];
@@ -47,17 +54,18 @@
     const most = Math.max(...shown.flat().filter((v) => v != null), data.stacked ? 4 : 1);
     const half = data.at.length > 1 ? (data.at[1] - data.at[0]) / 2 : 30;
     const axis = { stroke: style.getPropertyValue("color"), font: `12px ${style.fontFamily}`, ticks: { show: false } };
+    const time = times(data.at.at(-1) - data.at[0]);
     const grid = { stroke: getComputedStyle(plot).borderTopColor, width: 1 };
     const options = {
       width: plot.clientWidth,
       height,
-      padding: [10, 18, 0, 0],
+      padding: [10, widest(time(null, data.at), axis.font) / 2 + 2, 0, 0], // a label at the very end is not cut
       legend: { show: false },
       cursor: { y: false, points: { show: !data.stacked }, drag: { x: false, y: false } },
       scales: { x: { time: true, range: [data.at[0] - half, data.at.at(-1) + half] }, y: { range: [0, most * 1.08] } },
       axes: [
-        { ...axis, grid: { show: false }, space: 70, size: 26, values: times(data.at.at(-1) - data.at[0]) },
-        { ...axis, grid, size: 58, values: (_, splits) => splits.map((v) => (data.stacked && v % 1 !== 0 ? "" : write(v))) },
+        { ...axis, grid: { show: false }, space: 70, size: 26, values: time },
+        { ...axis, grid, size: (_, labels) => Math.max(40, widest(labels ?? [], axis.font) + 12), values: (_, splits) => splits.map((v) => (data.stacked && v % 1 !== 0 ? "" : write(v))) },
       ],
       series: [{}, ...order.map((i) => (data.stacked
         ? { fill: colour[i], stroke: colour[i], width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.72, 60] }) }
