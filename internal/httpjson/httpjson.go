@@ -158,7 +158,7 @@ func explain(err error) error {
 	// on as it is and decides nothing.
 	return &fattorino.Error{
 		Kind: fattorino.Invalid, Msg: "the body is not understood: " + strings.TrimPrefix(err.Error(), "json: "),
-		Fix: "remove the field, or check its spelling against /openapi.yaml",
+		Fix: "compare the field with /openapi.yaml, its name and the form of its value, or leave it out",
 	}
 }
 
