@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"sync"
@@ -51,7 +50,7 @@ type App struct {
 	metrics  *metrics
 
 	listener net.Listener
-	server   *http.Server
+	server   *server
 	gate     gate
 	failed   chan error
 
@@ -95,8 +94,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		}
 		return a.lines.Flush()
 	})
-	a.server = newServer(a.log, a.harden((&bodies{limit: o.MaxRequestBytes}).bound(&a.gate)))
-	a.server.ConnState = newConnections(o.MaxConnections).changed
+	a.server = newServer(a.log, a.harden((&bodies{limit: o.MaxRequestBytes}).bound(&a.gate)), newConnections(o.MaxConnections))
 	a.onStop("http server", time.Second, func(context.Context) error { return a.closeServer() })
 	return a, nil
 }

@@ -24,7 +24,8 @@ func newConnections(limit int) *connections {
 	return &connections{limit: limit, open: map[net.Conn]*list.Element{}, waiting: list.New()}
 }
 
-// changed is the ConnState of [http.Server].
+// changed is the ConnState of [http.Server], and of what takes connections over
+// from it.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	if excess := c.note(conn, state); excess != nil {
 		_ = excess.Close() // its own goroutine finds out
@@ -35,6 +36,9 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 func (c *connections) note(conn net.Conn, state http.ConnState) (excess net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if state == http.StateHijacked {
+		return nil // who took it over tells of it from now on
+	}
 	place, known := c.open[conn]
 	if !known && state != http.StateNew {
 		return nil // it had to go already
@@ -54,7 +58,7 @@ func (c *connections) note(conn net.Conn, state http.ConnState) (excess net.Conn
 		c.open[conn] = c.waiting.PushBack(conn)
 	case http.StateActive:
 		c.open[conn] = nil
-	case http.StateClosed, http.StateHijacked:
+	case http.StateClosed:
 		delete(c.open, conn)
 	}
 	return excess

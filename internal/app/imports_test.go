@@ -30,6 +30,7 @@ func mayImport() map[string][]string {
 		"cloudevents": {"fattorino"},
 		"egress":      {"fattorino"},
 		"engine":      {"fattorino"},
+		"express":     {},
 		"filter":      {"fattorino"},
 		"httpjson":    {"fattorino"},
 		"postgres":    {"fattorino", "record"},
@@ -65,7 +66,7 @@ func mayImport() map[string][]string {
 
 		// app joins them all.
 		"app": slices.Concat(doors, stores, []string{
-			"auth", "cloudevents", "egress", "engine", "fattorino", "filter", "httpjson", "inspect", "move", "native", "portal", "schema", "sign",
+			"auth", "cloudevents", "egress", "engine", "express", "fattorino", "filter", "httpjson", "inspect", "move", "native", "portal", "schema", "sign",
 		}),
 		// The program starts app, and is a client of the API besides.
 		"cmd/fattorino": {"api", "app", "cloudevents", "fattorino"},

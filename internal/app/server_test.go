@@ -24,7 +24,7 @@ func TestARequestThatDoesNotEndIsCutOff(t *testing.T) {
 	a.server = newServer(a.log, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(begun)
 		_, _ = io.Copy(io.Discard, r.Body)
-	}))
+	}), newConnections(10))
 	go a.serve()
 	client, err := net.Dial("tcp", a.Addr().String())
 	if err != nil {
@@ -56,7 +56,7 @@ func TestAServerThatFailsSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := &App{listener: listener, failed: make(chan error, 1)}
-	a.server = newServer(slog.New(slog.DiscardHandler), http.NotFoundHandler())
+	a.server = newServer(slog.New(slog.DiscardHandler), http.NotFoundHandler(), newConnections(10))
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
