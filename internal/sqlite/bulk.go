@@ -31,9 +31,9 @@ func newBulk(before string, columns int) *bulk {
 	return &bulk{before: before, row: marks(columns), columns: columns, texts: map[int]string{}}
 }
 
-// newList makes a bulk whose rows are the members of a list.
-func newList(before, after string) *bulk {
-	return &bulk{before: before, row: "?", columns: 1, after: after, texts: map[int]string{}}
+// newList makes a bulk whose rows are the members of a list, which ends it.
+func newList(before string) *bulk {
+	return &bulk{before: before, row: "?", columns: 1, after: ")", texts: map[int]string{}}
 }
 
 func (b *bulk) add(values ...driver.Value) { b.values = append(b.values, values...) }

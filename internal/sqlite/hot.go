@@ -24,19 +24,17 @@ type hot struct {
 }
 
 // bulks are the statements for many rows.
-type bulks struct{ known, recent, events, hashes, entities, deliveries, delivered *bulk }
-
-const selectAccepted = `SELECT key, seq, accepted_at, company, source, id, id_hash, content_hash FROM events WHERE `
+type bulks struct{ hashed, accepted, events, hashes, entities, deliveries, delivered *bulk }
 
 func newBulks() *bulks {
 	return &bulks{
-		known:      newList(selectAccepted+`key IN (SELECT event FROM id_hashes WHERE id_hash IN (`, `))`),
-		recent:     newList(selectAccepted+`key IN (`, `)`),
+		hashed:     newList(`SELECT event FROM id_hashes WHERE id_hash IN (`),
+		accepted:   newList(`SELECT key, seq, accepted_at, company, source, id, id_hash, content_hash FROM events WHERE key IN (`),
 		hashes:     newBulk(`INSERT INTO id_hashes VALUES `, 2),
 		events:     newBulk(eventInto, eventColumnCount),
 		entities:   newBulk(entityInto, 3),
 		deliveries: newBulk(deliveryInto, 3),
-		delivered:  newList(successUpdate, `)`),
+		delivered:  newList(successUpdate),
 	}
 }
 
@@ -103,6 +101,11 @@ func (h *hot) execBound(query string, args []driver.NamedValue) error {
 // before those of the rows.
 func (h *hot) execBulk(b *bulk, fixed ...driver.Value) error {
 	return b.run(func(query string, values []driver.Value) error { return h.execBound(query, h.bind(fixed, values)) })
+}
+
+// queryBulk runs a query for all values gathered, and calls f with each row.
+func (h *hot) queryBulk(b *bulk, columns int, f func(row []driver.Value) error) error {
+	return b.run(func(query string, values []driver.Value) error { return h.query(columns, f, query, values...) })
 }
 
 // query calls f with each row; the row is valid during the call.

@@ -103,7 +103,7 @@ func (p *pendingRead) read(h *hot, shared *shared, columns int, query string, ar
 func (p *pendingRead) readEvents(h *hot, shared *shared) error {
 	keys := slices.Compact(slices.Sorted(slices.Values(p.keys)))
 	p.events = make(map[int64]*fattorino.Event, len(keys))
-	missing := newList(selectEventsByKey, `)`)
+	missing := newList(selectEventsByKey)
 	for _, key := range shared.get(keys, p.events) {
 		missing.add(key)
 	}

@@ -33,33 +33,30 @@ type accepted struct {
 	next    *accepted // with the same hash of the id
 }
 
-// lookUp reads which events of the batch may have been accepted before.
+// lookUp reads the events of the same hash of the id as one of the batch: those
+// that the batch may repeat.
 func (c *commit) lookUp(publishes []*fattorino.Publish) error {
 	for _, p := range publishes {
 		for _, e := range p.Events {
 			idHash, _ := e.Hashes()
-			c.bulks.known.add(idHash)
-			c.recent.with(idHash, func(event int64) { c.bulks.recent.add(event) })
+			c.bulks.hashed.add(idHash)
+			c.recent.with(idHash, func(event int64) { c.bulks.accepted.add(event) })
 		}
 	}
-	for _, b := range []*bulk{c.bulks.known, c.bulks.recent} {
-		if err := c.readAccepted(b); err != nil {
-			return err
-		}
+	err := c.queryBulk(c.bulks.hashed, 1, func(row []driver.Value) error {
+		c.bulks.accepted.add(row[0])
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	return nil
-}
-
-func (c *commit) readAccepted(b *bulk) error {
-	return b.run(func(query string, values []driver.Value) error {
-		return c.query(8, func(row []driver.Value) error {
-			e := &fattorino.Event{
-				Key: row[0].(int64), Seq: row[1].(int64), Accepted: record.FromMicros(row[2].(int64)),
-				Company: row[3].(int64), Source: row[4].(string), ID: row[5].(string),
-			}
-			c.remember(row[6].(int64), &accepted{event: e, content: bytes.Clone(row[7].([]byte))})
-			return nil
-		}, query, values...)
+	return c.queryBulk(c.bulks.accepted, 8, func(row []driver.Value) error {
+		e := &fattorino.Event{
+			Key: row[0].(int64), Seq: row[1].(int64), Accepted: record.FromMicros(row[2].(int64)),
+			Company: row[3].(int64), Source: row[4].(string), ID: row[5].(string),
+		}
+		c.remember(row[6].(int64), &accepted{event: e, content: bytes.Clone(row[7].([]byte))})
+		return nil
 	})
 }
 
