@@ -108,7 +108,7 @@ func (d *dispatcher) takeFresh(l *lane, p page) {
 			return
 		}
 		l.readTo = delivery.ID
-		if delivery.ID > l.reread || !(l.fresh[delivery.ID] || l.outdated[delivery.ID]) {
+		if known := delivery.ID <= l.reread && (l.fresh[delivery.ID] || l.outdated[delivery.ID]); !known {
 			d.push(l, delivery, l.fresh)
 		}
 	}

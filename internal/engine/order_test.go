@@ -150,7 +150,7 @@ func playOrder(t *testing.T, ordering fattorino.Ordering, seed uint64) {
 	for round := range 4 {
 		for range 15 {
 			if random.IntN(5) == 0 {
-				f.pauseFor(t, sub, random.IntN(2) == 0, time.Duration(random.IntN(8000))*time.Millisecond)
+				f.pauseFor(t, sub, random.IntN(2) == 0, func() { time.Sleep(time.Duration(random.IntN(8000)) * time.Millisecond) })
 			}
 			f.publish(t, about(random.IntN(4), published))
 			published++
@@ -189,13 +189,13 @@ func playOrder(t *testing.T, ordering fattorino.Ordering, seed uint64) {
 	}
 }
 
-// pauseFor has nothing sent for a while, by a deletion that is taken back or by
+// pauseFor has nothing sent meanwhile, by a deletion that is taken back or by
 // disabling the subscription.
-func (f *fixture) pauseFor(t *testing.T, sub *fattorino.Subscription, deleted bool, long time.Duration) {
+func (f *fixture) pauseFor(t *testing.T, sub *fattorino.Subscription, deleted bool, meanwhile func()) {
 	t.Helper()
 	if deleted {
 		f.remove(t, sub)
-		time.Sleep(long)
+		meanwhile()
 		f.restore(t, sub)
 		return
 	}
@@ -205,7 +205,7 @@ func (f *fixture) pauseFor(t *testing.T, sub *fattorino.Subscription, deleted bo
 			t.Fatal(err)
 		}
 		if !enabled {
-			time.Sleep(long)
+			meanwhile()
 		}
 	}
 }

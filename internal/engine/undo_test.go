@@ -261,6 +261,52 @@ func TestNothingOfADeletedSubscriptionIsSentAgain(t *testing.T) {
 	})
 }
 
+// A subscription can be disabled or deleted for long.
+func TestALaneThatIsNotServedHoldsNoEvents(t *testing.T) {
+	for name, deleted := range map[string]bool{"deleted": true, "disabled": false} {
+		for _, ordering := range everyOrdering() {
+			t.Run(fmt.Sprintf("%s, %s", name, ordering), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					// Given a lane full of events, some of them on their way,
+					receiver := &sink{answer: func(int, string, string) *fattorino.Answer {
+						time.Sleep(time.Second)
+						return &fattorino.Answer{Status: 200}
+					}}
+					f := start(t, t.TempDir(), receiver)
+					defer f.stop(t)
+					sub := f.ordered(t, ordering)
+					time.Sleep(time.Minute)
+					for n := range 100 {
+						f.publish(t, about(n, n))
+					}
+					synctest.Wait()
+					if f.engine.Held() == 0 {
+						t.Fatal("there is nothing in memory")
+					}
+					// when it is not served for a while,
+					var held int64
+					var sent int
+					f.pauseFor(t, sub, deleted, func() {
+						time.Sleep(2 * time.Second)
+						synctest.Wait()
+						held, sent = f.engine.Held(), len(receiver.received())
+					})
+					// then nothing is left in memory but in the store,
+					if held > 0 || sent == 100 {
+						t.Errorf("%d bytes in memory, %d sent", held, sent)
+					}
+					// and all is sent afterwards, once.
+					time.Sleep(5 * time.Minute)
+					synctest.Wait()
+					if n := len(receiver.received()); n != 100 {
+						t.Errorf("%d were sent, want 100", n)
+					}
+				})
+			})
+		}
+	}
+}
+
 // The moment in which a deletion becomes final is one transaction: an undo comes
 // before it or after it.
 func TestAnUndoIsInTimeOrTooLateHoweverSlowTheStoreIs(t *testing.T) {
