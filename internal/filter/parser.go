@@ -16,7 +16,6 @@ const (
 
 // An Expression is a compiled CESQL expression. It is safe for concurrent use.
 type Expression struct {
-	source  string
 	root    node
 	missing *Error // the first call of a function that there is not
 }
@@ -41,11 +40,8 @@ func ParseSQL(expression string) (*Expression, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	return &Expression{source: expression, root: root, missing: p.missing}, nil
+	return &Expression{root: root, missing: p.missing}, nil
 }
-
-// String gives the expression as it was written.
-func (x *Expression) String() string { return x.source }
 
 // Evaluate gives the value of the expression for the event. It fails fast: an
 // error, of type [*Error], is the first that occurs, and comes with the value
@@ -54,7 +50,7 @@ func (x *Expression) String() string { return x.source }
 func (x *Expression) Evaluate(e *fattorino.Event) (Value, error) {
 	v, err := x.root.eval(e)
 	if err != nil {
-		return v, err
+		return v, err // apart, for a nil *Error in an error is not nil
 	}
 	return v, nil
 }

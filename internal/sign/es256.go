@@ -1,7 +1,6 @@
 package sign
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -13,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 )
 
 // An ES256Key signs with ECDSA on P-256 and SHA-256, the algorithm ES256 of
@@ -63,7 +61,7 @@ func newES256Key(private *ecdsa.PrivateKey) (*ES256Key, error) {
 		private:   private,
 		x:         base64.RawURLEncoding.EncodeToString(point[1:33]),
 		y:         base64.RawURLEncoding.EncodeToString(point[33:]),
-		publicPEM: string(pem.EncodeToMemory(&pem.Block{Type: publicPEMType, Bytes: spki})),
+		publicPEM: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})),
 	}
 	// RFC 7638, section 3: the required members, sorted by name, without spaces.
 	thumbprint := sha256.Sum256([]byte(`{"crv":"P-256","kty":"EC","x":"` + k.x + `","y":"` + k.y + `"}`))
@@ -110,30 +108,6 @@ func (k *ES256Key) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, k.describe
 func (k *ES256Key) LogValue() slog.Value { return slog.StringValue(k.describe()) }
 
 func (k *ES256Key) describe() string { return "ES256Key(" + k.kid + ")" }
-
-const publicPEMType = "PUBLIC KEY"
-
-// ParsePublicBase64PEM reads the form that [ES256Key.PublicBase64PEM] writes,
-// as a receiver does. The key must be on P-256.
-func ParsePublicBase64PEM(s string) (*ecdsa.PublicKey, error) {
-	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(s))
-	if err != nil {
-		return nil, fmt.Errorf("public key is not in base64: %w", err)
-	}
-	block, rest := pem.Decode(text)
-	if block == nil || block.Type != publicPEMType || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, errors.New("public key is not one PEM block of type " + publicPEMType)
-	}
-	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("parse public key: %w", err)
-	}
-	public, ok := parsed.(*ecdsa.PublicKey)
-	if !ok || public.Curve != elliptic.P256() {
-		return nil, errors.New("public key is not on the curve P-256")
-	}
-	return public, nil
-}
 
 // sign gives the JWS signature of input: r and s, 32 bytes each (RFC 7518,
 // section 3.4). It is deterministic (RFC 6979), which needs no randomness at

@@ -59,11 +59,7 @@ func verify(token string, key any) ([]byte, error) {
 
 func publicKey(t testing.TB, k *sign.ES256Key) any {
 	t.Helper()
-	public, err := sign.ParsePublicBase64PEM(k.PublicBase64PEM())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return public
+	return readPublic(t, k.PublicBase64PEM())
 }
 
 // Fatture in Cloud, "Notifications": what a receiver checks.
