@@ -28,12 +28,7 @@ type Deed struct {
 	Token int64     `json:"token,omitempty"` // 0 = one that is not kept: of the settings, or of the UI
 	Hint  string    `json:"hint,omitempty"`  // last characters of the token's secret
 	App   int64     `json:"app,omitempty"`
-
-	place string
 }
-
-// Place is where the deed stands in the audit, to read on from.
-func (d *Deed) Place() string { return d.place }
 
 // AuditRetention is how long deeds are kept.
 const AuditRetention = 365 * 24 * time.Hour
@@ -109,7 +104,7 @@ func (s *Service) Deeds(ctx context.Context, caller *Token, q DeedQuery) (found 
 				return found, next, nil
 			}
 			next = doc.ID
-			d := &Deed{place: doc.ID}
+			d := &Deed{}
 			if err := json.Unmarshal(doc.Body, d); err != nil {
 				return nil, "", fmt.Errorf("audit %s: %w", doc.ID, err)
 			}

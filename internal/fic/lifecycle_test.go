@@ -64,7 +64,7 @@ func (st *stack) message(n notification, structured bool, sink string) (id, typ,
 		AID           int64
 	}
 	token := strings.TrimPrefix(n.header.Get("Authorization"), "Bearer ")
-	if err := json.Unmarshal(verify(st.t, st.signer.key.PublicBase64PEM(), token), &claims); err != nil {
+	if err := json.Unmarshal(verify(st.t, st.signer.key.PublicPEM(), token), &claims); err != nil {
 		st.t.Fatal(err)
 	}
 	if claims.JTI != event.ID || claims.SUB != event.Subject || claims.ISS != event.Source || len(claims.AUD) != 1 || claims.AUD[0] != sink || claims.AID == 0 {

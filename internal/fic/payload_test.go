@@ -44,13 +44,9 @@ func (s signer) AppendJWT(dst []byte, c fic.Claims) ([]byte, error) {
 // gives its claims.
 func verify(tb testing.TB, published, token string) []byte {
 	tb.Helper()
-	text, err := base64.StdEncoding.DecodeString(published)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	block, _ := pem.Decode(text)
+	block, _ := pem.Decode([]byte(published))
 	if block == nil {
-		tb.Fatalf("not PEM: %q", text)
+		tb.Fatalf("not PEM: %q", published)
 	}
 	key, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
@@ -180,7 +176,7 @@ func TestRequests_GoOutAsPrinted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(string(want), picture(t, s.key.PublicBase64PEM(), r, tc.random)); diff != "" {
+			if diff := cmp.Diff(string(want), picture(t, s.key.PublicPEM(), r, tc.random)); diff != "" {
 				t.Errorf("request (-want +got):\n%s", diff)
 			}
 		})
@@ -211,7 +207,7 @@ func TestNotification_AgreesWithItsToken(t *testing.T) {
 		AID           int64
 		IAT, EXP      int64
 	}
-	if err := json.Unmarshal(verify(t, s.key.PublicBase64PEM(), strings.TrimPrefix(header(r, "Authorization"), "Bearer ")), &claims); err != nil {
+	if err := json.Unmarshal(verify(t, s.key.PublicPEM(), strings.TrimPrefix(header(r, "Authorization"), "Bearer ")), &claims); err != nil {
 		t.Fatal(err)
 	}
 	if claims.JTI != header(r, "ce-id") || claims.SUB != header(r, "ce-subject") || claims.ISS != header(r, "ce-source") {
@@ -435,7 +431,7 @@ func TestChallenge_JoinsTheQueryOfTheSink(t *testing.T) {
 		if got := header(r, "x-fic-verification-challenge"); got != "" {
 			t.Errorf("%s: the challenge is in the header as well", sink)
 		}
-		claims := string(verify(t, s.key.PublicBase64PEM(), strings.TrimPrefix(header(r, "Authorization"), "Bearer ")))
+		claims := string(verify(t, s.key.PublicPEM(), strings.TrimPrefix(header(r, "Authorization"), "Bearer ")))
 		if !strings.Contains(claims, `"aud":["`+sink+`"]`) {
 			t.Errorf("%s: audience is not the sink as registered: %s", sink, claims)
 		}

@@ -1,6 +1,7 @@
 package inspect_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -133,7 +134,7 @@ func TestTheTokenOfAnotherServiceIsCheckedWithItsKey(t *testing.T) {
 		t.Errorf("without the key: %s, want %s", got, alone)
 	}
 	for name, text := range map[string]string{
-		"PEM": theirs.PublicPEM(), "base64 of PEM": theirs.PublicBase64PEM(), "a JWK": string(theirs.JWK()), "a set": string(sign.JWKS(newKey(t), theirs)),
+		"PEM": theirs.PublicPEM(), "base64 of PEM": base64.StdEncoding.EncodeToString([]byte(theirs.PublicPEM())), "a JWK": string(theirs.JWK()), "a set": string(sign.JWKS(newKey(t), theirs)),
 		"PEM with spaces around": "\n  " + theirs.PublicPEM() + "\n\n",
 	} {
 		entered, err := inspect.ReadKeys(text)

@@ -85,14 +85,9 @@ func (k *ES256Key) Marshal() ([]byte, error) {
 // 7638).
 func (k *ES256Key) KID() string { return k.kid }
 
-// PublicPEM gives the public key as SubjectPublicKeyInfo in PEM.
+// PublicPEM gives the public key as SubjectPublicKeyInfo in PEM: in base64 the
+// form in which Fatture in Cloud publishes its key on its Notifications page.
 func (k *ES256Key) PublicPEM() string { return k.publicPEM }
-
-// PublicBase64PEM gives [ES256Key.PublicPEM] in standard base64, the form in
-// which Fatture in Cloud publishes its key on its Notifications page.
-func (k *ES256Key) PublicBase64PEM() string {
-	return base64.StdEncoding.EncodeToString([]byte(k.publicPEM))
-}
 
 // JWK gives the public key as a JSON Web Key (RFC 7517; RFC 7518, section
 // 6.2).

@@ -24,13 +24,9 @@ import (
 const published = "LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0KTUZrd0V3WUhLb1pJemowQ0FRWUlLb1pJemowREFRY0RRZ0FFL1JvSElqZ1k3aGZYZlk1cC9KeStLL0ZndU1aNAozVHZaOXQ0ZU43K2t4UTBNSnpLdG93djRDY1lURnFyQm03aE1CNVpXS25xTHoyNEQ2bFFqU0wwWXN3PT0KLS0tLS1FTkQgUFVCTElDIEtFWS0tLS0tCg=="
 
 // readPublic reads a public key as a receiver does.
-func readPublic(t testing.TB, published string) *ecdsa.PublicKey {
+func readPublic(t testing.TB, text string) *ecdsa.PublicKey {
 	t.Helper()
-	text, err := base64.StdEncoding.DecodeString(published)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, rest := pem.Decode(text)
+	block, rest := pem.Decode([]byte(text))
 	if block == nil || block.Type != "PUBLIC KEY" || len(rest) != 0 {
 		t.Fatalf("not one PEM block: %q", text)
 	}
@@ -95,39 +91,32 @@ func TestParseRefusesOtherKeys(t *testing.T) {
 // the same form, byte for byte but for the point.
 func TestPublicKeyHasThePublishedForm(t *testing.T) {
 	t.Parallel()
-	point, err := readPublic(t, published).Bytes()
+	decoded, err := base64.StdEncoding.DecodeString(published)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, ours := string(decoded), newKey(t).PublicPEM()
+	point, err := readPublic(t, theirs).Bytes()
 	if err != nil || point[0] != 4 || point[1] != 0xfd || point[2] != 0x1a {
 		t.Fatalf("the published key was misread: %x, error %v", point, err)
 	}
 
-	ours := newKey(t).PublicBase64PEM()
-
-	if len(ours) != len(published) {
-		t.Fatalf("%d characters, want %d as published", len(ours), len(published))
-	}
-	theirText, _ := base64.StdEncoding.DecodeString(published)
-	ourText, err := base64.StdEncoding.DecodeString(ours)
-	if err != nil {
-		t.Fatal(err)
+	if len(ours) != len(theirs) {
+		t.Fatalf("%d characters, want %d as published", len(ours), len(theirs))
 	}
 	// 27 bytes of every P-256 SubjectPublicKeyInfo are the same: 36 base64 digits.
 	head := len("-----BEGIN PUBLIC KEY-----\n") + 35
-	if diff := cmp.Diff(string(theirText[:head]), string(ourText[:head])); diff != "" {
+	if diff := cmp.Diff(theirs[:head], ours[:head]); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(strings.Split(string(theirText), "\n")[3:], strings.Split(string(ourText), "\n")[3:]); diff != "" {
+	if diff := cmp.Diff(strings.Split(theirs, "\n")[3:], strings.Split(ours, "\n")[3:]); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestPublicBase64PEMIsReadByX509(t *testing.T) {
+func TestBothHalvesOfAKeyBelongTogether(t *testing.T) {
 	t.Parallel()
 	k := newKey(t)
-	text, err := base64.StdEncoding.DecodeString(k.PublicBase64PEM())
-	if err != nil || string(text) != k.PublicPEM() {
-		t.Fatalf("not the base64 of PublicPEM: %v", err)
-	}
-	// The private half, as x509 reads it, belongs to the public one.
 	der, err := k.Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -136,8 +125,8 @@ func TestPublicBase64PEMIsReadByX509(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !readPublic(t, k.PublicBase64PEM()).Equal(private.(*ecdsa.PrivateKey).Public()) {
-		t.Error("public and private half do not belong together")
+	if !readPublic(t, k.PublicPEM()).Equal(private.(*ecdsa.PrivateKey).Public()) {
+		t.Error("public and private half, as x509 reads them, do not belong together")
 	}
 }
 

@@ -59,7 +59,7 @@ func verify(token string, key any) ([]byte, error) {
 
 func publicKey(t testing.TB, k *sign.ES256Key) any {
 	t.Helper()
-	return readPublic(t, k.PublicBase64PEM())
+	return readPublic(t, k.PublicPEM())
 }
 
 // Fatture in Cloud, "Notifications": what a receiver checks.
