@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/fattorino-dev/fattorino/internal/app"
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
 // settingFlags are the flags of the commands that take settings. Each setting
@@ -149,32 +150,9 @@ func (s *settings) readSetting(path string, key, value *yaml.Node) error {
 
 // nearest gives the key closest to a name; empty when none is close.
 func nearest(name string, settings []app.Setting) string {
-	best, least := "", 4
+	var keys []string
 	for _, s := range settings {
-		if d := distance(name, s.Key); d < least {
-			best, least = s.Key, d
-		}
+		keys = append(keys, s.Key)
 	}
-	return best
-}
-
-// distance is the Levenshtein distance of a and b, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return fattorino.Closest(name, keys)
 }

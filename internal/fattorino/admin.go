@@ -292,7 +292,7 @@ func (s *Service) NameCompany(ctx context.Context, caller *Token, id int64, name
 	return s.Store.Company(ctx, id)
 }
 
-// CountCall counts one call of the caller's app on the company in the window
+// CountCall counts one call of an API under the name of a counter, in the window
 // that starts at start, and gives the calls so far.
 func (s *Service) CountCall(ctx context.Context, counter string, start time.Time) (int64, error) {
 	var n int64

@@ -308,36 +308,5 @@ func (cs *Catalogs) Noun(typ string) string {
 // Nearest gives the known name closest to an unknown one, for a hint; empty
 // when nothing is close.
 func (cs *Catalogs) Nearest(typ string) string {
-	best, bestDistance := "", 4
-	for _, name := range slices.Sorted(maps.Keys(cs.common)) {
-		if d := distance(typ, name, bestDistance); d < bestDistance {
-			best, bestDistance = name, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of a and b, or limit where it is not
-// below that.
-func distance(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
-		return limit
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return min(row[len(b)], limit)
+	return Closest(typ, slices.Sorted(maps.Keys(cs.common)))
 }

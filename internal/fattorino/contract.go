@@ -59,8 +59,8 @@ type Handshake interface {
 	Challenge(s *Subscription, challenge string, now time.Time) (*Request, error)
 	// Passed checks the answer; no error means that the sink has proved itself,
 	// and may be called so many times a minute (0 = as often as we like). The
-	// error's text is shown to the owner. An [PendingConsentError] means that the sink
-	// will give its consent later, by a request of its own.
+	// error's text is shown to the owner. A [PendingConsentError] means that the
+	// sink will give its consent later, by a request of its own.
 	Passed(challenge string, a *Answer) (rate int, err error)
 	// Limits says how often a sink may be asked.
 	Limits() HandshakeLimits

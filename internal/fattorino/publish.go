@@ -190,8 +190,8 @@ func (cs *Catalogs) doubt(typ string) string {
 
 // Pull gives a company's events after a Seq, oldest first, and the Seq to go
 // on from. Where there are none it waits for one, up to wait. A reader that
-// keeps its place misses nothing that its token's scopes let it read; one whose place is older than what is kept
-// is told so (Gone).
+// keeps its place misses nothing that its token's scopes let it read; one whose
+// place is older than what is kept is told so (Gone).
 func (s *Service) Pull(ctx context.Context, caller *Token, q EventQuery, wait time.Duration) ([]*Event, int64, error) {
 	if err := need(caller, q.Company, APIToken, AdminToken); err != nil {
 		return nil, 0, err
