@@ -8,7 +8,7 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/httpjson"
 )
 
-// maxBody bounds the bodies of all operations but the publishing of events.
+// maxBody bounds the bodies of operations that have no bound of their own.
 const maxBody = 64 << 10
 
 // ListCompanies lists companies by id.

@@ -125,7 +125,13 @@ func (s *server) doubts(types []string, refused []fattorino.TypeRefusal) []strin
 		if deprecation := catalogs.Deprecation(t); deprecation != "" {
 			warnings = append(warnings, deprecation)
 		}
-		if _, known := catalogs.Common(t); known || strings.HasSuffix(t, "*") {
+		if strings.HasSuffix(t, "*") {
+			if !catalogs.Matches(t) {
+				warnings = append(warnings, fmt.Sprintf("%q matches no type in any catalog", t))
+			}
+			continue
+		}
+		if _, known := catalogs.Common(t); known {
 			continue
 		}
 		warning := fmt.Sprintf("the type %q is in no catalog", t)

@@ -19,56 +19,62 @@ import (
 // too long to be counted: it is the longest that any of them may be.
 const maxSeconds = 7 * 24 * 60 * 60
 
+// faults are what is wrong with what a subscriber asks for.
+type faults []fattorino.Fault
+
+func (f *faults) add(field, format string, args ...any) {
+	*f = append(*f, fattorino.Fault{Field: field, Msg: fmt.Sprintf(format, args...)})
+}
+
+// seconds reads a time span, to the millisecond; 0 = none is given.
+func (f *faults) seconds(field string, n float64) time.Duration {
+	switch {
+	case n < 0:
+		f.add(field, "a time is not negative")
+	case n > maxSeconds:
+		f.add(field, "%.0f seconds are more than 7 days", n)
+	case n > 0 && n < 0.001:
+		f.add(field, "%v seconds are less than a millisecond", n)
+	default:
+		return time.Duration(math.Round(n*1000)) * time.Millisecond
+	}
+	return 0
+}
+
 // wish reads what a subscriber asks for. Headers are given apart, to be sealed.
 func (n *NewSubscription) wish(company int64) (*fattorino.NewSubscription, []fattorino.Header, error) {
-	var faults []fattorino.Fault
-	wrong := func(field, format string, args ...any) {
-		faults = append(faults, fattorino.Fault{Field: field, Msg: fmt.Sprintf(format, args...)})
-	}
-	seconds := func(field string, n float64) time.Duration {
-		switch {
-		case n < 0:
-			wrong(field, "a time is not negative")
-		case n > maxSeconds:
-			wrong(field, "%.0f seconds are more than 7 days", n)
-		case n > 0 && n < 0.001:
-			wrong(field, "%v seconds are less than a millisecond", n)
-		default:
-			return time.Duration(math.Round(n*1000)) * time.Millisecond
-		}
-		return 0
-	}
+	var f faults
 	w := &fattorino.NewSubscription{
 		Company: company, Contract: n.Contract, Sink: n.Sink, Types: n.Types, Format: n.Format, Method: n.VerificationMethod,
 		Options: fattorino.Options{
 			Name: n.Name, Description: n.Description, Metadata: n.Metadata, Handshake: n.Handshake, Signature: n.Signature,
-			Thin: n.Thin, Rate: n.Rate, Concurrency: n.Concurrency, Timeout: seconds("timeout", float64(n.Timeout)),
-			Ordering: ordering(n.Ordering), Template: n.Template, BatchSize: n.BatchSize, BatchLinger: seconds("batch_linger", n.BatchLinger),
+			Thin: n.Thin, Rate: n.Rate, Concurrency: n.Concurrency, Timeout: f.seconds("timeout", float64(n.Timeout)),
+			Ordering: ordering(n.Ordering), Template: n.Template, BatchSize: n.BatchSize, BatchLinger: f.seconds("batch_linger", n.BatchLinger),
 		},
 	}
 	for i, wait := range n.Schedule {
-		w.Options.Schedule = append(w.Options.Schedule, seconds(fmt.Sprintf("schedule.%d", i), float64(wait)))
+		w.Options.Schedule = append(w.Options.Schedule, f.seconds(fmt.Sprintf("schedule.%d", i), float64(wait)))
 	}
-	if f := bytes.TrimSpace(n.Filters); len(f) > 0 && string(f) != "null" && string(f) != "[]" {
-		w.Filters = f
+	if filters := bytes.TrimSpace(n.Filters); len(filters) > 0 && string(filters) != "null" && string(filters) != "[]" {
+		w.Filters = filters
 	}
 	if n.EndsAt != "" {
 		var err error
 		if w.Options.EndsAt, err = time.Parse(time.RFC3339, n.EndsAt); err != nil {
-			wrong("ends_at", "%q is not a time as 2030-12-31T23:59:59Z (RFC 3339)", n.EndsAt)
+			f.add("ends_at", "%q is not a time as 2030-12-31T23:59:59Z (RFC 3339)", n.EndsAt)
 		}
 	}
 	switch {
 	case n.Sink == "":
-		wrong("sink", "the sink is required")
+		f.add("sink", "the sink is required")
 	case strings.Contains(n.Sink, "…"):
-		wrong("sink", "the sink is as lists show it, without its query")
+		f.add("sink", "the sink is as lists show it, without its query")
 	}
 	if len(n.Types) == 0 {
-		wrong("types", "at least one type is required")
+		f.add("types", "at least one type is required")
 	}
 	if !slices.Contains([]fattorino.Method{"", fattorino.ByHeader, fattorino.ByQuery}, n.VerificationMethod) {
-		wrong("verification_method", "%q is none of header, query", n.VerificationMethod)
+		f.add("verification_method", "%q is none of header, query", n.VerificationMethod)
 	}
 	if w.Method == "" {
 		w.Method = fattorino.ByHeader
@@ -77,8 +83,8 @@ func (n *NewSubscription) wish(company int64) (*fattorino.NewSubscription, []fat
 	for _, name := range slices.Sorted(maps.Keys(n.Headers)) {
 		headers = append(headers, fattorino.Header{Name: name, Value: n.Headers[name], Secret: true})
 	}
-	if len(faults) > 0 {
-		return nil, nil, &fattorino.Error{Kind: fattorino.Invalid, Msg: "the subscription breaks a rule", Faults: faults}
+	if len(f) > 0 {
+		return nil, nil, &fattorino.Error{Kind: fattorino.Invalid, Msg: "the subscription breaks a rule", Faults: f}
 	}
 	return w, headers, nil
 }

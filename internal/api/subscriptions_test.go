@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -94,6 +95,20 @@ func TestEveryChoiceIsKept(t *testing.T) {
 	f.publish(`{"specversion":"1.0","id":"p","source":"/erp","type":"invoice.paid","companyid":"12345"}`)
 	if got := sink.next().header.Get("Authorization"); got != "hush-header" {
 		t.Errorf("Authorization %q", got)
+	}
+}
+
+func TestAWildcardThatMatchesNothingIsDoubted(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	me, sink := f.integrator("Warehouse"), newSink(t)
+	for types, want := range map[string][]string{
+		`["*"]`: nil, `["invoice.*"]`: nil,
+		`["invoce.*","invoice.*"]`: {`"invoce.*" matches no type in any catalog`},
+	} {
+		if made := me.subscribe(sink, types, ""); !slices.Equal(made.Warnings, want) {
+			t.Errorf("%s: warnings %q, want %q", types, made.Warnings, want)
+		}
 	}
 }
 

@@ -283,6 +283,18 @@ func (cs *Catalogs) Common(typ string) (common string, known bool) {
 	return common, known
 }
 
+// Matches tells whether a wildcard, as "invoice.*", matches a type of any
+// catalog.
+func (cs *Catalogs) Matches(wildcard string) bool {
+	prefix := strings.TrimSuffix(wildcard, "*")
+	for known := range cs.common {
+		if strings.HasPrefix(known, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // Deprecation is the warning about a type that the operator has marked as
 // deprecated; empty for any other.
 func (cs *Catalogs) Deprecation(typ string) string {

@@ -29,15 +29,8 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 	if err != nil {
 		return nil, nil, err
 	}
-	if c.Sink != nil {
-		if err := s.CheckSink(*c.Sink); err != nil {
-			return nil, nil, err
-		}
-	}
-	if c.Filters != nil {
-		if err := s.checkFilters(*c.Filters); err != nil {
-			return nil, nil, err
-		}
+	if err := s.checkChanged(c); err != nil {
+		return nil, nil, err
 	}
 	types, refused := explode(s.catalog(rules), c.Types)
 	if err := s.needScopes(caller, s.catalog(rules), types); err != nil {
@@ -56,37 +49,11 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 			}
 		}
 		if c.Types != nil {
-			own, err := tx.OwnSubscriptions(company, sub.App)
-			if err != nil {
+			if taken, err = s.retype(tx, sub, types, s.catalog(rules)); err != nil {
 				return err
 			}
-			others := slices.DeleteFunc(own, func(o *Subscription) bool { return o.ID == id })
-			if sub.Types, taken = free(types, others, s.catalog(rules)); len(sub.Types) == 0 {
-				return noTypeLeft()
-			}
 		}
-		if c.Options != nil && c.Options.Ordering != sub.Options.Ordering {
-			return &Error{
-				Kind: Invalid, Msg: "the ordering of a subscription cannot change", Fix: "create another subscription",
-				Faults: []Fault{{Field: "ordering", Msg: "cannot change once the subscription is made"}},
-			}
-		}
-		unproved := rules.Handshake(sub) == nil
-		c.apply(sub, now)
-		if unproved && rules.Handshake(sub) != nil && sub.State != Unverified {
-			sub.moveTo(sub.Sink, c.Method, now) // what it has chosen now needs the proof that it did without
-			if c.Sink == nil || *c.Sink == sub.Sink {
-				return s.enter(tx, rules, sub, now)
-			}
-		}
-		if c.Sink == nil || *c.Sink == sub.Sink {
-			if sub.State == Unverified && rules.Handshake(sub) == nil {
-				return s.enter(tx, rules, sub, now) // what it has chosen now needs no proof
-			}
-			return tx.PutSubscription(sub)
-		}
-		sub.moveTo(*c.Sink, c.Method, now)
-		return s.enter(tx, rules, sub, now)
+		return s.changeTo(tx, rules, sub, c, now)
 	})
 	refused = append(refused, taken...)
 	if err != nil {
@@ -94,6 +61,58 @@ func (s *Service) ModifySubscription(ctx context.Context, caller *Token, company
 	}
 	settled, err := s.awaitHandshake(ctx, sub)
 	return settled, refused, err
+}
+
+// checkChanged checks what of a change can be judged by itself.
+func (s *Service) checkChanged(c SubscriptionChange) error {
+	if c.Sink != nil {
+		if err := s.CheckSink(*c.Sink); err != nil {
+			return err
+		}
+	}
+	if c.Filters != nil {
+		return s.checkFilters(*c.Filters)
+	}
+	return nil
+}
+
+// retype gives the subscription those of the types that no other of its app
+// holds, and tells which were taken. It fails with Invalid where none is left.
+func (s *Service) retype(tx Tx, sub *Subscription, types []string, catalog *Catalog) (taken []TypeRefusal, err error) {
+	own, err := tx.OwnSubscriptions(sub.Company, sub.App)
+	if err != nil {
+		return nil, err
+	}
+	others := slices.DeleteFunc(own, func(o *Subscription) bool { return o.ID == sub.ID })
+	if sub.Types, taken = free(types, others, catalog); len(sub.Types) == 0 {
+		return taken, noTypeLeft()
+	}
+	return taken, nil
+}
+
+// changeTo writes the subscription as it is to be. A new sink must prove itself,
+// and so must the one that it has, where what is chosen now needs the proof that
+// it did without.
+func (s *Service) changeTo(tx Tx, rules Contract, sub *Subscription, c SubscriptionChange, now time.Time) error {
+	if c.Options != nil && c.Options.Ordering != sub.Options.Ordering {
+		return &Error{
+			Kind: Invalid, Msg: "the ordering of a subscription cannot change", Fix: "create another subscription",
+			Faults: []Fault{{Field: "ordering", Msg: "cannot change once the subscription is made"}},
+		}
+	}
+	neededProof := rules.Handshake(sub) != nil
+	c.apply(sub, now)
+	needsProof := rules.Handshake(sub) != nil
+	switch {
+	case c.Sink != nil && *c.Sink != sub.Sink:
+		sub.moveTo(*c.Sink, c.Method, now)
+	case needsProof && !neededProof && sub.State != Unverified:
+		sub.moveTo(sub.Sink, c.Method, now)
+	case !needsProof && sub.State == Unverified:
+	default:
+		return tx.PutSubscription(sub)
+	}
+	return s.enter(tx, rules, sub, now)
 }
 
 // action names the change in the audit.

@@ -86,7 +86,7 @@ func parse(text []byte, catalog *fattorino.Catalog) (*wish, error) {
 	if err := httpjson.Unmarshal(text, &b); err != nil {
 		e := *fattorino.AsError(err)
 		if e.Fix != "" {
-			e.Fix = "remove the member, or check its spelling against /subscriptions/openapi.yaml"
+			e.Fix = "compare the member with /subscriptions/openapi.yaml, its name and the form of its value, or leave it out"
 		}
 		return nil, &e
 	}
