@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/url"
@@ -23,7 +24,7 @@ const defaultURL = "http://127.0.0.1:8480"
 
 // client makes a client that calls with the token.
 func (f *clientFlags) client(env *environment) (*api.Client, error) {
-	token := firstOf(f.Token, env.getenv(variable("token")), env.getenv("FATTORINO_ADMIN_TOKEN"))
+	token := cmp.Or(f.Token, env.getenv(variable("token")), env.getenv("FATTORINO_ADMIN_TOKEN"))
 	if token == "" {
 		return nil, &usageError{msg: "there is no token to call the server with", fix: "set FATTORINO_TOKEN, or give --token"}
 	}
@@ -32,20 +33,11 @@ func (f *clientFlags) client(env *environment) (*api.Client, error) {
 
 // connect makes a client; token may be empty where the call needs none.
 func (f *clientFlags) connect(env *environment, token string) (*api.Client, error) {
-	base := firstOf(f.URL, env.getenv(variable("url")), defaultURL)
+	base := cmp.Or(f.URL, env.getenv(variable("url")), defaultURL)
 	if u, err := url.Parse(base); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, &usageError{msg: "the address of the server is not a URL", fix: "give it as http://host:port"}
 	}
 	return api.NewClient(base, token, nil), nil
-}
-
-func firstOf(texts ...string) string {
-	for _, text := range texts {
-		if text != "" {
-			return text
-		}
-	}
-	return ""
 }
 
 // table prints rows in columns; the first row is the heading.

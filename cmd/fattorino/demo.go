@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,8 +28,8 @@ every signature; one of them fails once on purpose. A company, an app and tokens
 are made, challenges are answered, events are published, notifications arrive, one
 of them is retried. One event is heard under three contracts, each in its own
 words, and a bin of the inspector shows it arrive; the tutorial of Defacto is
-played on invoices of the sandbox. All of it is HTTP on this machine. Then it stays up to be played with, until it is
-interrupted.
+played on invoices of the sandbox. All of it is HTTP on this machine. Then it
+stays up to be played with, until it is interrupted.
 
 Example:
 
@@ -51,9 +52,9 @@ func (c *demoCommand) Run(ctx context.Context, env *environment) (err error) {
 	d := &demo{out: newStage(env), log: env.stderr, data: data, listen: c.Listen, run: randomID()[:8]}
 	defer func() { err = errors.Join(err, d.close(context.WithoutCancel(ctx))) }()
 	d.out.title()
-	for _, c := range d.story() {
-		d.out.heading(c.heading)
-		for _, s := range c.steps {
+	for _, part := range d.story() {
+		d.out.heading(part.heading)
+		for _, s := range part.steps {
 			if !d.out.play(ctx, s) {
 				return errStepFailed
 			}
@@ -154,7 +155,7 @@ func (d *demo) call(ctx context.Context, x exchange) error {
 		return err
 	}
 	if x.body != nil {
-		request.Header.Set("Content-Type", firstOf(x.contentType, "application/json"))
+		request.Header.Set("Content-Type", cmp.Or(x.contentType, "application/json"))
 	}
 	if x.token != "" {
 		request.Header.Set("Authorization", "Bearer "+x.token)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -40,7 +41,7 @@ func (s *standardReceiver) read(r *http.Request, body []byte) (message, error) {
 		return told, err
 	}
 	_ = json.Unmarshal(content.Data, &data) // data need not have an id
-	told.typ, told.about, told.state = firstOf(content.Event, content.Type), strings.Trim(string(data.ID), `"`), content.Data
+	told.typ, told.about, told.state = cmp.Or(content.Event, content.Type), strings.Trim(string(data.ID), `"`), content.Data
 	if told.typ == "" {
 		return told, errors.New("the body names no type")
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -110,7 +111,7 @@ func paste(t *testing.T, shown, text string, want int) string {
 		t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+between(line, "Authorization: Bearer ", "'"))
-	r.Header.Set("Content-Type", firstOf(between(line, "Content-Type: ", "'"), "application/x-www-form-urlencoded")) // curl's own
+	r.Header.Set("Content-Type", cmp.Or(between(line, "Content-Type: ", "'"), "application/x-www-form-urlencoded")) // curl's own
 	response, err := (&http.Client{}).Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -74,7 +75,7 @@ func (c *sendCommand) Run(ctx context.Context, env *environment) error {
 // event makes the event that the flags describe.
 func (c *sendCommand) event(env *environment) (*fattorino.Event, error) {
 	e := &fattorino.Event{
-		ID: firstOf(c.ID, randomID()), Source: c.Source, Type: c.Type, Subject: c.Subject,
+		ID: cmp.Or(c.ID, randomID()), Source: c.Source, Type: c.Type, Subject: c.Subject,
 		Extensions: map[string]any{},
 	}
 	if c.ID == "" { // with an id of the caller's the very same event can be sent again

@@ -20,9 +20,10 @@ type serveCommand struct{ settingFlags }
 func (*serveCommand) Help() string {
 	return `Each setting is a flag, an environment variable and a key of the file given with
 --config (log-level, FATTORINO_LOG_LEVEL, log_level); the first that gives it
-counts. Two are no flags, for arguments can be read by other users of the machine:
-FATTORINO_ADMIN_TOKEN, the operator's token, and FATTORINO_MASTER_KEYS, which
-encrypt the secrets in the database.
+counts. Four are no flags, for arguments can be read by other users of the machine:
+FATTORINO_ADMIN_TOKEN, the operator's token, FATTORINO_MASTER_KEYS, which encrypt
+the secrets in the database, FATTORINO_DATABASE_PASSWORD and
+FATTORINO_OIDC_CLIENT_SECRET.
 
 It stops at SIGTERM or SIGINT, when what is under way has ended; a second signal
 ends it at once.

@@ -178,7 +178,7 @@ func (s *Sandbox) change(w http.ResponseWriter, r *http.Request, c call, work fu
 // where the invoice is deleted.
 func present(d *fattorino.Document, err error) (*record, error) {
 	gone := fattorino.Errorf(fattorino.NotFound, "there is no such invoice")
-	if fattorino.KindOf(err) == fattorino.NotFound && err != nil {
+	if fattorino.KindOf(err) == fattorino.NotFound {
 		return nil, gone
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package defacto
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -87,13 +88,11 @@ func (o *object) oneOf(name string, list []string, where **string) {
 	if !o.member(name, "a string", &s) {
 		return
 	}
-	for _, allowed := range list {
-		if s == allowed {
-			*where = &s
-			return
-		}
+	if !slices.Contains(list, s) {
+		o.fault(name, "must be one of %q", list)
+		return
 	}
-	o.fault(name, "must be one of %q", list)
+	*where = &s
 }
 
 // cents reads an amount of money: an integer, written as one.
