@@ -10,8 +10,8 @@ import (
 )
 
 // index knows the subscriptions that are not gone, or have something left to do,
-// and finds those that hear an event. Only the committer changes it, after a commit, so it always agrees
-// with the store when an event is matched.
+// and finds those that hear an event. Only the committer changes it, after a
+// commit, so it always agrees with the store when an event is matched.
 type index struct {
 	contracts map[string]fattorino.Contract
 	compile   func(filters []byte) (func(*fattorino.Event) bool, error)
