@@ -70,7 +70,7 @@ func latencyChart(l *language, buckets []fattorino.Bucket) chart {
 			return []*float64{nil, nil, nil}
 		}
 		return []*float64{new(inMilliseconds(b.P50())), new(inMilliseconds(b.P95())), new(inMilliseconds(b.P99()))}
-	}, func(v float64) string { return milliseconds(time.Duration(v * float64(time.Millisecond))) })
+	}, func(v float64) string { return l.elapsed(time.Duration(v * float64(time.Millisecond))) })
 	c.Lines = linesOf(buckets)
 	return c
 }
@@ -131,21 +131,32 @@ func barsOf(buckets []fattorino.Bucket, width, height float64) (bars []bar) {
 	return bars
 }
 
+// dash is how long the line is that stands for one point, in the units of the
+// picture.
+const dash = 8
+
 // linesOf gives the points of p50, p95 and p99.
 func linesOf(buckets []fattorino.Bucket) []string {
 	most := time.Millisecond
 	for i := range buckets {
 		most = max(most, buckets[i].P99())
 	}
-	lines := make([]strings.Builder, 3)
+	lines, points, alone := make([]strings.Builder, 3), 0, 0.0
 	step := pictureWidth / float64(max(1, len(buckets)))
 	for i := range buckets {
 		b := &buckets[i]
 		if b.P99() == 0 {
 			continue
 		}
+		points, alone = points+1, (float64(i)+0.5)*step
 		for j, v := range []time.Duration{b.P50(), b.P95(), b.P99()} {
 			fmt.Fprintf(&lines[j], "%s,%s ", measure((float64(i)+0.5)*step), measure(pictureHeight-float64(v)/float64(most)*(pictureHeight-4)))
+		}
+	}
+	if points == 1 { // which is no line: make it one that can be seen
+		for j := range lines {
+			_, y, _ := strings.Cut(strings.TrimSpace(lines[j].String()), ",")
+			fmt.Fprintf(&lines[j], "%s,%s", measure(alone-dash), y)
 		}
 	}
 	return []string{lines[0].String(), lines[1].String(), lines[2].String()}

@@ -21,6 +21,7 @@ type deliveriesView struct {
 	Subscriptions []subscriptionChoice
 	Next          string // path of the next page
 	More          bool   // there is one
+	Short         bool   // the search has ended before the oldest delivery, and can go on
 	Live          string // path of the stream of what is new; empty = this page stays as it is
 	Most          int    // rows of a page
 	Resend        string // path of the page to send again what failed of these
@@ -47,11 +48,12 @@ type deliveryRow struct {
 	Attempts     int
 	Accepted     time.Time
 	DueAt        time.Time
+	Own          bool // it is on the page of its subscription
 }
 
 // deliveryFilter is what the list is narrowed to, as it was written.
 type deliveryFilter struct {
-	State, Type, Entity, Subscription, From, To, Before string
+	ID, State, Answer, Type, Entity, Subscription, From, To, Before string
 }
 
 // deliveries shows the list, newest first.
@@ -68,11 +70,18 @@ func (u *UI) deliveries(w http.ResponseWriter, r *http.Request, v *visit) error 
 	for _, sub := range subs {
 		view.Subscriptions = append(view.Subscriptions, subscriptionChoice{sub.ID, titleOf(sub)})
 	}
-	query := filter.query(view.Faults)
+	query, match := filter.query(view.Faults), filter.match(view.Faults)
 	if len(view.Faults) > 0 {
 		return u.render(w, v, http.StatusUnprocessableEntity, "deliveries", view)
 	}
-	list, err := u.Service.Deliveries(r.Context(), v.caller(0), v.Company, query)
+	var list []*fattorino.Delivery
+	var reached int64
+	if match != nil {
+		view.Resend = "" // a run takes no notice of what is looked for here
+		list, reached, err = u.findDeliveries(r.Context(), v, query, match)
+	} else {
+		list, err = u.Service.Deliveries(r.Context(), v.caller(0), v.Company, query)
+	}
 	if fattorino.KindOf(err) == fattorino.Invalid {
 		view.Faults.add("type", "%s", fattorino.AsError(err).Msg)
 		return u.render(w, v, http.StatusUnprocessableEntity, "deliveries", view)
@@ -83,11 +92,14 @@ func (u *UI) deliveries(w http.ResponseWriter, r *http.Request, v *visit) error 
 	if view.More = len(list) > pageSize; view.More {
 		list = list[:pageSize]
 	}
-	if len(list) > 0 {
+	switch view.Short = !view.More && reached > 0; {
+	case view.Short:
+		view.More, view.Next = true, nextPage(r.URL, "before", reached)
+	case len(list) > 0:
 		view.Next = nextPage(r.URL, "before", list[len(list)-1].ID)
 	}
 	view.Rows = deliveryRows(list, subs)
-	if filter.Before == "" {
+	if filter.Before == "" && match == nil {
 		view.Live = filter.livePath(v.Company)
 	}
 	return u.render(w, v, http.StatusOK, "deliveries", view)
@@ -96,7 +108,7 @@ func (u *UI) deliveries(w http.ResponseWriter, r *http.Request, v *visit) error 
 func readDeliveryFilter(q url.Values) deliveryFilter {
 	trimmed := func(name string) string { return strings.TrimSpace(q.Get(name)) }
 	return deliveryFilter{
-		State: trimmed("state"), Type: trimmed("type"), Entity: trimmed("entity"), Subscription: trimmed("subscription"),
+		ID: trimmed("id"), State: trimmed("state"), Answer: trimmed("answer"), Type: trimmed("type"), Entity: trimmed("entity"), Subscription: trimmed("subscription"),
 		From: trimmed("from"), To: trimmed("to"), Before: trimmed("before"),
 	}
 }
@@ -104,9 +116,9 @@ func readDeliveryFilter(q url.Values) deliveryFilter {
 // values gives the filter as it is written, but for the state and the page.
 func (f *deliveryFilter) values() url.Values {
 	q := url.Values{}
-	for _, one := range []fact{{"type", f.Type}, {"entity", f.Entity}, {"subscription", f.Subscription}, {"from", f.From}, {"to", f.To}} {
-		if one.Value != "" {
-			q.Set(one.Key, one.Value)
+	for _, one := range [][2]string{{"type", f.Type}, {"entity", f.Entity}, {"subscription", f.Subscription}, {"from", f.From}, {"to", f.To}} {
+		if one[1] != "" {
+			q.Set(one[0], one[1])
 		}
 	}
 	return q

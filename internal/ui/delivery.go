@@ -62,7 +62,7 @@ func (u *UI) delivery(w http.ResponseWriter, r *http.Request, v *visit) error {
 		view.Attempts = append(view.Attempts, attemptView{
 			Attempt: a, Sent: showRequest(sub.Format, &a.Request), Header: showHeader(a.Answer.Header), Body: showBody(a.Answer.Body),
 			Reason: http.StatusText(a.Answer.Status), Good: u.contract(sub.Contract).Judge(&a.Answer) == fattorino.Success,
-			Curl: curl(sub.Format, &a.Request), Waterfall: waterfallOf(a.Answer.Timing),
+			Curl: curl(sub.Format, &a.Request), Waterfall: waterfallOf(v.Language, a.Answer.Timing),
 			Traces: u.traces(sub, a), Unsigned: unsigned(sub, a),
 		})
 	}

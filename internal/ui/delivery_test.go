@@ -52,9 +52,9 @@ func TestAWaterfallShowsThePhasesThatHappened(t *testing.T) {
 			{"dns", 0, 50, "10 ms"}, {"connect", 50, 100, "20 ms"}, {"tls", 150, 150, "30 ms"}, {"wait", 300, 200, "40 ms"}, {"read", 500, 500, "100 ms"},
 		}},
 		{"a kept-alive connection", fattorino.Timing{FirstByte: ms(8), Total: ms(8)}, []phase{{"wait", 0, 1000, "8.0 ms"}}},
-		{"what is too short to be seen", fattorino.Timing{FirstByte: ms(9999), Total: ms(10000)}, []phase{{"wait", 0, 999, "9999 ms"}, {"read", 994, 6, "1.0 ms"}}},
+		{"what is too short to be seen", fattorino.Timing{FirstByte: ms(9999), Total: ms(10000)}, []phase{{"wait", 0, 999, "10.00 s"}, {"read", 994, 6, "1.0 ms"}}},
 	} {
-		if diff := cmp.Diff(x.want, waterfallOf(x.t).Phases); diff != "" {
+		if diff := cmp.Diff(x.want, waterfallOf(&language{Code: "en"}, x.t).Phases); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", x.name, diff)
 		}
 	}

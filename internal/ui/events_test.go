@@ -38,21 +38,21 @@ func TestEventsAreListedNewestFirstPageByPage(t *testing.T) {
 	f.publish("invoice.paid", 1201, 1201)
 
 	// The newest first,
-	list, reached, err := f.ui.newestEvents(t.Context(), &visit{Company: 7}, 1202, "")
+	list, reached, err := f.ui.newestEvents(t.Context(), &visit{Company: 7}, 1202, eventSearch{})
 	if err != nil || list[0].Seq != 1201 || list[1].Seq != 1200 || reached > 1201-pageSize {
 		t.Errorf("the first page begins with %v and reaches back to %d, %v", seqs(list[:2]), reached, err)
 	}
 	// the next page from where the first ended,
-	if list, _, err = f.ui.newestEvents(t.Context(), &visit{Company: 7}, 100, ""); err != nil || list[0].Seq != 99 || list[len(list)-1].Seq != 1 {
+	if list, _, err = f.ui.newestEvents(t.Context(), &visit{Company: 7}, 100, eventSearch{}); err != nil || list[0].Seq != 99 || list[len(list)-1].Seq != 1 {
 		t.Errorf("before 100: from %d to %d, %v", list[0].Seq, list[len(list)-1].Seq, err)
 	}
 	// of one type those alone, however far back,
 	f.publish("product.created", 1202, 2400)
-	if list, reached, err = f.ui.newestEvents(t.Context(), &visit{Company: 7}, 2401, "invoice.paid"); err != nil || len(list) != 1 || list[0].Seq != 1201 || reached != 1 {
+	if list, reached, err = f.ui.newestEvents(t.Context(), &visit{Company: 7}, 2401, eventSearch{typ: "invoice.paid"}); err != nil || len(list) != 1 || list[0].Seq != 1201 || reached != 1 {
 		t.Errorf("of a type: %v, back to %d, %v", seqs(list), reached, err)
 	}
 	// and nothing where there is nothing.
-	if list, reached, err = f.ui.newestEvents(t.Context(), &visit{Company: 7}, 1, ""); err != nil || len(list) != 0 || reached != 1 {
+	if list, reached, err = f.ui.newestEvents(t.Context(), &visit{Company: 7}, 1, eventSearch{}); err != nil || len(list) != 0 || reached != 1 {
 		t.Errorf("before the first: %v, back to %d, %v", seqs(list), reached, err)
 	}
 	got := f.signedIn(viewer).get("/ui/companies/7/events")
@@ -71,7 +71,7 @@ func TestOfEventsThatArePrunedTheRestIsListed(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	list, reached, err := f.ui.newestEvents(t.Context(), &visit{Company: 7}, 400, "")
+	list, reached, err := f.ui.newestEvents(t.Context(), &visit{Company: 7}, 400, eventSearch{})
 	if err != nil || len(list) != 99 || list[0].Seq != 399 || list[98].Seq != 301 || reached != 1 {
 		t.Errorf("got %d events, back to %d, %v; want 399 to 301", len(list), reached, err)
 	}
@@ -100,7 +100,7 @@ func TestAnEventsPageShowsItsPath(t *testing.T) {
 		t.Fatalf("got %d: %s", got.status, got.body)
 	}
 	heard, others, ok := strings.Cut(got.body, "Not heard by")
-	if !ok || !strings.Contains(heard, "Own type") || !strings.Contains(heard, "Its type is chosen: <code>Invoice.SUBMITTED") || strings.Count(heard, `class="row"`) != 1 {
+	if !ok || !strings.Contains(heard, "Own type") || !strings.Contains(heard, "Its type is chosen: <code>Invoice.SUBMITTED") || strings.Count(heard, `href="/ui/companies/7/deliveries/`) != 1 {
 		t.Errorf("who heard it: %s", heard)
 	}
 	for _, text := range []string{"Other", "None of its types matches.", "Filtering", "One of its filters does not let the event pass:", "&lt;b&gt;elsewhere"} {

@@ -160,7 +160,7 @@ func (u *UI) showBin(w http.ResponseWriter, r *http.Request, v *visit, status in
 	}
 	if shown != nil {
 		aid.Entered = view.entered
-		if view.Shown, err = u.viewArrival(bin, shown, aid); err != nil {
+		if view.Shown, err = u.viewArrival(v, bin, shown, aid); err != nil {
 			return err
 		}
 		view.Shown.Fault = view.Faults["check"]

@@ -92,12 +92,12 @@ func together(checks []inspect.Check) string {
 }
 
 // viewArrival shows a request whole: to its owner nothing of it is secret.
-func (u *UI) viewArrival(bin *inspect.Bin, r *inspect.Request, aid inspect.Aid) (*arrivalView, error) {
+func (u *UI) viewArrival(v *visit, bin *inspect.Bin, r *inspect.Request, aid inspect.Aid) (*arrivalView, error) {
 	view := &arrivalView{
 		arrival: u.arrivalOf(bin, r, aid), Reading: inspect.Read(r), Checks: u.Bins.Checks(bin, r, aid), Traces: u.Bins.Trace(bin, r, aid),
 		Entered: aid.Entered != nil,
 		Message: &shownRequest{Method: r.Method, URL: r.URL, Header: showHeader(r.Header), Body: showBody(r.Body)},
-		Bytes:   len(r.Body), Cut: r.Cut, Remote: r.Remote, Proto: r.Proto, ReadIn: milliseconds(r.ReadIn),
+		Bytes:   len(r.Body), Cut: r.Cut, Remote: r.Remote, Proto: r.Proto, ReadIn: v.Language.elapsed(r.ReadIn),
 		Given: r.Given, Reason: http.StatusText(r.Given.Status), Answer: showHeader(r.Given.Header), Curl: curlOf(r),
 	}
 	view.Unsigned = len(view.Checks) == 0 && view.Kind != inspect.Other && (view.Contract == inspect.FattureInCloud || (view.Contract != "" && view.Kind == inspect.Notification))
@@ -216,7 +216,7 @@ func (u *UI) binMessages(r *http.Request, v *visit, after int64) (message []byte
 		}
 	}
 	if len(list) > 0 {
-		whole, err := u.viewArrival(bin, list[0], aid)
+		whole, err := u.viewArrival(v, bin, list[0], aid)
 		if err != nil {
 			return nil, 0, err
 		}

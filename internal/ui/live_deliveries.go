@@ -39,6 +39,9 @@ func (u *UI) liveDeliveries(w http.ResponseWriter, r *http.Request, v *visit) er
 	faults := formFaults{}
 	query := filter.query(faults)
 	query.Limit = pageSize
+	if filter.match(faults) != nil {
+		faults.add("id", "what is looked for by id or answer is not watched")
+	}
 	for field, fault := range faults {
 		return fattorino.InvalidField(field, "%s", fault)
 	}

@@ -111,7 +111,7 @@ func figuresOf(l *language, buckets []fattorino.Bucket, now time.Time) figures {
 		f.Success = l.decimal(100*sum.SuccessRate()) + " %"
 	}
 	if sum.P99() > 0 {
-		f.P50, f.P95, f.P99 = milliseconds(sum.P50()), milliseconds(sum.P95()), milliseconds(sum.P99())
+		f.P50, f.P95, f.P99 = l.elapsed(sum.P50()), l.elapsed(sum.P95()), l.elapsed(sum.P99())
 	}
 	return f
 }
@@ -144,6 +144,11 @@ func (l *language) decimal(v float64) string {
 	case v < 1:
 		digits = 2
 	}
+	return l.fixed(v, digits)
+}
+
+// fixed writes a number with so many places.
+func (l *language) fixed(v float64, digits int) string {
 	text := strconv.FormatFloat(v, 'f', digits, 64)
 	if l.Code == "en" {
 		return text

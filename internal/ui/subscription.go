@@ -41,6 +41,14 @@ type fact struct {
 	Value string
 }
 
+// Option gives what the form calls a value; empty where it calls it nothing.
+func (l *language) Option(field, value string) string {
+	if key := strings.Replace(field, "field.", "option.", 1) + "." + value; l.has(key) {
+		return l.T(key)
+	}
+	return ""
+}
+
 // maxCounted bounds how many deliveries to be tried again are counted for a page.
 const maxCounted = 100
 
@@ -80,6 +88,9 @@ func (u *UI) subscription(w http.ResponseWriter, r *http.Request, v *visit) erro
 		return err
 	}
 	view.Recent = deliveryRows(recent, []*fattorino.Subscription{sub})
+	for i := range view.Recent {
+		view.Recent[i].Own = true
+	}
 	if view.Charts, err = u.dayCharts(r.Context(), v, sub.ID); err != nil {
 		return err
 	}

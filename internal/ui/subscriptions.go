@@ -42,6 +42,7 @@ type subscriptionRow struct {
 	More        int      // how many others
 	State       fattorino.State
 	Created     time.Time
+	Failing     bool   // its sink has refused everything of late
 	Succeeded   string // how long ago; empty = never
 	SucceededAt time.Time
 	Spark       spark
@@ -124,7 +125,8 @@ func (u *UI) subscriptionRows(ctx context.Context, v *visit, subs []*fattorino.S
 		rows[i] = subscriptionRow{
 			ID: sub.ID, Company: sub.Company, Name: sub.Options.Name, Sink: shownSink(sub.Format, sub.Sink), Contract: sub.Contract,
 			App: appName(apps, sub.App), Types: few, More: len(sub.Types) - len(few), State: sub.State, Created: sub.CreatedAt,
-			Spark: sparkOf(v.Language, how.Buckets), SucceededAt: how.SucceededAt,
+			Failing: sub.State == fattorino.Active && how.InARow >= failingFrom,
+			Spark:   sparkOf(v.Language, how.Buckets), SucceededAt: how.SucceededAt,
 		}
 		if !how.SucceededAt.IsZero() {
 			rows[i].Succeeded = v.Language.age(now.Sub(how.SucceededAt))

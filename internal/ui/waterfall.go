@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -25,8 +24,8 @@ const minBar = 6
 
 // waterfallOf draws a timing. What is left of the whole when all phases are
 // over is the reading of the answer.
-func waterfallOf(t fattorino.Timing) waterfall {
-	w := waterfall{Total: milliseconds(t.Total)}
+func waterfallOf(l *language, t fattorino.Timing) waterfall {
+	w := waterfall{Total: l.elapsed(t.Total)}
 	if t.Total <= 0 {
 		return w
 	}
@@ -41,17 +40,23 @@ func waterfallOf(t fattorino.Timing) waterfall {
 		}
 		start := int(at * 1000 / t.Total)
 		size := max(minBar, int(p.d*1000/t.Total))
-		w.Phases = append(w.Phases, phase{Key: p.key, Start: min(start, 1000-size), Size: size, Time: milliseconds(p.d)})
+		w.Phases = append(w.Phases, phase{Key: p.key, Start: min(start, 1000-size), Size: size, Time: l.elapsed(p.d)})
 		at += p.d
 	}
 	return w
 }
 
-// milliseconds writes a time span in ms: to the tenth below 10 ms.
-func milliseconds(d time.Duration) string {
-	ms := float64(d) / float64(time.Millisecond)
-	if ms < 10 {
-		return strconv.FormatFloat(ms, 'f', 1, 64) + " ms"
+// elapsed writes a time span with two digits that matter, or three: in ms, or in
+// s from a second on.
+func (l *language) elapsed(d time.Duration) string {
+	switch ms := float64(d) / float64(time.Millisecond); {
+	case d >= 10*time.Second:
+		return l.fixed(d.Seconds(), 1) + " s"
+	case d >= time.Second:
+		return l.fixed(d.Seconds(), 2) + " s"
+	case ms < 10:
+		return l.fixed(ms, 1) + " ms"
+	default:
+		return l.fixed(ms, 0) + " ms"
 	}
-	return strconv.FormatFloat(ms, 'f', 0, 64) + " ms"
 }

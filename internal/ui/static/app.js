@@ -1,17 +1,41 @@
 // Makes the pages livelier. Whatever changes something works without it.
 "use strict";
 
+// The reader's own way to write the language of the page, as en-GB.
+const language = document.documentElement.lang;
+const locale = navigator.languages.find((one) => one.split("-")[0] === language) ?? language;
+
 // Times are sent in UTC; show them as the reader's clock has them.
 function localTimes(root) {
-  const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
+  const format = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
   for (const time of root.querySelectorAll("time:not([title])")) {
     time.title = time.textContent;
     time.textContent = format.format(new Date(time.dateTime));
   }
 }
 
+// Times are asked for in UTC too; let the reader write them by the same clock.
+function localFields(root) {
+  for (const field of root.querySelectorAll('input[type="datetime-local"][name]')) {
+    const sent = document.createElement("input");
+    sent.type = "hidden";
+    sent.name = field.name;
+    sent.value = field.value;
+    field.removeAttribute("name");
+    field.after(sent);
+    if (field.value) {
+      const at = new Date(`${field.value}Z`);
+      field.value = new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+    }
+    field.addEventListener("input", () => { sent.value = field.value && new Date(field.value).toISOString().slice(0, 16); });
+    const label = field.parentElement.querySelector("[data-local]");
+    label.textContent = label.dataset.local;
+  }
+}
+
 function revive(root) {
   localTimes(root);
+  localFields(root);
   for (const hidden of root.querySelectorAll("[data-copy][hidden], [data-tree-search][hidden]")) {
     hidden.hidden = false;
   }

@@ -19,7 +19,15 @@
 
   function format(unit) {
     const number = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
-    return (value) => (value == null ? "–" : number.format(value) + (unit === "ms" ? " ms" : ""));
+    return (value) => {
+      if (value == null) {
+        return "–";
+      }
+      if (unit !== "ms") {
+        return number.format(value);
+      }
+      return value >= 1000 ? `${number.format(value / 1000)} s` : `${number.format(value)} ms`;
+    };
   }
 
   function times(span) {
