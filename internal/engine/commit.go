@@ -227,10 +227,11 @@ func (c *committer) reread() {
 			backlogs, err = c.store.Backlogs(c.work)
 		}
 		if err == nil {
+			c.reading.succeeded()
 			c.dispatcher.catchUp(backlogs)
 			return
 		}
-		c.log.Error("what the store holds could not be read: trying again", "error", err)
+		c.reading.failed(err)
 		select {
 		case <-time.After(retryCommit):
 		case <-c.work.Done():

@@ -77,6 +77,7 @@ type Engine struct {
 	committer  *committer
 	handshakes *handshakes
 	watchers   watchers
+	reading    outage
 
 	endsChanged chan struct{} // a subscription has an end date that it had not
 
@@ -101,6 +102,7 @@ func New(c Config) (*Engine, error) {
 	e := &Engine{
 		store: c.Store, shared: c.Shared, sender: c.Sender, held: c.Held, log: c.Log,
 		retention: c.Retention, metrics: newMetrics(c.Metrics), stopping: make(chan struct{}), endsChanged: make(chan struct{}, 1),
+		reading: outage{log: c.Log},
 	}
 	e.work, e.stopWork = context.WithCancel(context.Background())
 	e.index = newIndex(c)

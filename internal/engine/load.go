@@ -65,12 +65,13 @@ func (d *dispatcher) loaded(l *lane, p page, err error) {
 		return
 	}
 	if err != nil {
-		d.log.Error("a lane could not be read from the store: trying again", "subscription", l.sub.ID, "error", err)
+		d.reading.failed(err, "subscription", l.sub.ID)
 		l.dueAt(now.Add(retryCommit))
 		clear(l.outdated)
 		d.schedule(l, now)
 		return
 	}
+	d.reading.succeeded()
 	d.takeDue(l, p, now)
 	d.takeFresh(l, p)
 	clear(l.outdated)

@@ -249,7 +249,7 @@ func (d *dispatcher) lookedUp(l *lane, key int64, found []*fattorino.Delivery, e
 		return
 	}
 	if err != nil {
-		d.log.Error("what waits could not be read from the store: trying again", "subscription", l.sub.ID, "error", err)
+		d.reading.failed(err, "subscription", l.sub.ID)
 		time.AfterFunc(retryCommit, func() { // until then the look-up counts as under way
 			d.mu.Lock()
 			defer d.mu.Unlock()
@@ -257,6 +257,7 @@ func (d *dispatcher) lookedUp(l *lane, key int64, found []*fattorino.Delivery, e
 		})
 		return
 	}
+	d.reading.succeeded()
 	o := l.order
 	meanwhile := o.looking[key]
 	delete(o.looking, key)
@@ -315,10 +316,11 @@ func (d *dispatcher) learn(l *lane) {
 		return
 	}
 	if err != nil {
-		d.log.Error("a lane could not be read from the store: trying again", "subscription", l.sub.ID, "error", err)
+		d.reading.failed(err, "subscription", l.sub.ID)
 		time.AfterFunc(retryCommit, func() { d.startLearning(l) })
 		return
 	}
+	d.reading.succeeded()
 	o := l.order
 	wait := o.takeTurns(due)
 	for _, delivery := range wait { // a reading before they are written shows them due

@@ -130,11 +130,13 @@ func (e *Engine) Heard(moved []fattorino.Standing) {
 func (c *committer) hear(at fattorino.Standing) {
 	if err := c.tryHear(at); err != nil {
 		c.hearAgain(at, err)
+		return
 	}
+	c.reading.succeeded()
 }
 
 func (c *committer) hearAgain(at fattorino.Standing, err error) {
-	c.log.Error("what other processes have written could not be read: trying again", "part", at.Part, "error", err)
+	c.reading.failed(err, "part", at.Part)
 	time.AfterFunc(retryCommit, func() { c.Heard([]fattorino.Standing{at}) })
 }
 
@@ -249,7 +251,7 @@ func (c *committer) behind(e *fattorino.Event) bool {
 func (c *committer) lookAround() {
 	standings, err := c.shared.Standings(c.work)
 	if err != nil {
-		c.log.Error("what the store holds could not be read: trying again", "error", err)
+		c.reading.failed(err)
 		time.AfterFunc(retryCommit, func() { _ = c.between(func() error { c.lookAround(); return nil }) })
 		return
 	}
