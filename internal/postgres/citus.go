@@ -57,6 +57,15 @@ func hasCitus(ctx context.Context, q querier) (there bool, err error) {
 	return there, err
 }
 
+// readSpread finds out whether the parts are on several machines.
+func (s *Store) readSpread(ctx context.Context) error {
+	there, err := hasCitus(ctx, s.pool)
+	if err != nil || !there {
+		return err
+	}
+	return s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'parts'::regclass)`).Scan(&s.spread)
+}
+
 // undistributed gives the distributions that are still to be made.
 func undistributed(ctx context.Context, q querier, shards int) (left []distribution, err error) {
 	all := distributions(shards)

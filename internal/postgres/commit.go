@@ -16,13 +16,13 @@ import (
 )
 
 // A commit is one batch being written, in one transaction: what belongs to each
-// part as a share of its own, in statements that name that part alone. The
-// parts are locked in the order of their numbers, so that no two commits wait
-// for each other.
+// part as a share of its own. The parts are locked in the order of their
+// numbers, so that no two commits wait for each other.
 type commit struct {
 	*Store
-	batch  *fattorino.Batch
-	shares []*share // by part
+	batch   *fattorino.Batch
+	shares  []*share // by part
+	bundles []*bundle
 
 	// known are the events that were accepted before, by what makes them the
 	// same event: in the store, or earlier in this batch.
@@ -71,7 +71,7 @@ func (c *commit) divide(ctx context.Context) error {
 	byPart := map[int16]*share{}
 	of := func(part int16) *share {
 		if byPart[part] == nil {
-			byPart[part] = &share{layout: c.layout, part: part, epoch: c.batch.Epoch}
+			byPart[part] = &share{part: part, epoch: c.batch.Epoch}
 		}
 		return byPart[part]
 	}
@@ -112,6 +112,7 @@ func (c *commit) divide(ctx context.Context) error {
 		s.pulses = append(s.pulses, p)
 	}
 	c.shares = slices.SortedFunc(maps.Values(byPart), func(a, b *share) int { return cmp.Compare(a.part, b.part) })
+	c.bundles = c.spread.bundles(c.layout, c.shares)
 	return nil
 }
 
@@ -135,8 +136,8 @@ func (c *commit) try(ctx context.Context) error {
 	for _, p := range c.batch.Publishes {
 		c.publish(p)
 	}
-	for _, s := range c.shares {
-		for day := range s.written {
+	for _, u := range c.bundles {
+		for day := range u.written {
 			if err := c.days.ensure(ctx, conn, day); err != nil {
 				return err
 			}
@@ -152,10 +153,12 @@ func (c *commit) try(ctx context.Context) error {
 // forgetDays has the partitions of the batch looked for anew: another node has
 // dropped one.
 func (c *commit) forgetDays() {
-	for _, s := range c.shares {
-		for day := range s.written {
+	for _, u := range c.bundles {
+		for day := range u.written {
 			c.days.forget(day)
 		}
+	}
+	for _, s := range c.shares {
 		for _, o := range s.outcomes {
 			c.days.forget(c.layout.dayOf(o.Delivery.ID))
 		}
@@ -186,8 +189,8 @@ func (c *commit) look(ctx context.Context, conn *pgxpool.Conn) (done bool, err e
 	c.known = map[identity]*fattorino.Event{}
 	var b pgx.Batch
 	begin(&b)
-	for _, s := range c.shares {
-		s.look(&b)
+	for _, u := range c.bundles {
+		u.look(&b)
 	}
 	if m := c.mark; m != nil {
 		// Its key alone would not do: another node may have given that to an event
@@ -199,8 +202,8 @@ func (c *commit) look(ctx context.Context, conn *pgxpool.Conn) (done bool, err e
 	if err := conn.SendBatch(ctx, &b).Close(); err != nil || done {
 		return done, err
 	}
-	for _, s := range c.shares {
-		if err := s.findRepeats(ctx, conn, c.known); err != nil {
+	for _, u := range c.bundles {
+		if err := u.findRepeats(ctx, conn, c.known); err != nil {
 			return false, fmt.Errorf("find repeats: %w", err)
 		}
 	}
@@ -227,8 +230,10 @@ func (c *commit) checkVersions() error {
 // breaks; mark will.
 func (c *commit) write(ctx context.Context, conn *pgxpool.Conn) error {
 	var b pgx.Batch
+	for _, u := range c.bundles {
+		u.write(&b)
+	}
 	for _, s := range c.shares {
-		s.write(&b)
 		if len(s.fresh) > 0 {
 			c.mark = s.fresh[0]
 		}
@@ -242,12 +247,6 @@ func (c *commit) write(ctx context.Context, conn *pgxpool.Conn) error {
 		c.mark = nil
 	}
 	return err
-}
-
-// share finds the share of a company's part.
-func (c *commit) share(company int64) *share {
-	i, _ := slices.BinarySearchFunc(c.shares, c.layout.of(company), func(s *share, part int16) int { return cmp.Compare(s.part, part) })
-	return c.shares[i]
 }
 
 // publish stamps the events of one request, or, when one of them contradicts
@@ -278,7 +277,7 @@ func (c *commit) publish(p *fattorino.Publish) {
 			e.Key, e.Seq, e.Accepted = before.Key, before.Seq, before.Accepted
 			continue
 		}
-		s := c.share(e.Company)
+		s := shareOf(c.shares, c.layout.of(e.Company))
 		if s.accepted == 0 {
 			s.accepted = c.accept(record.Micros(c.batch.Now), s.state.accepted)
 		}

@@ -9,3 +9,10 @@ func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 // Citus.
 func Distributed() []string { return distributed() }
 func Copied() []string      { return copied() } //nolint:revive // see above
+
+// SpreadParts has the store write as where the parts are spread over the machines
+// of Citus, and gives it back.
+func (s *Store) SpreadParts() *Store {
+	s.spread = true
+	return s
+}

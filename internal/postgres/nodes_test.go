@@ -23,9 +23,12 @@ func TestWithSeveralNodesCommittingAReaderNeverMissesOne(t *testing.T) {
 	url := database(t)
 	lanes := map[int64]int64{} // subscription by company
 	var stores []*postgres.Store
-	for range nodes {
+	for n := range nodes {
 		s := open(t, url)
 		t.Cleanup(func() { _ = s.Close() })
+		if n == 0 {
+			s.SpreadParts() // it locks one part after the other
+		}
 		stores = append(stores, s)
 	}
 	for _, company := range companies {

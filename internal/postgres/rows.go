@@ -30,6 +30,7 @@ func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps
 
 // eventRows are events to be inserted.
 type eventRows struct {
+	part                                                                            []int16
 	key, company, seq, accepted, first                                              []int64
 	id, source, typ, common, subject, when, contentType, schema, extensions, entity []string
 	form                                                                            []int16
@@ -37,7 +38,7 @@ type eventRows struct {
 	deliveries                                                                      []int32
 }
 
-func (r *eventRows) add(e *fattorino.Event, first int64, deliveries int) {
+func (r *eventRows) add(part int16, e *fattorino.Event, first int64, deliveries int) {
 	when, extensions := "", ""
 	if !e.Time.IsZero() {
 		when = e.Time.Format(time.RFC3339Nano)
@@ -46,7 +47,7 @@ func (r *eventRows) add(e *fattorino.Event, first int64, deliveries int) {
 		extensions = record.EncodeExtensions(e.Extensions)
 	}
 	_, hash := e.Hashes()
-	r.key, r.company = append(r.key, e.Key), append(r.company, e.Company)
+	r.part, r.key, r.company = append(r.part, part), append(r.key, e.Key), append(r.company, e.Company)
 	r.seq, r.accepted = append(r.seq, e.Seq), append(r.accepted, record.Micros(e.Accepted))
 	r.id, r.source = append(r.id, e.ID), append(r.source, e.Source)
 	r.typ, r.common = append(r.typ, e.Type), append(r.common, e.Common)
@@ -57,25 +58,43 @@ func (r *eventRows) add(e *fattorino.Event, first int64, deliveries int) {
 	r.first, r.deliveries = append(r.first, first), append(r.deliveries, int32(deliveries))
 }
 
-func (r *eventRows) insert(b *pgx.Batch, part int16, day int) {
+func (r *eventRows) insert(b *pgx.Batch, s spread, day int) {
 	b.Queue(fmt.Sprintf(`INSERT INTO events_%d AS x (part, key, company, seq, accepted_at, id, source, type, common, subject, time,
-			datacontenttype, dataschema, extensions, entity, form, data, content_hash, first_delivery, deliveries)
-		SELECT p.part, u.* FROM parts p, unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
-			$12::text[], $13::text[], $14::text[], $15::text[], $16::smallint[], $17::bytea[], $18::bytea[], $19::bigint[], $20::int[]) AS u
-		WHERE p.part = $1`, day), part, r.key, r.company, r.seq, r.accepted, r.id, r.source, r.typ, r.common, r.subject, r.when,
+			datacontenttype, dataschema, extensions, entity, form, data, content_hash, first_delivery, deliveries) `, day)+
+		s.rows(`$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
+			$12::text[], $13::text[], $14::text[], $15::text[], $16::smallint[], $17::bytea[], $18::bytea[], $19::bigint[], $20::int[]`),
+		s.parts(r.part), r.key, r.company, r.seq, r.accepted, r.id, r.source, r.typ, r.common, r.subject, r.when,
 		r.contentType, r.schema, r.extensions, r.entity, r.form, r.data, r.hash, r.first, r.deliveries)
+}
+
+// newDeliveryRows are deliveries to be inserted.
+type newDeliveryRows struct {
+	part                    []int16
+	id, event, subscription []int64
+}
+
+func (r *newDeliveryRows) add(part int16, id, event, subscription int64) {
+	r.part, r.id = append(r.part, part), append(r.id, id)
+	r.event, r.subscription = append(r.event, event), append(r.subscription, subscription)
+}
+
+func (r *newDeliveryRows) insert(b *pgx.Batch, s spread, day int) {
+	if len(r.id) > 0 {
+		b.Queue(fmt.Sprintf(`INSERT INTO deliveries_%d AS x (part, id, event, subscription) `, day)+s.rows(`$2::bigint[], $3::bigint[], $4::bigint[]`),
+			s.parts(r.part), r.id, r.event, r.subscription)
+	}
 }
 
 // deliveryRows are deliveries to be updated.
 type deliveryRows struct {
 	id, event, subscription            []int64
-	state, status                      []int16
+	part, state, status                []int16
 	attempts, tries                    []int32
 	due, firstError, settled, waitsFor []*int64
 	reason                             []*string
 }
 
-func (r *deliveryRows) add(d *fattorino.Delivery) {
+func (r *deliveryRows) add(part int16, d *fattorino.Delivery) {
 	var waitsFor *int64
 	if d.WaitsFor != 0 {
 		waitsFor = &d.WaitsFor
@@ -85,6 +104,7 @@ func (r *deliveryRows) add(d *fattorino.Delivery) {
 		text := string(d.Reason)
 		reason = &text
 	}
+	r.part = append(r.part, part)
 	r.id, r.event, r.subscription = append(r.id, d.ID), append(r.event, d.Event.Key), append(r.subscription, d.Subscription)
 	r.state, r.status = append(r.state, int16(d.State)), append(r.status, int16(d.Status))
 	r.attempts, r.tries = append(r.attempts, int32(d.Attempts)), append(r.tries, int32(d.Tries))
@@ -99,16 +119,15 @@ func (r *deliveryRows) add(d *fattorino.Delivery) {
 // each row of the part, which it takes for the better while it has no statistics
 // of a day's young table. What was attempted since is not undone by what comes
 // late.
-func (r *deliveryRows) update(b *pgx.Batch, part int16, day int) {
-	b.Queue(fmt.Sprintf(`INSERT INTO deliveries_%d AS d (part, id, event, subscription, state, status, attempts, tries, due_at, first_error_at, settled_at, waits_for, reason)
-		SELECT p.part, u.* FROM parts p, unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[], $6::smallint[], $7::int[], $8::int[],
-			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[]) AS u
-		WHERE p.part = $1
+func (r *deliveryRows) update(b *pgx.Batch, s spread, day int) {
+	b.Queue(fmt.Sprintf(`INSERT INTO deliveries_%d AS d (part, id, event, subscription, state, status, attempts, tries, due_at, first_error_at, settled_at, waits_for, reason) `, day)+
+		s.rows(`$2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[], $6::smallint[], $7::int[], $8::int[],
+			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[]`)+`
 		ON CONFLICT (part, id) DO UPDATE SET state = excluded.state, status = excluded.status, attempts = excluded.attempts, tries = excluded.tries,
 			due_at = excluded.due_at, first_error_at = excluded.first_error_at, settled_at = excluded.settled_at,
 			waits_for = excluded.waits_for, reason = excluded.reason
-		WHERE d.attempts <= excluded.attempts`, day),
-		part, r.id, r.event, r.subscription, r.state, r.status, r.attempts, r.tries, r.due, r.firstError, r.settled, r.waitsFor, r.reason)
+		WHERE d.attempts <= excluded.attempts`,
+		s.parts(r.part), r.id, r.event, r.subscription, r.state, r.status, r.attempts, r.tries, r.due, r.firstError, r.settled, r.waitsFor, r.reason)
 }
 
 const deliveryColumns = `coalesce(d.waits_for, 0), d.id, d.subscription, d.state, coalesce(d.reason, ''), d.attempts, d.tries, d.status,
@@ -122,15 +141,18 @@ const selectDelivery = `SELECT ` + deliveryColumns + `, ` + record.EventColumns 
 // attemptRows are attempts to be inserted.
 type attemptRows struct {
 	delivery, started, dns, connect, tls, firstByte, total, batchOf []int64
+	epoch                                                           []int64
 	number                                                          []int32
+	part                                                            []int16
 	method, failure                                                 []string
 	url, sent, body, answered, answer, detail                       [][]byte
 	status                                                          []int16
 	truncated                                                       []bool
 }
 
-func (r *attemptRows) add(a *fattorino.Attempt) {
+func (r *attemptRows) add(part int16, a *fattorino.Attempt, epoch int64) {
 	t := a.Answer.Timing
+	r.part, r.epoch = append(r.part, part), append(r.epoch, epoch)
 	r.delivery, r.number = append(r.delivery, a.Delivery), append(r.number, int32(a.Number))
 	r.started, r.batchOf = append(r.started, record.Micros(a.StartedAt)), append(r.batchOf, a.BatchOf)
 	r.dns, r.connect = append(r.dns, t.DNS.Microseconds()), append(r.connect, t.Connect.Microseconds())
@@ -143,13 +165,13 @@ func (r *attemptRows) add(a *fattorino.Attempt) {
 	r.detail = append(r.detail, []byte(a.Answer.Detail))
 }
 
-func (r *attemptRows) insert(b *pgx.Batch, part int16, day int, epoch int64) {
-	b.Queue(fmt.Sprintf(`INSERT INTO attempts_%d AS x (part, epoch, `+attemptColumns+`)
-		SELECT p.part, $21::bigint, u.* FROM parts p, unnest($2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-			$10::text[], $11::bytea[], $12::bytea[], $13::bytea[], $14::smallint[], $15::bytea[], $16::bytea[], $17::boolean[], $18::text[], $19::bytea[], $20::bigint[]) AS u
-		WHERE p.part = $1 ON CONFLICT (part, delivery, number, epoch) DO NOTHING`, day),
-		part, r.delivery, r.number, r.started, r.dns, r.connect, r.tls, r.firstByte, r.total,
-		r.method, r.url, r.sent, r.body, r.status, r.answered, r.answer, r.truncated, r.failure, r.detail, r.batchOf, epoch)
+func (r *attemptRows) insert(b *pgx.Batch, s spread, day int) {
+	b.Queue(fmt.Sprintf(`INSERT INTO attempts_%d AS x (part, epoch, `+attemptColumns+`) `, day)+
+		s.rows(`$2::bigint[], $3::bigint[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
+			$11::text[], $12::bytea[], $13::bytea[], $14::bytea[], $15::smallint[], $16::bytea[], $17::bytea[], $18::boolean[], $19::text[], $20::bytea[], $21::bigint[]`)+`
+		ON CONFLICT (part, delivery, number, epoch) DO NOTHING`,
+		s.parts(r.part), r.epoch, r.delivery, r.number, r.started, r.dns, r.connect, r.tls, r.firstByte, r.total,
+		r.method, r.url, r.sent, r.body, r.status, r.answered, r.answer, r.truncated, r.failure, r.detail, r.batchOf)
 }
 
 const attemptColumns = `delivery, number, started_at, dns, connect, tls, first_byte, total,

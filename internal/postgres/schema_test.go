@@ -84,9 +84,9 @@ func query[T any](t *testing.T, s *postgres.Store, scan pgx.RowToFunc[T], sql st
 // What is forbidden was found not to work, or not to be one place's affair, on
 // tables distributed by part: volatile functions, the transaction's time, MERGE,
 // savepoints, and waiting for rows of several parts at once.
-func TestEveryHotStatementNamesOnePart(t *testing.T) {
+func TestEveryHotStatementNamesOnePartWherePartsAreSpread(t *testing.T) {
 	t.Parallel()
-	s := open(t, database(t))
+	s := open(t, database(t)).SpreadParts()
 	defer s.Close() //nolint:errcheck // the test is over
 
 	statements := hotStatements(t, s)
@@ -215,9 +215,16 @@ func prepared(t *testing.T, c *pgxpool.Conn) (all []statement) {
 // that matters.)
 func TestNoHotStatementReadsAWholePart(t *testing.T) {
 	t.Parallel()
-	s := open(t, database(t))
-	defer s.Close() //nolint:errcheck // the test is over
+	for _, s := range []*postgres.Store{open(t, database(t)), open(t, database(t)).SpreadParts()} {
+		readsNoWholePart(t, s)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
 
+func readsNoWholePart(t *testing.T, s *postgres.Store) {
+	t.Helper()
 	ofDay := regexp.MustCompile(` on \w+_\d+ `)
 	scan := regexp.MustCompile(`(Seq|Bitmap Heap|Index|Index Only) Scan [^\n]*(\n +Recheck Cond:.*)?(\n +Index Cond: .*)?`)
 	for _, st := range hotStatements(t, s) {

@@ -83,6 +83,7 @@ const connectTimeout = 3 * time.Second
 type Store struct {
 	pool   *pgxpool.Pool
 	layout layout
+	spread spread
 	days   days
 
 	mu       sync.Mutex
@@ -114,7 +115,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		pool.Close()
 		return nil, cannotStart(err)
 	}
-	if err := s.readMove(ctx); err != nil {
+	if err := errors.Join(s.readMove(ctx), s.readSpread(ctx)); err != nil {
 		pool.Close()
 		return nil, cannotStart(err)
 	}

@@ -60,25 +60,31 @@ func open(t testing.TB, url string) *postgres.Store {
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	suite(t, "")
+	suite(t, func(url string) *postgres.Store { return open(t, url) })
+}
+
+// Where the parts are spread over several machines, each is written by itself.
+func TestStoreWhosePartsAreSpread(t *testing.T) {
+	t.Parallel()
+	suite(t, func(url string) *postgres.Store { return open(t, url).SpreadParts() })
 }
 
 // Behind a PgBouncer that knows no prepared statements there are none.
 func TestStoreWithoutPreparedStatements(t *testing.T) {
 	t.Parallel()
-	suite(t, "&default_query_exec_mode=exec")
+	suite(t, func(url string) *postgres.Store { return open(t, url+"&default_query_exec_mode=exec") })
 }
 
-func suite(t *testing.T, parameters string) {
+func suite(t *testing.T, open func(url string) *postgres.Store) {
 	storetest.Run(t, func(t *testing.T) (fattorino.Store, func() fattorino.Store) {
-		url := database(t) + parameters
-		s := open(t, url)
+		url := database(t)
+		s := open(url)
 		t.Cleanup(func() { _ = s.Close() })
 		return s, func() fattorino.Store {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			s = open(t, url)
+			s = open(url)
 			return s
 		}
 	}, storetest.RetentionStep(24*time.Hour))

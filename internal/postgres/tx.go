@@ -218,11 +218,13 @@ func (t *tx) PutPrivate(e *fattorino.Event, subscription int64) (*fattorino.Deli
 	}
 	e.Key, e.Accepted = key, record.FromMicros(st.accepted)
 	d := &fattorino.Delivery{ID: key + 1, Subscription: subscription, Event: e}
-	var rows eventRows
-	rows.add(e, d.ID, 1)
+	var events eventRows
+	events.add(part, e, d.ID, 1)
+	var deliveries newDeliveryRows
+	deliveries.add(part, d.ID, key, subscription)
 	var b pgx.Batch
-	rows.insert(&b, part, day)
-	b.Queue(fmt.Sprintf(insertDeliveries, day), part, []int64{d.ID}, []int64{key}, []int64{subscription})
+	events.insert(&b, t.spread, day)
+	deliveries.insert(&b, t.spread, day)
 	b.Queue(`UPDATE parts SET day = $2, number = $3, accepted_at = $4 WHERE part = $1`, part, st.day, st.number, st.accepted)
 	return d, t.tx.SendBatch(t.ctx, &b).Close()
 }
@@ -241,9 +243,9 @@ func (t *tx) PutDelivery(d *fattorino.Delivery) error {
 		return err
 	}
 	var rows deliveryRows
-	rows.add(d)
+	rows.add(part, d)
 	var b pgx.Batch
-	rows.update(&b, part, day)
+	rows.update(&b, t.spread, day)
 	b.Queue(`UPDATE parts SET resent = resent + 1 WHERE part = $1`, part)
 	return t.tx.SendBatch(t.ctx, &b).Close()
 }
