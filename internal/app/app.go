@@ -324,6 +324,9 @@ func (a *App) warn() {
 	if a.config.AllowNoHandshake {
 		a.log.Warn("allow_no_handshake is on: whoever has a token can have notifications sent to any public URL")
 	}
+	if a.config.Database != "" && sqlite.LeftBehind(a.config.Data) {
+		a.log.Warn("the data folder has a database of its own, from which nothing is sent: fattorino migrate-data moves it", "data", a.config.Data)
+	}
 	if n := len(a.config.AdminToken); n > 0 && n < 16 {
 		a.log.Warn("the admin token is short and could be guessed: use 16 characters or more")
 	}

@@ -22,8 +22,10 @@ func TestAnAppOnPostgreSQLGoesOnAfterARestartAndAfterAnOutage(t *testing.T) {
 		}
 	})
 	c := testConfig(t)
-	c.Database = cluster.URL("postgres")
 	a, _ := start(t, c)
+	stop(t, a)
+	c.Database = cluster.URL("postgres")
+	a, log := start(t, c)
 	sink := newSubscriber(t)
 	subscribe(t, a, integrator(t, a), sink.url).want(t, http.StatusOK)
 	publish := func(id string, status int) answer {
@@ -41,6 +43,9 @@ func TestAnAppOnPostgreSQLGoesOnAfterARestartAndAfterAnOutage(t *testing.T) {
 
 	// What was subscribed to is so after a restart of the app.
 	stop(t, a)
+	if text := log.String(); !strings.Contains(text, "a database of its own, from which nothing is sent") {
+		t.Errorf("the file in the folder is passed over in silence: %s", text)
+	}
 	a, _ = start(t, c)
 	wantSeq(publish("after a restart", http.StatusAccepted), "2")
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/move"
+	"github.com/fattorino-dev/fattorino/internal/sqlite"
 )
 
 // newSmallFolder makes a data folder with an app in it.
@@ -134,8 +135,14 @@ func TestAMoveThatWasGivenUpIsNotGoneOnWith(t *testing.T) {
 func TestAFolderThatWasMovedIsNotMovedElsewhere(t *testing.T) {
 	t.Parallel()
 	dir := newSmallFolder(t)
+	if !sqlite.LeftBehind(dir) || sqlite.LeftBehind(t.TempDir()) {
+		t.Error("it is not told which folder has a database")
+	}
 	if _, err := move.Run(ctx, options(dir, database(t))); err != nil {
 		t.Fatal(err)
+	}
+	if sqlite.LeftBehind(dir) {
+		t.Error("a database that was moved is told to be left behind")
 	}
 	if _, err := move.Run(ctx, options(dir, database(t))); fattorino.KindOf(err) != fattorino.Conflict {
 		t.Errorf("run: %v, want Conflict", err)

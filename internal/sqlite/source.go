@@ -122,6 +122,13 @@ func (s *Source) SetMove(m Move) error {
 	return errors.Join(os.Rename(path+".partial", path), syncFolder(s.dir))
 }
 
+// LeftBehind tells whether a folder holds a database that was not moved away.
+func LeftBehind(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, databaseFile))
+	m, unread := readMove(dir)
+	return err == nil && (unread != nil || !m.Done)
+}
+
 func readMove(dir string) (m Move, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, moveFile))
 	if errors.Is(err, fs.ErrNotExist) {
