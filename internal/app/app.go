@@ -149,7 +149,11 @@ func (a *App) Start(ctx context.Context) error {
 	if err := a.start(ctx); err != nil {
 		return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 	}
-	a.log.Info("serving", "url", a.URL(), "data", a.config.Data)
+	where := []any{"url", a.URL(), "data", a.config.Data}
+	if a.config.Database != "" {
+		where = append(where, "database", a.config.Database) // which has no password in it
+	}
+	a.log.Info("serving", where...)
 	a.served = true
 	return nil
 }
@@ -219,7 +223,7 @@ func (a *App) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(a.config.Data, 0o700); err != nil {
 		return &fattorino.Error{Kind: fattorino.Invalid, Msg: fmt.Sprintf("cannot make the data folder: %v", err), Fix: "set data to a folder that can be written to", Err: err}
 	}
-	o := postgres.Options{URL: a.config.Database, Password: a.config.DatabasePassword}
+	o := postgres.Options{URL: a.config.Database, Password: a.config.DatabasePassword, Listen: a.config.DatabaseListen}
 	store, err := postgres.Open(ctx, o)
 	if err != nil {
 		return err

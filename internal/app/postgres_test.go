@@ -43,8 +43,10 @@ func TestAnAppOnPostgreSQLGoesOnAfterARestartAndAfterAnOutage(t *testing.T) {
 
 	// What was subscribed to is so after a restart of the app.
 	stop(t, a)
-	if text := log.String(); !strings.Contains(text, "a database of its own, from which nothing is sent") {
-		t.Errorf("the file in the folder is passed over in silence: %s", text)
+	for _, text := range []string{`"database":"` + c.Database, "a database of its own, from which nothing is sent"} {
+		if !strings.Contains(log.String(), text) {
+			t.Errorf("the log does not say %q: %s", text, log)
+		}
 	}
 	a, _ = start(t, c)
 	wantSeq(publish("after a restart", http.StatusAccepted), "2")
