@@ -101,6 +101,21 @@ func TestDecisionsAreNumberedInOrder(t *testing.T) {
 	}
 }
 
+// A library comes with its reason.
+func TestEveryLibraryHasItsReason(t *testing.T) {
+	t.Parallel()
+	reasons := read(t, filepath.Join(root, "docs/decisions/0001-libraries.md"))
+	direct := regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(read(t, filepath.Join(root, "go.mod")), -1)
+	if len(direct) == 0 {
+		t.Fatal("go.mod names no library")
+	}
+	for _, library := range direct {
+		if !regexp.MustCompile("`" + regexp.QuoteMeta(library[1]) + "[`/]").MatchString(reasons) {
+			t.Errorf("%s is not among the libraries of decision 1", library[1])
+		}
+	}
+}
+
 func read(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(name)
