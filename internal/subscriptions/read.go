@@ -96,30 +96,15 @@ func parse(text []byte, catalog *fattorino.Catalog) (*wish, error) {
 	var f faults
 	w := &wish{id: idText(b.ID), sink: b.Sink, types: f.types(b.Types, catalog), credential: b.Credential, expires: f.expiry(b.Credential)}
 	f.config(w, b.Config)
-	switch {
-	case b.Sink == "":
-		f.add("sink", "is required")
-	case strings.Contains(b.Sink, hidden):
-		f.add("sink", "is as lists show it, without its query")
-	}
-	switch b.Protocol {
-	case protocolHTTP:
-	case "":
-		f.add("protocol", "is required: HTTP")
-	default:
-		f.add("protocol", "%q is not spoken here: use HTTP, in upper case", b.Protocol)
-	}
+	f.sink(b.Sink)
+	f.protocol(b.Protocol)
 	if b.Settings != nil {
 		w.headers = b.Settings.Headers
 		if !isPost(b.Settings.Method) {
 			f.add("protocolsettings.method", "notifications are sent by POST")
 		}
 	}
-	if b.Source != nil {
-		if _, err := url.Parse(*b.Source); err != nil || *b.Source == "" || strings.ContainsFunc(*b.Source, isBlank) {
-			f.add("source", "is not a URI reference")
-		}
-	}
+	f.source(b.Source)
 	var filters []json.RawMessage
 	if len(b.Filters) > 0 && json.Unmarshal(b.Filters, &filters) != nil {
 		f.add("filters", "are not an array")
@@ -130,6 +115,34 @@ func parse(text []byte, catalog *fattorino.Catalog) (*wish, error) {
 	var err error
 	w.filters, err = joinSource(filters, b.Source)
 	return w, err
+}
+
+func (f *faults) sink(sink string) {
+	switch {
+	case sink == "":
+		f.add("sink", "is required")
+	case strings.Contains(sink, hidden):
+		f.add("sink", "is as lists show it, without its query")
+	}
+}
+
+func (f *faults) protocol(name string) {
+	switch name {
+	case protocolHTTP:
+	case "":
+		f.add("protocol", "is required: HTTP")
+	default:
+		f.add("protocol", "%q is not spoken here: use HTTP, in upper case", name)
+	}
+}
+
+func (f *faults) source(source *string) {
+	if source == nil {
+		return
+	}
+	if _, err := url.Parse(*source); err != nil || *source == "" || strings.ContainsFunc(*source, isBlank) {
+		f.add("source", "is not a URI reference")
+	}
 }
 
 func isBlank(r rune) bool { return r <= ' ' || r == 0x7f }
