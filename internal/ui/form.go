@@ -99,7 +99,7 @@ func (f formFaults) add(field, format string, args ...any) {
 // field is the message for the whole form.
 func (f formFaults) take(err *fattorino.Error) (rest string) {
 	if len(err.Faults) == 0 {
-		return strings.TrimSpace(err.Msg + ". " + err.Fix)
+		return strings.TrimSpace(strings.TrimSuffix(err.Msg, ".") + ". " + err.Fix)
 	}
 	for _, fault := range err.Faults {
 		field, _, _ := strings.Cut(fault.Field, ".")

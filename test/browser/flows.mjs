@@ -161,6 +161,7 @@ const token = await main.locator("pre").first().textContent();
 check(token.startsWith("fattorino_publish_"), `the token is ${token.slice(0, 18)}…`);
 await main.getByRole("link", { name: "I have kept it" }).click();
 check(!(await page.content()).includes(token), "the list shows the token");
+await main.locator("summary").filter({ hasText: "Revoke" }).click();
 await main.getByRole("button", { name: /^Revoke/ }).click();
 await shows("The token is out of force.", "a revoked token");
 
@@ -185,6 +186,7 @@ await press("Save");
 await shows("The user was changed.", "a changed user");
 await other.goto(`${subscription}/edit`);
 check((await other.locator('input[name="sink"]').count()) === 1, "an operator may not edit");
+await main.locator("summary").filter({ hasText: "Delete anna" }).click();
 await press("Delete anna");
 await shows("The user was deleted", "a deleted user");
 await other.goto(subscription);

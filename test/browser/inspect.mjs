@@ -58,7 +58,7 @@ check((await other.locator('input[name="sink"]').inputValue()) === address, `the
 await other.locator('select[name="app"]').selectOption({ index: 1 });
 await other.locator("summary").filter({ hasText: /^invoice/ }).first().click();
 await other.locator('input[value="invoice.paid"]').check();
-await other.getByRole("button", { name: "Create subscription" }).click();
+await other.locator('input[name="name"]').press("Enter"); // which creates it, and chooses no bin
 const secret = await other.locator("main pre").first().textContent();
 check(secret.startsWith("whsec_"), "there is no secret");
 await shows("The bin has proved itself", "the challenge, live");
@@ -145,6 +145,8 @@ await shoot("inspector-list");
 await page.goto(bin);
 await press("Clear");
 await shows("The bin is empty.", "a cleared bin");
+await main.locator("summary").filter({ hasText: "Delete" }).click();
+await shoot("inspector-delete");
 await press("Delete");
 await shows("The bin was deleted", "a deleted bin");
 check((await fetch(address)).status === 404, "a deleted bin still answers");
