@@ -32,6 +32,7 @@ type hmacKey struct {
 	*sign.HMACSecret
 
 	note string
+	lent bool // by a subscription: what it makes of something else is not shown
 }
 
 type publicKey struct {
@@ -66,10 +67,14 @@ func (b *Bins) keysFor(bin *Bin, r *Request, senders []*fattorino.Subscription, 
 		}
 		keys.open(b.Keychain, k.Secret, NoteOfBin)
 	}
+	own := len(keys.hmac)
 	for _, s := range senders {
 		for _, secret := range s.Secrets {
 			keys.open(b.Keychain, secret, standing(secret, r.At))
 		}
+	}
+	for i := own; i < len(keys.hmac); i++ {
+		keys.hmac[i].lent = true
 	}
 	if entered != nil {
 		keys.hmac = append(keys.hmac, entered.hmac...)
@@ -89,7 +94,7 @@ func (k *Keys) open(keychain *sign.Keychain, s fattorino.Secret, note string) {
 	}
 	switch key := opened[0].(type) {
 	case *sign.HMACSecret:
-		k.hmac = append(k.hmac, hmacKey{key, note})
+		k.hmac = append(k.hmac, hmacKey{HMACSecret: key, note: note})
 	case *sign.Ed25519Key:
 		k.ed25519 = append(k.ed25519, publicKey{key.Public(), note})
 	}
@@ -143,7 +148,7 @@ func ReadKeys(text string) (*Keys, error) {
 	text = strings.TrimSpace(text)
 	keys := &Keys{}
 	if secret, err := sign.ParseHMACSecret(text); err == nil {
-		keys.hmac = append(keys.hmac, hmacKey{secret, NoteEntered})
+		keys.hmac = append(keys.hmac, hmacKey{HMACSecret: secret, note: NoteEntered})
 	}
 	if public, err := sign.ParseEd25519PublicKey(text); err == nil {
 		keys.ed25519 = append(keys.ed25519, publicKey{public, NoteEntered})

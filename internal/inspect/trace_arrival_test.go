@@ -102,6 +102,42 @@ func TestWhatHasArrivedIsTracedStepByStep(t *testing.T) {
 	}
 }
 
+// A bin signs nothing for who sends to it: what a subscription's secret makes of
+// something that it did not sign is not shown whole.
+func TestABinSignsNothing(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	bin := f.bin()
+	s, shown := f.subscription(inspect.Native, f.sink(bin), sign.SchemeV1)
+	const body = `{"type":"invoice.paid","data":{"total":1000000}}`
+	now := time.Now().Unix()
+	f.post(s.Sink, body, fattorino.Header{Name: "webhook-id", Value: "msg_1"}, fattorino.Header{Name: "webhook-timestamp", Value: fmt.Sprint(now)},
+		fattorino.Header{Name: "webhook-signature", Value: "v1," + strings.Repeat("A", 43) + "="})
+	came := f.recorded(bin)[0]
+	key, err := sign.ParseHMACSecret(shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted, err := key.AppendSignature(nil, "msg_1", now, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	traces := f.bins.Trace(bin, came, inspect.Aid{Senders: []*fattorino.Subscription{s}})
+	if got := told(traces); got != "v1 invalid: fields time content secret hmac compare=invalid" {
+		t.Errorf("got %s", got)
+	}
+	if text := fmt.Sprint(traces); strings.Contains(text, string(wanted)) || !strings.Contains(text, string(wanted[:11])+"…") {
+		t.Errorf("the signature is shown: %s", text)
+	}
+	entered, err := inspect.ReadKeys(shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprint(f.bins.Trace(bin, came, inspect.Aid{Entered: entered})); !strings.Contains(text, string(wanted)) {
+		t.Error("with a secret that they have they are shown less than they know")
+	}
+}
+
 // public gives what a receiver checks the subscription's signatures with.
 func (f *fixture) public(s *fattorino.Subscription) string {
 	f.t.Helper()

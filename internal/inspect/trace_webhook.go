@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,12 +76,21 @@ func (q *traced) traceHMAC() Trace {
 			computed.Result = Invalid // the id is none that can be signed
 			break
 		}
-		computed.Out = append(computed.Out, Value{Kind: KindComputed, Number: i + 1, Text: string(signature)})
+		v := Value{Kind: KindComputed, Number: i + 1, Text: string(signature)}
+		if key.lent && !slices.Contains(q.signatures(SchemeV1), v.Text) {
+			// Whoever can send here would have anything signed with the secret.
+			v.Text, v.Note = v.Text[:shownOfSignature]+"…", NoteCut
+		}
+		computed.Out = append(computed.Out, v)
 	}
 	trace.add(computed)
 	trace.add(q.compareStep(computed.Out))
 	return trace
 }
+
+// shownOfSignature is how much of a signature is shown that nobody has sent:
+// enough to see that it is another.
+const shownOfSignature = len("v1,") + 8
 
 // signatures gives those of a version, as they were sent.
 func (q *traced) signatures(version string) (list []string) {
