@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
 // A stage shows the story: one line for each step, checked when it holds.
@@ -79,6 +82,9 @@ func (s *stage) play(ctx context.Context, p step) bool {
 		}
 		s.line(s.paint(red, "✗") + " " + p.name)
 		s.line("    " + s.paint(red, err.Error()))
+		if e, ok := errors.AsType[*fattorino.Error](err); ok && e.Fix != "" {
+			s.line("    to do: " + e.Fix)
+		}
 		return false
 	}
 	s.line(s.paint(green, "✓") + " " + p.name + s.paint(dim, "  "+proof))

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
 func TestAStageShowsWhatHeldAndWhatDidNot(t *testing.T) {
@@ -16,7 +18,7 @@ func TestAStageShowsWhatHeldAndWhatDidNot(t *testing.T) {
 		if !s.play(t.Context(), step{name: "good", run: func(context.Context) (string, error) { return "because", nil }}) {
 			t.Error("a step that held passes for one that did not")
 		}
-		if s.play(t.Context(), step{name: "bad", run: func(context.Context) (string, error) { return "", errors.New("cause") }}) {
+		if s.play(t.Context(), step{name: "bad", run: func(context.Context) (string, error) { return "", &fattorino.Error{Msg: "cause", Fix: "remedy"} }}) {
 			t.Error("a step that failed passes for one that held")
 		}
 		below := step{name: "half", run: func(context.Context) (string, error) { return "", nil }, below: func() error { return errors.New("table") }}
@@ -24,7 +26,7 @@ func TestAStageShowsWhatHeldAndWhatDidNot(t *testing.T) {
 			t.Error("a step whose proof cannot be shown passes for one that held")
 		}
 		text := out.String()
-		for _, want := range []string{"good", "because", "bad", "cause", "table"} {
+		for _, want := range []string{"good", "because", "bad", "cause", "to do: remedy", "table"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%q is missing in %q", want, text)
 			}

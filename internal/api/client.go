@@ -320,6 +320,7 @@ func readProblem(response *http.Response, text []byte) error {
 	isProblem := strings.HasPrefix(response.Header.Get("Content-Type"), problemType)
 	if !isProblem || json.Unmarshal(text, &p) != nil || p.Detail == "" {
 		e.Msg = fmt.Sprintf("the server answered with status %d and no explanation", response.StatusCode)
+		e.Fix = "check that what answers at this address is Fattorino"
 		return e
 	}
 	e.Msg, e.Code, e.Fix = p.Detail, p.Code, p.Fix
