@@ -82,6 +82,9 @@ func (s *Service) Delivery(ctx context.Context, caller *Token, company, id int64
 		return nil, nil, nil, err
 	}
 	attempts, err := s.Store.Attempts(ctx, id)
+	if err == nil && len(attempts) > d.Attempts { // one was written since, with what came of it
+		d, err = s.Store.Delivery(ctx, id)
+	}
 	return d, sub, attempts, err
 }
 

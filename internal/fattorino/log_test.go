@@ -109,6 +109,36 @@ func TestADeliveryIsShownWithEveryAttempt(t *testing.T) {
 	})
 }
 
+func TestADeliveryIsShownAsItWasAfterItsLastAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// Given a delivery that is due again in some seconds,
+		f := setup(t, func(c *fattorino.Config) { c.Store = unhurried{c.Store} })
+		f.subscribe(t, f.app, wish(here, paid))
+		f.sinks.nowAnswer(503)
+		f.publish(t, happened("e1", paid))
+		synctest.Wait()
+		f.sinks.nowAnswer(200)
+		// when it is delivered in the middle of being read,
+		d, _, attempts, err := f.Delivery(context.Background(), f.app, 7, f.deliveries(t)[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// then its state is that of after the attempt that is shown.
+		if d.State != fattorino.Delivered || d.Attempts != 2 || len(attempts) != 2 {
+			t.Errorf("it is %v after %d attempts, of which %d are shown; want it delivered after two", d.State, d.Attempts, len(attempts))
+		}
+	})
+}
+
+// unhurried is the real store, which takes its time before it reads attempts.
+type unhurried struct{ fattorino.Store }
+
+func (s unhurried) Attempts(ctx context.Context, delivery int64) ([]*fattorino.Attempt, error) {
+	time.Sleep(time.Minute)
+	return s.Store.Attempts(ctx, delivery)
+}
+
 func TestWhoseDeliveryItIs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
