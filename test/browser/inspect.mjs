@@ -93,16 +93,22 @@ await fetch(`${address}/theirs`, { method: "POST", body: order, headers: { "webh
 await shows("Signature not checked", "what another service sent", page.locator("#detail"));
 await shoot("inspector-foreign");
 await main.locator('textarea[name="check"]').fill(theirs);
+await fetch(`${address}/other`, { method: "POST" });
+await page.locator(".arrivals li").nth(4).waitFor({ state: "visible" });
+check((await main.locator('textarea[name="check"]').inputValue()) === theirs, "what comes in takes away what someone writes");
 await press("Check");
 await shows("entered for this check", "a key for one check", page.locator("#detail"));
 check(!(await page.content()).includes(theirs.slice("whsec_".length)), "the page shows the key that was entered");
 await shoot("inspector-checked");
 await page.goto(bin);
+await page.locator(".arrivals a").nth(1).click();
 await shows("Signature not checked", "the key is not kept", page.locator("#detail"));
 await main.locator("summary").filter({ hasText: "Keys to check" }).click();
 await main.locator('input[name="key"]').fill(theirs);
 await press("Add key");
+await page.locator(".arrivals a").nth(1).click();
 await shows("Signature valid", "with a key of the bin", page.locator("#detail"));
+await page.goto(bin);
 
 // 4. What is forged is told.
 const forged = await fetch(address, {
@@ -113,7 +119,7 @@ check(forged.status === 200, `a forged notification is answered with ${forged.st
 await shows("Signature invalid", "a forged notification", page.locator("#detail"));
 await fetch(`${address}/more?x=1&y=%3Cb%3E`, { method: "PUT", body: "<script>window.hostile=1</script>" });
 await shows("It is of no contract that is known here.", "a request of no contract");
-await page.locator(".arrivals a").nth(2).click();
+await page.locator(".arrivals a").nth(3).click();
 await shows("Signature valid", "the request that was chosen", page.locator("#detail"));
 check((await page.locator('.arrivals a[aria-current="true"]').count()) === 1, "the request that was chosen is not marked");
 await shoot("inspector");
@@ -133,7 +139,7 @@ for (let i = 0; i < 3; i++) {
   statuses.push((await fetch(address, { method: "POST" })).status);
 }
 check(statuses.join() === "500,500,202", `it answers ${statuses}`);
-await shows("#9", "the last of them, live", page.locator("#detail"));
+await shows("#10", "the last of them, live", page.locator("#detail"));
 await page.goto(bin);
 await main.locator("summary").filter({ hasText: "How it answers" }).click();
 await shoot("inspector-answers");

@@ -155,7 +155,11 @@ function putAll(place, fresh) {
   }
 }
 
+// putWhole leaves what someone is writing in.
 function putWhole(place, fresh) {
+  if (place.contains(document.activeElement) && document.activeElement.matches("input, textarea")) {
+    return;
+  }
   place.replaceChildren(fresh);
   revive(place);
 }
