@@ -93,7 +93,7 @@ func openLocked(ctx context.Context, o Options) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context, o Options) (err error) {
-	path := filepath.Join(o.Dir, "fattorino.db")
+	path := filepath.Join(o.Dir, databaseFile)
 	writePragmas := []string{
 		"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)",
 		"temp_store(MEMORY)", "cache_size(-8000)",

@@ -158,7 +158,9 @@ func (f formFaults) integer(field, text string) int {
 	return n
 }
 
-const maxSeconds = 30 * 24 * 60 * 60
+// maxSeconds bounds the times that can be given, 7 days: the longest that any of
+// them may be.
+const maxSeconds = 7 * 24 * 60 * 60
 
 func (f formFaults) seconds(field, text string) time.Duration {
 	if text = strings.TrimSpace(text); text == "" {
