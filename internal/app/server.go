@@ -39,7 +39,9 @@ func newServer(log *slog.Logger, h http.Handler, connections *connections) *serv
 
 // serve answers requests until the server is shut down, and gives why it ended.
 func (s *server) serve(l net.Listener) error {
-	go func() { _ = s.http.Serve(s.express.Returned()) }() // it ends with the other
+	returned := s.express.Returned()
+	defer returned.Close() //nolint:errcheck // it gives none
+	go func() { _ = s.http.Serve(returned) }()
 	return s.http.Serve(l)
 }
 
