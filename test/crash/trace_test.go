@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -106,8 +107,10 @@ func parseCall(s string) (c *call, begun bool, err error) {
 func (c *call) known() bool {
 	switch c.name {
 	case "pwrite64":
-		return len(c.args) == 4
-	case "write", "mkdirat", "unlinkat":
+		return len(c.args) == 4 && c.whole()
+	case "write":
+		return len(c.args) == 3 && c.whole()
+	case "mkdirat", "unlinkat":
 		return len(c.args) == 3
 	case "openat":
 		return len(c.args) >= 3
@@ -118,6 +121,9 @@ func (c *call) known() bool {
 	}
 	return true
 }
+
+// whole tells whether strace saw all the bytes that the call was to write.
+func (c *call) whole() bool { return strconv.Itoa(len(c.bytes(1))) == c.args[2] }
 
 // ended tells whether the call has ended before its process did.
 func (c *call) ended() bool { return c.result != "" && !strings.HasPrefix(c.result, "?") }
