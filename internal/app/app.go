@@ -223,7 +223,7 @@ func (a *App) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(a.config.Data, 0o700); err != nil {
 		return &fattorino.Error{Kind: fattorino.Invalid, Msg: fmt.Sprintf("cannot make the data folder: %v", err), Fix: "set data to a folder that can be written to", Err: err}
 	}
-	o := postgres.Options{URL: a.config.Database, Password: a.config.DatabasePassword}
+	o := postgres.Options{URL: a.config.Database, Password: a.config.DatabasePassword, Listen: a.config.DatabaseListen}
 	store, err := postgres.Open(ctx, o)
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ import (
 type Config struct {
 	Data             string `key:"data" group:"server" help:"Folder that keeps everything: the database and the master keys. Made where it is not there."`
 	Database         string `key:"database" group:"server" help:"PostgreSQL database to keep everything in but the master keys, as postgres://user@host:5432/name?sslmode=verify-full; any number of processes can serve it together. Not set: a file in the data folder."`
+	DatabaseListen   string `key:"database_listen" group:"server" help:"The same database without the connection pooler that database goes through, of the same form: where the nodes hear each other at once. Not set: database; behind a pooler nodes look for news five times a second."`
 	DatabasePassword string `key:"database_password" group:"server" secret:"true" help:"Password for the database. Not set: as PostgreSQL's own clients find it (PGPASSWORD, a password file)."`
 	Listen           string `key:"listen" group:"server" help:"Address to serve on, as host:port. Port 0 takes any that is free."`
 	Dev              bool   `key:"dev" group:"server" help:"For work on one machine: allow sinks on this machine, and plain http to them. Not for production."`
@@ -162,6 +163,12 @@ func (c *Config) checkServer(f *faults) {
 	}
 	if c.Database != "" {
 		f.addError("database", postgres.CheckURL(c.Database))
+	}
+	if c.DatabaseListen != "" {
+		f.addError("database_listen", postgres.CheckURL(c.DatabaseListen))
+		if c.Database == "" {
+			f.add("database_listen", "it is another way to the database, and none is set: set database too")
+		}
 	}
 	_, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {

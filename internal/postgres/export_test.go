@@ -16,3 +16,6 @@ func (s *Store) SpreadParts() *Store {
 	s.spread = true
 	return s
 }
+
+// Listening tells whether notifications reach the node.
+func (n *Node) Listening() bool { return n.scanEvery() == scanListening }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -51,6 +52,7 @@ type Serving interface {
 // and all its parts are theirs.
 type Node struct {
 	pool    *pgxpool.Pool
+	hearsAt *pgx.ConnConfig // where it listens
 	layout  layout
 	name    string
 	log     *slog.Logger
@@ -87,12 +89,16 @@ type holding struct {
 // Join makes this process a node of the store's database. The name is for
 // people. It holds nothing before [Node.Start].
 func Join(ctx context.Context, o Options, s *Store, name string, log *slog.Logger) (*Node, error) {
+	listen, err := configOf(cmp.Or(o.Listen, o.URL), o.Password)
+	if err != nil {
+		return nil, cannotStart(err)
+	}
 	pool, err := connect(ctx, o, nodeConns)
 	if err != nil {
 		return nil, cannotStart(err)
 	}
 	n := &Node{
-		pool: pool, layout: s.layout, name: name, log: log, held: map[int]*holding{}, left: make(chan struct{}),
+		pool: pool, hearsAt: listen.ConnConfig, layout: s.layout, name: name, log: log, held: map[int]*holding{}, left: make(chan struct{}),
 		taking: make(chan struct{}, takenAtOnce), look: make(chan struct{}, 1), scan: make(chan struct{}, 1), again: make(chan struct{}),
 	}
 	if err := n.join(ctx); err != nil {

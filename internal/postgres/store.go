@@ -39,6 +39,9 @@ type Options struct {
 	// Password is the user's; empty = that of the environment or of the password
 	// file, as PostgreSQL's own clients find it.
 	Password string
+	// Listen is where a node hears the others, of the same form: the database
+	// itself, where the URL is that of a pooler; empty = the URL.
+	Listen string
 	// Parts is how many parts a new database has, at most 1024; 0 = 64. A
 	// database that is there keeps the number it was made with.
 	Parts int
@@ -129,21 +132,30 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // connect makes a pool of connections with room for so many at least. None is
 // made before it is needed.
 func connect(ctx context.Context, o Options, least int32) (*pgxpool.Pool, error) {
-	if err := CheckURL(o.URL); err != nil {
-		return nil, err
-	}
-	config, err := pgxpool.ParseConfig(o.URL)
+	config, err := configOf(o.URL, o.Password)
 	if err != nil {
 		return nil, err
 	}
-	if o.Password != "" {
-		config.ConnConfig.Password = o.Password
-	}
 	config.MaxConns = max(config.MaxConns, least)
+	return pgxpool.NewWithConfig(ctx, config)
+}
+
+// configOf says how to connect to the database at the URL.
+func configOf(url, password string) (*pgxpool.Config, error) {
+	if err := CheckURL(url); err != nil {
+		return nil, err
+	}
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	if password != "" {
+		config.ConnConfig.Password = password
+	}
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
-	return pgxpool.NewWithConfig(ctx, config)
+	return config, nil
 }
 
 // migrationLock is the key of the advisory lock under which one node migrates

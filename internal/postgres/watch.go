@@ -85,11 +85,11 @@ func (n *Node) standings(ctx context.Context) (all []fattorino.Standing, version
 // none, and the node looks by itself, often.
 func (n *Node) listen(ctx context.Context) {
 	for ctx.Err() == nil {
-		conn, err := pgx.ConnectConfig(ctx, n.pool.Config().ConnConfig)
+		conn, err := pgx.ConnectConfig(ctx, n.hearsAt.Copy())
 		if err == nil {
 			var own bool
 			if own, err = ownSession(ctx, conn); err == nil && !own {
-				n.log.Info("no notifications come through a connection pooler: the node looks for news by itself", "every", scanDeaf)
+				n.log.Info("no notifications come through a connection pooler: the node looks for news by itself; database_listen is the way past it", "every", scanDeaf)
 				_ = conn.Close(ctx)
 				return
 			}
