@@ -103,6 +103,47 @@ func TestADatabaseOfANewerVersionIsRefused(t *testing.T) {
 	}
 }
 
+// While a newer version comes, node by node, those of the version before go on:
+// on tables that have been added to, as a version may do that can come so.
+func TestAStoreGoesOnWhereANewerVersionHasAddedToItsTables(t *testing.T) {
+	t.Parallel()
+	s := open(t, database(t))
+	defer s.Close() //nolint:errcheck // the test is over
+
+	// Given a store that has done everything once, and has it prepared,
+	before, err := publish(s, []int64{subscribe(t, s, 7)}, event(7, "before", 10))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	// when another process migrates to what a newer version may bring,
+	_, err = s.Pool().Exec(ctx, `
+		ALTER TABLE events ADD COLUMN later text;
+		ALTER TABLE deliveries ADD COLUMN later bigint NOT NULL DEFAULT 0;
+		ALTER TABLE attempts ADD COLUMN later jsonb;
+		ALTER TABLE subscriptions ADD COLUMN later text NOT NULL DEFAULT '';
+		CREATE TABLE later (part integer, id bigint, PRIMARY KEY (part, id));
+		INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	// then everything goes on, and what was there before with it.
+	after, err := publish(s, []int64{subscribe(t, s, 7)}, event(7, "after", 10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Commit(ctx, &fattorino.Batch{Now: time.Now(), Outcomes: delivered(&fattorino.Batch{Now: time.Now(), Publishes: []*fattorino.Publish{before, after}})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hotStatements(t, s)
+	events, err := s.Events(ctx, fattorino.EventQuery{Company: 7, Limit: 2})
+	if err != nil || len(events) != 2 || events[0].ID != "before" || events[1].ID != "after" {
+		t.Errorf("the events are %v, %v", events, err)
+	}
+}
+
 // What a transaction sets ends with it: the next may be another program's.
 func TestNothingIsLeftInASession(t *testing.T) {
 	t.Parallel()
