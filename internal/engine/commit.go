@@ -32,6 +32,11 @@ func (c *committer) write(q queue) bool {
 // the store can write. When it cannot at the moment, publishers are told, for
 // they can try again; outcomes are facts, and wait until they can be written.
 func (c *committer) commit(publishes []*publish, outcomes []*outcome) bool {
+	if c.refused {
+		var behind []*outcome
+		behind, outcomes = c.dispatcher.behindRefused(outcomes)
+		c.giveUp(behind)
+	}
 	err := c.tryCommit(publishes, outcomes)
 	switch {
 	case err == nil:
@@ -130,9 +135,17 @@ func (c *committer) reject(err error, publishes []*publish, outcomes []*outcome)
 	for _, p := range publishes {
 		p.done <- err
 	}
-	c.unwritten.Add(-int64(len(outcomes)))
 	for _, o := range outcomes {
 		c.log.Error("the outcome of a delivery was refused by the store: it stays pending until the next start", "delivery", o.delivery.ID, "error", err)
+	}
+	c.refused = true
+	c.giveUp(outcomes)
+}
+
+// giveUp leaves deliveries as they are in the store until the next start.
+func (c *committer) giveUp(outcomes []*outcome) {
+	c.unwritten.Add(-int64(len(outcomes)))
+	for _, o := range outcomes {
 		c.dispatcher.refused(o)
 	}
 }

@@ -25,6 +25,8 @@ type committer struct {
 	versions []int64 // by part of a shared store: of the subscriptions in force; nil = they change here alone
 	known    []known // by part
 
+	refused bool // the store has refused something since the start
+
 	unwritten atomic.Int64 // outcomes that wait to be written, or are being
 
 	scratch fattorino.Subscription // where an answer is settled; the committer's goroutine alone uses it

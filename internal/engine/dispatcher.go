@@ -301,6 +301,7 @@ func (d *dispatcher) next() (task, bool) {
 			d.setWaiting(l, p.wait)
 			d.supersede(l, p.superseded)
 			if len(taken) == 0 {
+				d.refresh(l)
 				continue
 			}
 			t := task{lane: l, sub: l.sub, deliveries: taken, stranger: !l.answers, batch: l.batch > 1}
@@ -418,15 +419,29 @@ func (d *dispatcher) recorded(outcomes []*outcome, written []fattorino.Outcome) 
 	d.wakeOne()
 }
 
-// refused takes note that the store does not let a delivery wait. It keeps the
-// turn of its entity, so that nothing after it goes out before it.
+// refused takes note that the store does not take an outcome.
 func (d *dispatcher) refused(o *outcome) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	o.lane.tenure.rest(1)
 	if o.waitsFor != 0 {
-		o.lane.order.turn[o.waitsFor] = o.delivery.ID
+		o.lane.order.refuse(o.delivery)
 	}
+}
+
+// behindRefused parts outcomes that would let a delivery wait which comes after
+// one that the store does not let wait from the others.
+func (d *dispatcher) behindRefused(all []*outcome) (behind, others []*outcome) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range all {
+		if o.waitsFor != 0 && o.lane.order.behindRefused(o.delivery) {
+			behind = append(behind, o)
+		} else {
+			others = append(others, o)
+		}
+	}
+	return behind, others
 }
 
 // wakeUp takes note of a delivery that a use case made or set due.

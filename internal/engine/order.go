@@ -28,6 +28,7 @@ type order struct {
 	newest  map[int64]*fattorino.Delivery // of latest: held entities → the delivery that waits
 	parking map[int64]int                 // held entities → deliveries of which it is not written yet that they wait, or do not any more
 	looking map[int64]bool                // look-ups under way → something began to wait meanwhile
+	refused map[int64]int64               // entities → the first delivery that the store does not let wait
 	ready   bool                          // what the store holds back is known
 }
 
@@ -42,7 +43,7 @@ func newOrder(o fattorino.Ordering) *order {
 	}
 	return &order{
 		strict: o == fattorino.Strict, latest: o == fattorino.Latest, newest: map[int64]*fattorino.Delivery{},
-		busy: map[int64]bool{}, turn: map[int64]int64{}, parking: map[int64]int{}, looking: map[int64]bool{},
+		busy: map[int64]bool{}, turn: map[int64]int64{}, parking: map[int64]int{}, looking: map[int64]bool{}, refused: map[int64]int64{},
 	}
 }
 
@@ -104,6 +105,8 @@ func (o *order) next(window *fifo[*fattorino.Delivery]) (p picked) {
 		switch {
 		case o.mustStay(d):
 			i++
+		case o.behindRefused(d):
+			window.remove(i)
 		case held && turn != d.ID:
 			window.remove(i)
 			o.parking[key]++
@@ -123,6 +126,26 @@ func (o *order) next(window *fifo[*fattorino.Delivery]) (p picked) {
 		}
 	}
 	return p
+}
+
+// refuse takes note that the store does not let a delivery wait.
+func (o *order) refuse(d *fattorino.Delivery) {
+	key := o.key(d)
+	if first, known := o.refused[key]; !known || d.ID < first {
+		o.refused[key] = d.ID
+	}
+}
+
+// behindRefused tells whether a delivery comes after one of its entity that the
+// store does not let wait. Neither is sent, nor set waiting, before the next
+// start, which finds both as they were: one that waited in the store would come
+// before the other then.
+func (o *order) behindRefused(d *fattorino.Delivery) bool {
+	if o == nil || len(o.refused) == 0 {
+		return false
+	}
+	first, known := o.refused[o.key(d)]
+	return known && d.ID > first
 }
 
 // supersede takes note that a delivery waits for its entity, and gives the one

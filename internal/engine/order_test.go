@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -91,6 +92,73 @@ func TestAFailingEntityDelaysNoOtherHoweverManyWait(t *testing.T) {
 		}
 		checkOrder(t, receiver.received(), invoiceOf)
 	})
+}
+
+// What comes after a delivery that the store does not let wait is not let wait
+// either: at the next start it would be the one that waits, and come first.
+func TestOrderIsKeptWhereTheStoreRefusesToLetOneWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Given a sink that fails once, a store that does not take what becomes of one
+		// delivery, and events about an invoice before and after it,
+		var failed atomic.Bool
+		receiver := &sink{answer: func(_ int, _, event string) *fattorino.Answer {
+			if event == "42#0" && !failed.Swap(true) {
+				return &fattorino.Answer{Status: 500}
+			}
+			return &fattorino.Answer{Status: 200}
+		}}
+		f := start(t, t.TempDir(), receiver, func(c *setup) {
+			c.wrap = func(s fattorino.Store) fattorino.Store { return &picky{s, "42#1"} }
+		})
+		f.ordered(t, fattorino.ByEntity)
+		begun := time.Now()
+		for n := range 3 {
+			f.publish(t, about(42, n))
+		}
+		f.publish(t, about(43, 0))
+		synctest.Wait()
+		f.publish(t, about(42, 3))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		// then another invoice is told of all the same, and of this one what was
+		// before it.
+		if !arrived(receiver.received(), "https://a.example", "43#0", begun) {
+			t.Error("invoice 43 waits for invoice 42")
+		}
+		if got := receiver.received(); len(got) != 3 {
+			t.Errorf("%v arrived", got)
+		}
+		f.stop(t)
+
+		// when the program starts again, with all well, everything arrives in order.
+		well := &sink{}
+		f = start(t, f.dir, well)
+		defer f.stop(t)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		for _, d := range f.log(t, 1) {
+			if d.State != fattorino.Delivered {
+				t.Errorf("%s is %s after the restart", d.Event.ID, d.State)
+			}
+		}
+		checkOrder(t, well.received(), invoiceOf)
+	})
+}
+
+// picky is the real store, but for the outcomes of one event's delivery, which
+// it refuses.
+type picky struct {
+	fattorino.Store
+	event string
+}
+
+func (s *picky) Commit(ctx context.Context, b *fattorino.Batch) error {
+	for _, o := range b.Outcomes {
+		if o.Delivery.Event.ID == s.event {
+			return errors.New("no")
+		}
+	}
+	return s.Store.Commit(ctx, b)
 }
 
 // checkOrder checks that the attempts for each entity never go back: no event
