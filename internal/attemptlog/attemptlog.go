@@ -1,8 +1,9 @@
-// Package attemptlog packs the attempts of one commit into a page: a list of
-// the texts that occur in them, each once, and the attempts, which point into
-// it. Attempts that are recorded together have most of their texts in common
-// (header names, URLs, the body of an event that went to ten sinks), so that a
-// page is several times smaller than its attempts, and costs a store one row.
+// Package attemptlog packs attempts that are recorded in one commit into pages:
+// a list of the texts that occur in them, each once, and the attempts, which
+// point into it. Attempts that are recorded together have most of their texts in
+// common (header names, URLs, the body of an event that went to ten sinks), so
+// that a page is several times smaller than its attempts, and costs a store one
+// row.
 //
 // A page is a version byte, the texts, and the attempts:
 //
@@ -55,6 +56,9 @@ func (w *Writer) Reset() {
 
 // Len gives how many attempts are in the page.
 func (w *Writer) Len() int { return w.count }
+
+// Size gives how many bytes the page has, or a few more.
+func (w *Writer) Size() int { return 1 + 2*binary.MaxVarintLen32 + len(w.texts) + len(w.attempts) }
 
 // Add packs one attempt. Values that are secret and the query of the URL,
 // which can hold secrets, are left out. Times are kept in microseconds.

@@ -129,10 +129,9 @@ func tables() []table {
 		},
 		{
 			name: "attempts", place: `page`, made: `SELECT coalesce(sum(attempts), 0) FROM deliveries`,
-			columns: `part delivery number started_at dns connect tls first_byte total
-				method url request_header request_body status answer_header answer_body truncated failure detail batch_of`,
-			query: `SELECT page, attempts FROM attempts`,
-			rows:  attempts,
+			columns: `part delivery number page`,
+			query:   `SELECT page, attempts FROM attempts`,
+			rows:    attempts,
 		},
 	}
 }

@@ -255,38 +255,26 @@ func (u *bundle) writeCompanies(b *pgx.Batch) {
 // that is lost go into the log alone.
 func (u *bundle) writeOutcomes(b *pgx.Batch) {
 	deliveries := map[int]*deliveryRows{}
-	attempts := map[int]*attemptRows{}
-	attempted := func(part int16, a *fattorino.Attempt, epoch int64) {
-		day := u.layout.dayOf(a.Delivery)
-		if attempts[day] == nil {
-			attempts[day] = &attemptRows{}
-		}
-		attempts[day].add(part, a, epoch)
-	}
+	attempts := attemptWriter{layout: u.layout}
 	for _, s := range u.shares {
 		last := make(map[int64]*fattorino.Delivery, len(s.outcomes))
 		for _, o := range s.outcomes {
 			last[o.Delivery.ID] = o.Delivery
-			if o.Attempt != nil {
-				attempted(s.part, o.Attempt, s.epoch)
-			}
 		}
+		pages := attempts.add(s)
 		for _, id := range sortedKeys(last) { // in order, so that no two wait for each other
 			day := u.layout.dayOf(id)
 			if deliveries[day] == nil {
 				deliveries[day] = &deliveryRows{}
 			}
-			deliveries[day].add(s.part, last[id])
-		}
-		for _, a := range s.late {
-			attempted(s.part, a.Attempt, a.Epoch)
+			deliveries[day].add(s.part, last[id], pages[id])
 		}
 	}
 	for _, day := range sortedKeys(deliveries) {
 		deliveries[day].update(b, u.spread, day)
 	}
-	for _, day := range sortedKeys(attempts) {
-		attempts[day].insert(b, u.spread, day)
+	for _, day := range sortedKeys(attempts.days) {
+		attempts.days[day].insert(b, u.spread, day)
 	}
 }
 

@@ -137,11 +137,6 @@ func (s *Store) Delivery(ctx context.Context, id int64) (*fattorino.Delivery, er
 	return found[0], nil
 }
 
-// Attempts implements [fattorino.Reader].
-func (s *Store) Attempts(ctx context.Context, delivery int64) ([]*fattorino.Attempt, error) {
-	return read(ctx, s, scanAttempt, `SELECT `+attemptColumns+` FROM attempts WHERE part = $1 AND delivery = $2 ORDER BY number, started_at`, s.layout.ofID(delivery), delivery)
-}
-
 // Deliveries implements [fattorino.Reader]. It reads a page of each
 // subscription from its own index and merges the newest.
 func (s *Store) Deliveries(ctx context.Context, q fattorino.DeliveryQuery) ([]*fattorino.Delivery, error) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -92,9 +91,11 @@ type deliveryRows struct {
 	attempts, tries                    []int32
 	due, firstError, settled, waitsFor []*int64
 	reason                             []*string
+	page                               []*int64
 }
 
-func (r *deliveryRows) add(part int16, d *fattorino.Delivery) {
+// add takes a delivery, and the page of its first attempt where that is new.
+func (r *deliveryRows) add(part int16, d *fattorino.Delivery, page *int64) {
 	var waitsFor *int64
 	if d.WaitsFor != 0 {
 		waitsFor = &d.WaitsFor
@@ -110,7 +111,7 @@ func (r *deliveryRows) add(part int16, d *fattorino.Delivery) {
 	r.attempts, r.tries = append(r.attempts, int32(d.Attempts)), append(r.tries, int32(d.Tries))
 	r.due, r.firstError = append(r.due, optional(d.DueAt)), append(r.firstError, optional(d.FirstErrorAt))
 	r.settled, r.waitsFor = append(r.settled, optional(d.SettledAt)), append(r.waitsFor, waitsFor)
-	r.reason = append(r.reason, reason)
+	r.reason, r.page = append(r.reason, reason), append(r.page, page)
 }
 
 // update queues the statement. It is an insert of what is there already, because
@@ -120,14 +121,14 @@ func (r *deliveryRows) add(part int16, d *fattorino.Delivery) {
 // of a day's young table. What was attempted since is not undone by what comes
 // late.
 func (r *deliveryRows) update(b *pgx.Batch, s spread, day int) {
-	b.Queue(fmt.Sprintf(`INSERT INTO deliveries_%d AS d (part, id, event, subscription, state, status, attempts, tries, due_at, first_error_at, settled_at, waits_for, reason) `, day)+
+	b.Queue(fmt.Sprintf(`INSERT INTO deliveries_%d AS d (part, id, event, subscription, state, status, attempts, tries, due_at, first_error_at, settled_at, waits_for, reason, page) `, day)+
 		s.rows(`$2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[], $6::smallint[], $7::int[], $8::int[],
-			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[]`)+`
+			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[]`)+`
 		ON CONFLICT (part, id) DO UPDATE SET state = excluded.state, status = excluded.status, attempts = excluded.attempts, tries = excluded.tries,
 			due_at = excluded.due_at, first_error_at = excluded.first_error_at, settled_at = excluded.settled_at,
-			waits_for = excluded.waits_for, reason = excluded.reason
+			waits_for = excluded.waits_for, reason = excluded.reason, page = coalesce(excluded.page, d.page)
 		WHERE d.attempts <= excluded.attempts`,
-		s.parts(r.part), r.id, r.event, r.subscription, r.state, r.status, r.attempts, r.tries, r.due, r.firstError, r.settled, r.waitsFor, r.reason)
+		s.parts(r.part), r.id, r.event, r.subscription, r.state, r.status, r.attempts, r.tries, r.due, r.firstError, r.settled, r.waitsFor, r.reason, r.page)
 }
 
 const deliveryColumns = `coalesce(d.waits_for, 0), d.id, d.subscription, d.state, coalesce(d.reason, ''), d.attempts, d.tries, d.status,
@@ -137,101 +138,6 @@ const deliveryColumns = `coalesce(d.waits_for, 0), d.id, d.subscription, d.state
 // the first of which is that the part is $1.
 const selectDelivery = `SELECT ` + deliveryColumns + `, ` + record.EventColumns + `
 	FROM deliveries d, LATERAL (SELECT * FROM events WHERE part = $1 AND key = d.event OFFSET 0) e `
-
-// attemptRows are attempts to be inserted.
-type attemptRows struct {
-	delivery, started, dns, connect, tls, firstByte, total, batchOf []int64
-	epoch                                                           []int64
-	number                                                          []int32
-	part                                                            []int16
-	method, failure                                                 []string
-	url, sent, body, answered, answer, detail                       [][]byte
-	status                                                          []int16
-	truncated                                                       []bool
-}
-
-func (r *attemptRows) add(part int16, a *fattorino.Attempt, epoch int64) {
-	t := a.Answer.Timing
-	r.part, r.epoch = append(r.part, part), append(r.epoch, epoch)
-	r.delivery, r.number = append(r.delivery, a.Delivery), append(r.number, int32(a.Number))
-	r.started, r.batchOf = append(r.started, record.Micros(a.StartedAt)), append(r.batchOf, a.BatchOf)
-	r.dns, r.connect = append(r.dns, t.DNS.Microseconds()), append(r.connect, t.Connect.Microseconds())
-	r.tls, r.firstByte = append(r.tls, t.TLS.Microseconds()), append(r.firstByte, t.FirstByte.Microseconds())
-	r.total, r.method = append(r.total, t.Total.Microseconds()), append(r.method, a.Request.Method)
-	r.url, r.sent = append(r.url, withoutQuery(a.Request.URL)), append(r.sent, headerLines(a.Request.Header))
-	r.body, r.status = append(r.body, a.Request.Body), append(r.status, int16(a.Answer.Status))
-	r.answered, r.answer = append(r.answered, headerLines(a.Answer.Header)), append(r.answer, a.Answer.Body)
-	r.truncated, r.failure = append(r.truncated, a.Answer.Truncated), append(r.failure, string(a.Answer.Failure))
-	r.detail = append(r.detail, []byte(a.Answer.Detail))
-}
-
-func (r *attemptRows) insert(b *pgx.Batch, s spread, day int) {
-	b.Queue(fmt.Sprintf(`INSERT INTO attempts_%d AS x (part, epoch, `+attemptColumns+`) `, day)+
-		s.rows(`$2::bigint[], $3::bigint[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
-			$11::text[], $12::bytea[], $13::bytea[], $14::bytea[], $15::smallint[], $16::bytea[], $17::bytea[], $18::boolean[], $19::text[], $20::bytea[], $21::bigint[]`)+`
-		ON CONFLICT (part, delivery, number, epoch) DO NOTHING`,
-		s.parts(r.part), r.epoch, r.delivery, r.number, r.started, r.dns, r.connect, r.tls, r.firstByte, r.total,
-		r.method, r.url, r.sent, r.body, r.status, r.answered, r.answer, r.truncated, r.failure, r.detail, r.batchOf)
-}
-
-const attemptColumns = `delivery, number, started_at, dns, connect, tls, first_byte, total,
-	method, url, request_header, request_body, status, answer_header, answer_body, truncated, failure, detail, batch_of`
-
-func scanAttempt(r record.Row) (*fattorino.Attempt, error) {
-	var a fattorino.Attempt
-	var dns, connect, tls, firstByte, total int64
-	var url, sent, answered, detail []byte
-	err := r.Scan(&a.Delivery, &a.Number, record.Micro{T: &a.StartedAt}, &dns, &connect, &tls, &firstByte, &total,
-		&a.Request.Method, &url, &sent, &a.Request.Body,
-		&a.Answer.Status, &answered, &a.Answer.Body, &a.Answer.Truncated, &a.Answer.Failure, &detail, &a.BatchOf)
-	if err != nil {
-		return nil, err
-	}
-	a.Request.URL, a.Answer.Detail = string(url), string(detail)
-	a.Request.Header, a.Answer.Header = parseHeader(string(sent)), parseHeader(string(answered))
-	a.Answer.Timing = fattorino.Timing{
-		DNS: time.Duration(dns) * time.Microsecond, Connect: time.Duration(connect) * time.Microsecond,
-		TLS: time.Duration(tls) * time.Microsecond, FirstByte: time.Duration(firstByte) * time.Microsecond,
-		Total: time.Duration(total) * time.Microsecond,
-	}
-	return &a, nil
-}
-
-// withoutQuery cuts off the part of a URL that can hold secrets.
-func withoutQuery(url string) []byte {
-	base, _, _ := strings.Cut(url, "?")
-	return []byte(base)
-}
-
-// headerLines writes fields as they stand in an HTTP/1.1 message, but for
-// values that are secret; none holds a line break (RFC 9110, section 5.5).
-func headerLines(fields []fattorino.Header) []byte {
-	size := 0
-	for _, f := range fields {
-		size += len(f.Name) + len(f.Value) + 3
-	}
-	lines := make([]byte, 0, size)
-	for _, f := range fields {
-		value := f.Value
-		if f.Secret {
-			value = fattorino.Hidden
-		}
-		lines = append(lines, f.Name...)
-		lines = append(lines, ": "...)
-		lines = append(lines, value...)
-		lines = append(lines, '\n')
-	}
-	return lines
-}
-
-func parseHeader(lines string) []fattorino.Header {
-	var fields []fattorino.Header
-	for line := range strings.Lines(lines) {
-		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
-		fields = append(fields, fattorino.Header{Name: name, Value: value})
-	}
-	return fields
-}
 
 const selectSubscription = `SELECT id, company, app, contract, sink, types, format, filters, options, secrets, state, before, handshake,
 	first_error_at, expires_at, created_at, updated_at, version FROM subscriptions s `

@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/fattorino-dev/fattorino/internal/attemptlog"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
-	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // A Target is a database that a data folder is moved to. It takes rows of any
@@ -262,22 +262,10 @@ func (s *Store) readMove(ctx context.Context) error {
 	return err
 }
 
-// AttemptRow gives the row of an attempt: the part, and attemptColumns.
+// AttemptRow gives the row of an attempt: its part, the delivery, its number,
+// and a page that holds it alone.
 func (t *Target) AttemptRow(a *fattorino.Attempt) []any {
-	at := a.Answer.Timing
-	return []any{
-		int64(t.layout.ofID(a.Delivery)), a.Delivery, int64(a.Number), record.Micros(a.StartedAt),
-		at.DNS.Microseconds(), at.Connect.Microseconds(), at.TLS.Microseconds(), at.FirstByte.Microseconds(), at.Total.Microseconds(),
-		a.Request.Method, withoutQuery(a.Request.URL), headerLines(a.Request.Header), orNull(a.Request.Body),
-		int64(a.Answer.Status), headerLines(a.Answer.Header), orNull(a.Answer.Body), a.Answer.Truncated, string(a.Answer.Failure),
-		[]byte(a.Answer.Detail), a.BatchOf,
-	}
-}
-
-// orNull keeps a body that is not there from becoming an empty one.
-func orNull(body []byte) any {
-	if body == nil {
-		return nil
-	}
-	return body
+	var page attemptlog.Writer
+	page.Add(a)
+	return []any{int64(t.layout.ofID(a.Delivery)), a.Delivery, int64(a.Number), page.AppendTo(nil)}
 }

@@ -243,7 +243,7 @@ func (t *tx) PutDelivery(d *fattorino.Delivery) error {
 		return err
 	}
 	var rows deliveryRows
-	rows.add(part, d)
+	rows.add(part, d, nil)
 	var b pgx.Batch
 	rows.update(&b, t.spread, day)
 	b.Queue(`UPDATE parts SET resent = resent + 1 WHERE part = $1`, part)

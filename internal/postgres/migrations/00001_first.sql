@@ -247,6 +247,7 @@ CREATE TABLE deliveries (
     settled_at     bigint,
     waits_for      bigint,                      -- hash of an entity; null = not waiting
     reason         text,                        -- why it was discarded; null = it was not
+    page           bigint,                      -- the delivery with whose first attempt its own lies; null = with its own
     PRIMARY KEY (part, id)
 ) PARTITION BY RANGE (id);
 -- Only ever appended to: what a lane reads next, and the log of a subscription.
@@ -257,27 +258,14 @@ CREATE INDEX deliveries_due ON deliveries (part, subscription, due_at) WHERE due
 CREATE INDEX deliveries_waiting ON deliveries (part, subscription, waits_for, id) WHERE waits_for IS NOT NULL;
 CREATE INDEX deliveries_discarded ON deliveries (part, subscription, id) WHERE reason IS NOT NULL;
 
+-- Attempts lie on pages of several (package attemptlog), each of which is found
+-- by the first attempt on it. Of a delivery whose first attempt is elsewhere,
+-- deliveries.page says with which.
 CREATE TABLE attempts (
-    part           smallint NOT NULL,
-    delivery       bigint   NOT NULL,
-    number         integer  NOT NULL,
-    started_at     bigint   NOT NULL,
-    dns            bigint   NOT NULL, -- phases in microseconds; 0 = did not happen
-    connect        bigint   NOT NULL,
-    tls            bigint   NOT NULL,
-    first_byte     bigint   NOT NULL,
-    total          bigint   NOT NULL,
-    method         text     NOT NULL,
-    url            bytea    NOT NULL, -- without its query, which can hold secrets
-    request_header bytea    NOT NULL, -- lines "Name: value"
-    request_body   bytea,
-    status         smallint NOT NULL,
-    answer_header  bytea    NOT NULL,
-    answer_body    bytea,
-    truncated      boolean  NOT NULL,
-    failure        text     NOT NULL,
-    detail         bytea    NOT NULL,
-    batch_of       bigint   NOT NULL, -- delivery whose attempt holds the request of the batch; 0 = its own
+    part     smallint NOT NULL,
+    delivery bigint   NOT NULL,
+    number   integer  NOT NULL,
+    page     bytea    NOT NULL,
     PRIMARY KEY (part, delivery, number)
 ) PARTITION BY RANGE (delivery);
 
@@ -292,6 +280,8 @@ CREATE TABLE attempts (
 -- the usual fifth would come late.
 -- events, attempts: rows are only ever added, so there is nothing to clean but
 -- the visibility map, which spares a later vacuum against wraparound the reading.
+-- attempts: two pages fill a block; only what is longer is compressed, and put
+-- beside the table where that is not enough.
 -- +goose StatementBegin
 CREATE FUNCTION make_day(day integer) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -310,6 +300,7 @@ BEGIN
             EXECUTE format('CREATE TABLE %s_%s (LIKE %1$s INCLUDING ALL)', t, day);
             EXECUTE CASE t
                 WHEN 'deliveries' THEN format('ALTER TABLE deliveries_%s SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.1, autovacuum_analyze_scale_factor = 0.1)', day)
+                WHEN 'attempts' THEN format('ALTER TABLE attempts_%s SET (toast_tuple_target = 4080, autovacuum_vacuum_insert_scale_factor = 0.5)', day)
                 ELSE format('ALTER TABLE %s_%s SET (autovacuum_vacuum_insert_scale_factor = 0.5)', t, day)
             END;
             IF t = 'events' THEN
