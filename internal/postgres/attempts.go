@@ -37,7 +37,7 @@ type pageRows struct {
 // fewer.
 func (r *pageRows) insert(b *pgx.Batch, s spread, day int) {
 	b.Queue(fmt.Sprintf(`INSERT INTO attempts_%d AS a (part, delivery, number, epoch, page) `, day)+
-		s.rows(`$2::bigint[], $3::int[], $4::bigint[], $5::bytea[]`)+`
+		s.rows(`$2::bigint[], $3::int[], $4::bigint[], $5::bytea[]`, "")+`
 		ON CONFLICT (part, delivery, number, epoch) DO UPDATE SET page = excluded.page WHERE length(excluded.page) > length(a.page)`,
 		s.parts(r.part), r.delivery, r.number, r.epoch, r.page)
 }

@@ -50,12 +50,13 @@ func (s spread) parts(column []int16) any {
 }
 
 // rows gives the query of all rows that are given column by column; the types
-// are those of the columns after the part.
-func (s spread) rows(types string) string {
+// are those of the columns after the part. The rest is of columns that are the
+// same in all rows: empty, or ", " and their values.
+func (s spread) rows(types, rest string) string {
 	if s {
-		return `SELECT p.part, u.* FROM parts p, unnest(` + types + `) AS u WHERE p.part = $1`
+		return `SELECT p.part, u.*` + rest + ` FROM parts p, unnest(` + types + `) AS u WHERE p.part = $1`
 	}
-	return `SELECT u.* FROM unnest($1::smallint[], ` + types + `) AS u`
+	return `SELECT u.*` + rest + ` FROM unnest($1::smallint[], ` + types + `) AS u`
 }
 
 // each gives the rows u that are given column by column, for one look-up each in
@@ -192,7 +193,7 @@ func (u *bundle) write(b *pgx.Batch) {
 // a day.
 func (r *rows) insert(b *pgx.Batch, s spread, day int) {
 	r.events.insert(b, s, day)
-	b.Queue(fmt.Sprintf(`INSERT INTO event_ids_%d AS x (part, id_hash, key) `, day/monthDays)+s.rows(`$2::bigint[], $3::bigint[]`),
+	b.Queue(fmt.Sprintf(`INSERT INTO event_ids_%d AS x (part, id_hash, key) `, day/monthDays)+s.rows(`$2::bigint[], $3::bigint[]`, ""),
 		s.parts(r.events.part), r.ids.hash, r.ids.key)
 	r.deliveries.insert(b, s, day)
 }
@@ -242,10 +243,10 @@ func (u *bundle) writeCompanies(b *pgx.Batch) {
 	if len(id) == 0 {
 		return
 	}
-	b.Queue(`INSERT INTO companies AS c (part, id, created_at, last_seq, last_day) `+u.spread.rows(`$2::bigint[], $3::bigint[], $4::bigint[], $5::int[]`)+`
+	b.Queue(`INSERT INTO companies AS c (part, id, created_at, last_seq, last_day) `+u.spread.rows(`$2::bigint[], $3::bigint[], $4::bigint[], $5::int[]`, "")+`
 		ON CONFLICT (part, id) DO UPDATE SET last_seq = excluded.last_seq, last_day = excluded.last_day`, u.spread.parts(part), id, created, seq, day)
 	if len(firstOf) > 0 {
-		b.Queue(`INSERT INTO company_days AS c (part, company, day, first_seq) `+u.spread.rows(`$2::bigint[], $3::int[], $4::bigint[]`),
+		b.Queue(`INSERT INTO company_days AS c (part, company, day, first_seq) `+u.spread.rows(`$2::bigint[], $3::int[], $4::bigint[]`, ""),
 			u.spread.parts(firstPart), firstOf, firstDay, firstSeq)
 	}
 }
@@ -254,7 +255,7 @@ func (u *bundle) writeCompanies(b *pgx.Batch) {
 // a delivery that is there twice, the last outcome holds. Attempts under a lease
 // that is lost go into the log alone.
 func (u *bundle) writeOutcomes(b *pgx.Batch) {
-	deliveries := map[int]*deliveryRows{}
+	deliveries := map[int]*settledRows{}
 	attempts := attemptWriter{layout: u.layout}
 	for _, s := range u.shares {
 		last := make(map[int64]*fattorino.Delivery, len(s.outcomes))
@@ -265,7 +266,7 @@ func (u *bundle) writeOutcomes(b *pgx.Batch) {
 		for _, id := range sortedKeys(last) { // in order, so that no two wait for each other
 			day := u.layout.dayOf(id)
 			if deliveries[day] == nil {
-				deliveries[day] = &deliveryRows{}
+				deliveries[day] = &settledRows{}
 			}
 			deliveries[day].add(s.part, last[id], pages[id])
 		}
@@ -293,6 +294,6 @@ func (u *bundle) writeSettled(b *pgx.Batch) {
 	if len(settled) == 0 {
 		return
 	}
-	b.Queue(`INSERT INTO lanes AS l (part, subscription, settled) `+u.spread.rows(`$2::bigint[], $3::bigint[]`)+`
+	b.Queue(`INSERT INTO lanes AS l (part, subscription, settled) `+u.spread.rows(`$2::bigint[], $3::bigint[]`, "")+`
 		ON CONFLICT (part, subscription) DO UPDATE SET settled = greatest(l.settled, excluded.settled)`, u.spread.parts(part), subscriptions, settled)
 }

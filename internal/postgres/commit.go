@@ -177,9 +177,18 @@ func (c *commit) forgetDays() {
 // What a node that is cut off has locked is given free after a while.
 func begin(b *pgx.Batch) {
 	b.Queue(`BEGIN`)
-	b.Queue(`SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-		set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
-		set_config('jit', 'off', true), set_config('idle_in_transaction_session_timeout', '10s', true)`)
+	b.Queue(settings)
+}
+
+const settings = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+	set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
+	set_config('jit', 'off', true), set_config('idle_in_transaction_session_timeout', '10s', true)`
+
+// beginAs starts the transaction of a node that writes as the owner of parts. It
+// fails where the node's leases are lost, and keeps them until it ends.
+func beginAs(b *pgx.Batch, epoch int64) {
+	b.Queue(`BEGIN`)
+	b.Queue(settings+`, check_node($1)`, epoch)
 }
 
 // look begins the transaction, locks the parts that are published to, and reads
@@ -188,7 +197,11 @@ func begin(b *pgx.Batch) {
 func (c *commit) look(ctx context.Context, conn *pgxpool.Conn) (done bool, err error) {
 	c.known = map[identity]*fattorino.Event{}
 	var b pgx.Batch
-	begin(&b)
+	if c.batch.Epoch != 0 && len(c.batch.Outcomes)+len(c.batch.Settled) > 0 {
+		beginAs(&b, c.batch.Epoch)
+	} else {
+		begin(&b)
+	}
 	for _, u := range c.bundles {
 		u.look(&b)
 	}
@@ -237,9 +250,6 @@ func (c *commit) write(ctx context.Context, conn *pgxpool.Conn) error {
 		if len(s.fresh) > 0 {
 			c.mark = s.fresh[0]
 		}
-	}
-	if c.batch.Epoch != 0 && len(c.batch.Outcomes)+len(c.batch.Settled) > 0 {
-		b.Queue(`SELECT check_node($1)`, c.batch.Epoch)
 	}
 	b.Queue(`COMMIT`)
 	err := conn.SendBatch(ctx, &b).Close()

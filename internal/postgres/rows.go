@@ -61,7 +61,7 @@ func (r *eventRows) insert(b *pgx.Batch, s spread, day int) {
 	b.Queue(fmt.Sprintf(`INSERT INTO events_%d AS x (part, key, company, seq, accepted_at, id, source, type, common, subject, time,
 			datacontenttype, dataschema, extensions, entity, form, data, content_hash, first_delivery, deliveries) `, day)+
 		s.rows(`$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
-			$12::text[], $13::text[], $14::text[], $15::text[], $16::smallint[], $17::bytea[], $18::bytea[], $19::bigint[], $20::int[]`),
+			$12::text[], $13::text[], $14::text[], $15::text[], $16::smallint[], $17::bytea[], $18::bytea[], $19::bigint[], $20::int[]`, ""),
 		s.parts(r.part), r.key, r.company, r.seq, r.accepted, r.id, r.source, r.typ, r.common, r.subject, r.when,
 		r.contentType, r.schema, r.extensions, r.entity, r.form, r.data, r.hash, r.first, r.deliveries)
 }
@@ -79,7 +79,7 @@ func (r *newDeliveryRows) add(part int16, id, event, subscription int64) {
 
 func (r *newDeliveryRows) insert(b *pgx.Batch, s spread, day int) {
 	if len(r.id) > 0 {
-		b.Queue(fmt.Sprintf(`INSERT INTO deliveries_%d AS x (part, id, event, subscription) `, day)+s.rows(`$2::bigint[], $3::bigint[], $4::bigint[]`),
+		b.Queue(fmt.Sprintf(`INSERT INTO deliveries_%d AS x (part, id, event, subscription) `, day)+s.rows(`$2::bigint[], $3::bigint[], $4::bigint[]`, ""),
 			s.parts(r.part), r.id, r.event, r.subscription)
 	}
 }
@@ -123,12 +123,59 @@ func (r *deliveryRows) add(part int16, d *fattorino.Delivery, page *int64) {
 func (r *deliveryRows) update(b *pgx.Batch, s spread, day int) {
 	b.Queue(fmt.Sprintf(`INSERT INTO deliveries_%d AS d (part, id, event, subscription, state, status, attempts, tries, due_at, first_error_at, settled_at, waits_for, reason, page) `, day)+
 		s.rows(`$2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[], $6::smallint[], $7::int[], $8::int[],
-			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[]`)+`
+			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[]`, "")+`
 		ON CONFLICT (part, id) DO UPDATE SET state = excluded.state, status = excluded.status, attempts = excluded.attempts, tries = excluded.tries,
 			due_at = excluded.due_at, first_error_at = excluded.first_error_at, settled_at = excluded.settled_at,
 			waits_for = excluded.waits_for, reason = excluded.reason, page = coalesce(excluded.page, d.page)
 		WHERE d.attempts <= excluded.attempts`,
 		s.parts(r.part), r.id, r.event, r.subscription, r.state, r.status, r.attempts, r.tries, r.due, r.firstError, r.settled, r.waitsFor, r.reason, r.page)
+}
+
+// successRows are deliveries to be updated that were delivered at once
+// ([record.DeliveredAtOnce]), with the pages of their attempts.
+type successRows struct {
+	part                                 []int16
+	id, event, subscription, page, ended []int64
+	status                               []int16
+}
+
+func (r *successRows) add(part int16, d *fattorino.Delivery, page int64) {
+	r.part, r.id = append(r.part, part), append(r.id, d.ID)
+	r.event, r.subscription = append(r.event, d.Event.Key), append(r.subscription, d.Subscription)
+	r.page, r.ended, r.status = append(r.page, page), append(r.ended, record.Micros(d.SettledAt)), append(r.status, int16(d.Status))
+}
+
+// update queues the statement, an insert for the same reason.
+func (r *successRows) update(b *pgx.Batch, s spread, day int) {
+	b.Queue(fmt.Sprintf(`INSERT INTO deliveries_%d AS d (part, id, event, subscription, page, settled_at, status, state, attempts, tries) `, day)+
+		s.rows(`$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::smallint[]`, `, 1, 1, 1`)+`
+		ON CONFLICT (part, id) DO UPDATE SET page = excluded.page, settled_at = excluded.settled_at, status = excluded.status,
+			state = 1, attempts = 1, tries = 1, due_at = NULL, first_error_at = NULL, waits_for = NULL, reason = NULL
+		WHERE d.attempts <= 1`,
+		s.parts(r.part), r.id, r.event, r.subscription, r.page, r.ended, r.status)
+}
+
+// settledRows are deliveries of a day to be updated.
+type settledRows struct {
+	successes successRows
+	others    deliveryRows
+}
+
+func (r *settledRows) add(part int16, d *fattorino.Delivery, page *int64) {
+	if page != nil && record.DeliveredAtOnce(d) {
+		r.successes.add(part, d, *page)
+		return
+	}
+	r.others.add(part, d, page)
+}
+
+func (r *settledRows) update(b *pgx.Batch, s spread, day int) {
+	if len(r.successes.id) > 0 {
+		r.successes.update(b, s, day)
+	}
+	if len(r.others.id) > 0 {
+		r.others.update(b, s, day)
+	}
 }
 
 const deliveryColumns = `coalesce(d.waits_for, 0), d.id, d.subscription, d.state, coalesce(d.reason, ''), d.attempts, d.tries, d.status,

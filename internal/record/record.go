@@ -236,6 +236,16 @@ func ScanOwnGroup(r Row) (g fattorino.Group, err error) {
 	return g, r.Scan(&g.Name, JSON{V: &g.Types})
 }
 
+// DeliveredAtOnce tells whether a delivery was delivered at its first attempt,
+// which is what becomes of nearly all: its status and when it was settled are all
+// there is to write of it.
+func DeliveredAtOnce(d *fattorino.Delivery) bool {
+	return *d == fattorino.Delivery{
+		ID: d.ID, Subscription: d.Subscription, Event: d.Event, State: fattorino.Delivered,
+		Attempts: 1, Tries: 1, Status: d.Status, SettledAt: d.SettledAt,
+	}
+}
+
 // OrEmpty keeps a nil list from becoming JSON null or SQL NULL.
 func OrEmpty[T any](list []T) []T {
 	if list == nil {

@@ -49,14 +49,10 @@ const successUpdate = `UPDATE deliveries SET page = ?, status = ?, settled_at = 
 	state = 1, attempts = 1, tries = 1, due_at = NULL, waits_for = NULL WHERE id IN (`
 
 func atOnce(d *fattorino.Delivery, page driver.Value) (success, bool) {
-	if page == nil || d.Attempts != 1 || d.Tries != 1 {
+	if page == nil || !record.DeliveredAtOnce(d) {
 		return success{}, false
 	}
-	plain := fattorino.Delivery{
-		ID: d.ID, Subscription: d.Subscription, Event: d.Event, State: fattorino.Delivered,
-		Attempts: 1, Tries: 1, Status: d.Status, SettledAt: d.SettledAt,
-	}
-	return success{page: page.(int64), status: d.Status, settled: record.Micros(d.SettledAt)}, *d == plain
+	return success{page: page.(int64), status: d.Status, settled: record.Micros(d.SettledAt)}, true
 }
 
 // log puts an attempt on the page being written. It gives the page of a first
