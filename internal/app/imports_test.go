@@ -33,7 +33,7 @@ func mayImport() map[string][]string {
 		"express":     {},
 		"filter":      {"fattorino"},
 		"httpjson":    {"fattorino"},
-		"postgres":    {"fattorino", "record"},
+		"postgres":    {"attemptlog", "fattorino", "record"},
 		"record":      {"fattorino"},
 		"samples":     {"fattorino"},
 		"schema":      {"fattorino"},

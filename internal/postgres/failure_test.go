@@ -101,8 +101,16 @@ func TestWhateverByteAConnectionBreaksAtACommitIsWrittenOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range done {
-		log, err := s.Attempts(ctx, o.Delivery.ID)
+	rows, err := s.Pool().Query(ctx, `SELECT id FROM deliveries`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		log, err := s.Attempts(ctx, id)
 		if err != nil {
 			t.Fatal(err)
 		}
