@@ -19,9 +19,7 @@ func (c *committer) write(q queue) bool {
 	for _, u := range q.updates {
 		c.update(u)
 	}
-	for _, at := range q.heard {
-		c.hear(at)
-	}
+	c.hear(q.heard)
 	for _, j := range q.jobs {
 		j.done <- j.f()
 	}
@@ -304,14 +302,17 @@ func (c *committer) wakeUp(deliveries []*fattorino.Delivery) {
 		return
 	}
 	c.shared.Nudge() // whatever was changed, others may want to know
+	moved := map[int]fattorino.Standing{}
 	for _, d := range deliveries {
 		if !d.DueAt.IsZero() {
 			c.dispatcher.wakeUp(d)
 			continue
 		}
 		// Others may have written before it: the lane meets it with theirs.
-		c.hear(fattorino.Standing{Part: c.partOf(d.Event.Company), Last: d.ID})
+		part := c.partOf(d.Event.Company)
+		moved[part] = fattorino.Standing{Part: part, Last: max(d.ID, moved[part].Last)}
 	}
+	c.hear(moved)
 }
 
 // apply puts a committed subscription in force, unless a later change of it is.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -86,7 +88,7 @@ func (e *Engine) Own(ctx context.Context, lease fattorino.Lease) error {
 			}
 		}
 		// What was written since it was read was heard of when the part was not ours.
-		e.committer.hear(now[lease.Part])
+		e.committer.hear(map[int]fattorino.Standing{lease.Part: now[lease.Part]})
 		e.dispatcher.kick()
 		return nil
 	})
@@ -125,46 +127,72 @@ func (e *Engine) Heard(moved []fattorino.Standing) {
 	})
 }
 
-// hear puts in force what others have written in a part. What cannot be read is
-// heard of again.
-func (c *committer) hear(at fattorino.Standing) {
-	if err := c.tryHear(at); err != nil {
-		c.hearAgain(at, err)
+// hear puts in force what others have written in some parts. What cannot be read
+// is heard of again.
+func (c *committer) hear(moved map[int]fattorino.Standing) {
+	if len(moved) == 0 {
+		return
+	}
+	if err := c.tryHear(moved); err != nil {
+		c.hearAgain(moved, err)
 		return
 	}
 	c.reading.succeeded()
 }
 
-func (c *committer) hearAgain(at fattorino.Standing, err error) {
-	c.reading.failed(err, "part", at.Part)
-	time.AfterFunc(retryCommit, func() { c.Heard([]fattorino.Standing{at}) })
+func (c *committer) hearAgain(moved map[int]fattorino.Standing, err error) {
+	c.reading.failed(err)
+	time.AfterFunc(retryCommit, func() { c.Heard(slices.Collect(maps.Values(moved))) })
 }
 
-func (c *committer) tryHear(at fattorino.Standing) error {
-	part, k := at.Part, &c.known[at.Part]
-	if at.Version > c.versions[part] {
-		if err := c.reload(c.work, part); err != nil {
-			return err
+func (c *committer) tryHear(moved map[int]fattorino.Standing) error {
+	var resent []int
+	var news []fattorino.Span
+	for part, at := range moved {
+		if at.Version > c.versions[part] {
+			if err := c.reload(c.work, part); err != nil {
+				return err
+			}
+		}
+		k := &c.known[part]
+		if at.Last > k.last {
+			k.last = at.Last
+			c.watchers.notifyPart(part, c.partOf)
+		}
+		if !c.dispatcher.servesPart(part) {
+			continue
+		}
+		if at.Resent > k.resent {
+			resent = append(resent, part)
+		}
+		if at.Last > k.seen {
+			news = append(news, fattorino.Span{Part: part, From: k.seen, To: at.Last})
 		}
 	}
-	if at.Last > k.last {
-		k.last = at.Last
-		c.watchers.notifyPart(part, c.partOf)
+	if err := c.catchUp(resent); err != nil {
+		return err
 	}
-	if !c.dispatcher.servesPart(part) {
+	for _, part := range resent {
+		c.known[part].resent = moved[part].Resent
+	}
+	return c.meet(news)
+}
+
+// catchUp has the lanes of some parts look for what they do not know of.
+func (c *committer) catchUp(parts []int) error {
+	if len(parts) == 0 {
 		return nil
 	}
-	if at.Resent > k.resent {
-		backlogs, err := c.store.Backlogs(c.work, part)
-		if err != nil {
+	backlogs, err := c.store.Backlogs(c.work, parts...)
+	if err != nil {
+		return err
+	}
+	for _, b := range backlogs {
+		if err := c.ensureKnown(b.Subscription); err != nil {
 			return err
 		}
-		c.dispatcher.catchUp(backlogs)
-		k.resent = at.Resent
 	}
-	if at.Last > k.seen {
-		return c.meet(part)
-	}
+	c.dispatcher.catchUp(backlogs)
 	return nil
 }
 
@@ -181,38 +209,51 @@ func (c *committer) reload(ctx context.Context, part int) error {
 	return nil
 }
 
-// meet has the lanes of a part know of the deliveries that others have written
-// there.
-func (c *committer) meet(part int) error {
-	k := &c.known[part]
-	last, upTo, err := c.shared.Arrived(c.work, part, k.seen)
-	if err == nil {
-		err = c.findUnknown(last)
+// meet gives the lanes what others have written for them. Where that is much,
+// they are told of it, and read it by themselves.
+func (c *committer) meet(news []fattorino.Span) error {
+	if len(news) == 0 {
+		return nil
 	}
+	deliveries, tooMany, err := c.shared.Arrived(c.work, news)
 	if err != nil {
 		return err
 	}
-	c.dispatcher.arrived(part, last, k.seen)
-	k.seen = max(k.seen, upTo)
+	for _, delivery := range deliveries {
+		if err := c.ensureKnown(delivery.Subscription); err != nil {
+			return err
+		}
+	}
+	since := map[int]int64{}
+	for _, s := range news {
+		since[s.Part] = s.From
+	}
+	if tooMany {
+		if err := c.catchUp(slices.Collect(maps.Keys(since))); err != nil {
+			return err
+		}
+	}
+	c.dispatcher.arrived(deliveries, since)
+	for _, s := range news {
+		c.known[s.Part].seen = max(c.known[s.Part].seen, s.To)
+	}
 	return nil
 }
 
-// findUnknown reads the subscriptions that are not known here: they are newer
-// than what is, or gone since.
-func (c *committer) findUnknown(deliveries map[int64]int64) error {
-	for id := range deliveries {
-		if c.index.get(id) != nil {
-			continue
-		}
-		s, err := c.store.Subscription(c.work, id)
-		if fattorino.KindOf(err) == fattorino.NotFound {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("subscription %d: %w", id, err)
-		}
-		c.know(s)
+// ensureKnown reads a subscription that is not known here: it is newer than what
+// is, or gone since.
+func (c *committer) ensureKnown(subscription int64) error {
+	if c.index.get(subscription) != nil {
+		return nil
 	}
+	s, err := c.store.Subscription(c.work, subscription)
+	switch {
+	case fattorino.KindOf(err) == fattorino.NotFound:
+		return nil
+	case err != nil:
+		return fmt.Errorf("subscription %d: %w", subscription, err)
+	}
+	c.know(s)
 	return nil
 }
 
@@ -220,6 +261,8 @@ func (c *committer) findUnknown(deliveries map[int64]int64) error {
 // process has written in between, lanes learn of that before they are given
 // anything newer: a lane that went past a delivery would never look back.
 func (c *committer) follow(spans []fattorino.Span) {
+	var gaps []fattorino.Span
+	behind := map[int]fattorino.Standing{}
 	abroad := false
 	for _, s := range spans {
 		k := &c.known[s.Part]
@@ -227,12 +270,18 @@ func (c *committer) follow(spans []fattorino.Span) {
 		switch {
 		case !c.dispatcher.servesPart(s.Part):
 			abroad = true
-		case k.seen == s.From:
-			k.seen = s.To
+		case k.seen < s.From:
+			gaps = append(gaps, fattorino.Span{Part: s.Part, From: k.seen, To: s.From})
+			behind[s.Part] = fattorino.Standing{Part: s.Part, Last: s.To}
 		default:
-			if err := c.meet(s.Part); err != nil {
-				c.hearAgain(fattorino.Standing{Part: s.Part, Last: s.To}, err)
-			}
+			k.seen = s.To
+		}
+	}
+	if err := c.meet(gaps); err != nil {
+		c.hearAgain(behind, err)
+	} else {
+		for part, at := range behind {
+			c.known[part].seen = at.Last
 		}
 	}
 	if abroad {
@@ -255,9 +304,11 @@ func (c *committer) lookAround() {
 		time.AfterFunc(retryCommit, func() { _ = c.between(func() error { c.lookAround(); return nil }) })
 		return
 	}
+	moved := map[int]fattorino.Standing{}
 	for _, at := range standings {
-		c.hear(at)
+		moved[at.Part] = at
 	}
+	c.hear(moved)
 }
 
 // outOfDate puts right what made the store refuse a batch, and tells whether it

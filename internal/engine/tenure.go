@@ -143,25 +143,22 @@ func (d *dispatcher) forget(late []*outcome) {
 	}
 }
 
-// arrived has the lanes of a part know that the store holds more for them: last
-// are the greatest ids of their deliveries, and all up to since were known.
-func (d *dispatcher) arrived(part int, last map[int64]int64, since int64) {
+// arrived hands deliveries that others have written to their lanes, in the order
+// of their ids. What was written in a part before since was known.
+func (d *dispatcher) arrived(deliveries []*fattorino.Delivery, since map[int]int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.tenures[part] == nil {
-		return
-	}
-	for subscription, id := range last {
-		if d.index.get(subscription) == nil {
-			continue // the store has no such subscription
+	for _, delivery := range deliveries {
+		part := d.partOf(delivery.Event.Company)
+		if d.tenures[part] == nil || d.index.get(delivery.Subscription) == nil {
+			continue // it is another's by now; the store has no such subscription
 		}
-		l := d.lanes[subscription]
+		l := d.lanes[delivery.Subscription]
 		if l == nil {
-			l = d.lane(subscription)
-			l.readTo, l.saved, l.last = since, since, since // nothing was left from before, else there would be a lane
+			l = d.lane(delivery.Subscription)
+			l.readTo, l.saved, l.last = since[part], since[part], since[part] // nothing was left from before, else there would be a lane
 		}
-		l.last = max(l.last, id)
-		d.refresh(l)
+		d.take(l, delivery)
 	}
 	d.wakeOne()
 }

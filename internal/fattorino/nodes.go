@@ -20,9 +20,10 @@ type Shared interface {
 	// version, those that are gone among them, and the version up to which they
 	// are; after 0 all that are not gone.
 	Changed(ctx context.Context, part int, after int64) (changed []*Subscription, version int64, err error)
-	// Arrived gives the greatest id of each subscription's deliveries above
-	// after, in a part, and the id up to which they are all there.
-	Arrived(ctx context.Context, part int, after int64) (last map[int64]int64, upTo int64, err error)
+	// Arrived gives the deliveries in some spans, all of which were committed,
+	// that were never tried, in the order of their ids; or tells that they are
+	// too many to be read at once, and gives none.
+	Arrived(ctx context.Context, spans []Span) (deliveries []*Delivery, tooMany bool, err error)
 	// Nudge has the other nodes look at how the parts stand, soon.
 	Nudge()
 }
@@ -43,9 +44,9 @@ type Lease struct {
 	Epoch int64 // a node that has lost its leases gets others under a greater one
 }
 
-// A Span is the ids that a commit gave in a part: those after From up to To.
-// They were given in one piece, but not always right after those of the same
-// process's last commit.
+// A Span is ids in a part: those after From up to To. Those that a commit gives
+// are one piece, but do not always follow on those of the same process's last
+// commit.
 type Span struct {
 	Part     int
 	From, To int64

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -56,51 +55,6 @@ func (s *Store) Changed(ctx context.Context, part int, after int64) (changed []*
 	rows, err := s.pool.Query(ctx, selectSubscription+`WHERE part = $1 AND `+which, part, after)
 	changed, err = collect(rows, err, scanSubscription)
 	return changed, version, err
-}
-
-// Arrived implements [fattorino.Shared]. It looks into the days in which
-// something can have arrived, and there at nothing older.
-func (s *Store) Arrived(ctx context.Context, part int, after int64) (last map[int64]int64, upTo int64, err error) {
-	var st state
-	// Before the deliveries are read, so that they are there up to this at least.
-	if err := s.pool.QueryRow(ctx, `SELECT day, number FROM parts WHERE part = $1`, part).Scan(&st.day, &st.number); err != nil {
-		return nil, 0, translate(err)
-	}
-	upTo = st.last(s.layout, int16(part))
-	last = map[int64]int64{}
-	for _, table := range tablesBetween(s.layout.dayOf(after), st.day) {
-		found, err := read(ctx, s, scanArrival, `SELECT subscription, max(id) FROM `+table+` WHERE part = $1 AND id > $2 GROUP BY subscription`, part, after)
-		if sqlState(err) == undefinedTable {
-			continue // nothing was accepted on that day, or it was dropped since
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		for _, a := range found {
-			last[a.subscription] = a.delivery
-			upTo = max(upTo, a.delivery)
-		}
-	}
-	return last, upTo, nil
-}
-
-// tablesBetween names the tables of the deliveries of some days: that of all
-// days where they are many, as after a holiday.
-func tablesBetween(first, last int) (tables []string) {
-	const many = 4
-	if last-first >= many {
-		return []string{"deliveries"}
-	}
-	for day := first; day <= last; day++ {
-		tables = append(tables, fmt.Sprintf("deliveries_%d", day))
-	}
-	return tables
-}
-
-type arrival struct{ subscription, delivery int64 }
-
-func scanArrival(r record.Row) (a arrival, err error) {
-	return a, r.Scan(&a.subscription, &a.delivery)
 }
 
 // nudge is the channel on which nodes let each other know that there is
