@@ -169,31 +169,17 @@ func (c *committer) tryHear(moved map[int]fattorino.Standing) error {
 			news = append(news, fattorino.Span{Part: part, From: k.seen, To: at.Last})
 		}
 	}
-	if err := c.catchUp(resent); err != nil {
-		return err
+	if len(resent) > 0 {
+		backlogs, err := c.store.Backlogs(c.work, resent...)
+		if err != nil {
+			return err
+		}
+		c.dispatcher.catchUp(backlogs)
 	}
 	for _, part := range resent {
 		c.known[part].resent = moved[part].Resent
 	}
 	return c.meet(news)
-}
-
-// catchUp has the lanes of some parts look for what they do not know of.
-func (c *committer) catchUp(parts []int) error {
-	if len(parts) == 0 {
-		return nil
-	}
-	backlogs, err := c.store.Backlogs(c.work, parts...)
-	if err != nil {
-		return err
-	}
-	for _, b := range backlogs {
-		if err := c.ensureKnown(b.Subscription); err != nil {
-			return err
-		}
-	}
-	c.dispatcher.catchUp(backlogs)
-	return nil
 }
 
 // reload puts the subscriptions of a part in force that others have changed.
@@ -215,7 +201,7 @@ func (c *committer) meet(news []fattorino.Span) error {
 	if len(news) == 0 {
 		return nil
 	}
-	deliveries, tooMany, err := c.shared.Arrived(c.work, news)
+	deliveries, last, err := c.shared.Arrived(c.work, news)
 	if err != nil {
 		return err
 	}
@@ -224,16 +210,16 @@ func (c *committer) meet(news []fattorino.Span) error {
 			return err
 		}
 	}
+	for subscription := range last {
+		if err := c.ensureKnown(subscription); err != nil {
+			return err
+		}
+	}
 	since := map[int]int64{}
 	for _, s := range news {
 		since[s.Part] = s.From
 	}
-	if tooMany {
-		if err := c.catchUp(slices.Collect(maps.Keys(since))); err != nil {
-			return err
-		}
-	}
-	c.dispatcher.arrived(deliveries, since)
+	c.dispatcher.arrived(deliveries, last, since)
 	for _, s := range news {
 		c.known[s.Part].seen = max(c.known[s.Part].seen, s.To)
 	}

@@ -144,21 +144,37 @@ func (d *dispatcher) forget(late []*outcome) {
 }
 
 // arrived hands deliveries that others have written to their lanes, in the order
-// of their ids. What was written in a part before since was known.
-func (d *dispatcher) arrived(deliveries []*fattorino.Delivery, since map[int]int64) {
+// of their ids; or has these know the last that the store holds for them. What
+// was written in a part before since was known.
+func (d *dispatcher) arrived(deliveries []*fattorino.Delivery, last map[int64]int64, since map[int]int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, delivery := range deliveries {
-		part := d.partOf(delivery.Event.Company)
-		if d.tenures[part] == nil || d.index.get(delivery.Subscription) == nil {
-			continue // it is another's by now; the store has no such subscription
+		if l := d.laneSince(delivery.Subscription, since); l != nil {
+			d.take(l, delivery)
 		}
-		l := d.lanes[delivery.Subscription]
-		if l == nil {
-			l = d.lane(delivery.Subscription)
-			l.readTo, l.saved, l.last = since[part], since[part], since[part] // nothing was left from before, else there would be a lane
+	}
+	for subscription, id := range last {
+		if l := d.laneSince(subscription, since); l != nil {
+			l.last = max(l.last, id)
+			d.refresh(l)
 		}
-		d.take(l, delivery)
 	}
 	d.wakeOne()
+}
+
+// laneSince gives the lane of a subscription. One that is made now has nothing
+// from before, else it would be there. It gives nil where the store has no such
+// subscription, or its part is another's by now.
+func (d *dispatcher) laneSince(subscription int64, since map[int]int64) *lane {
+	s := d.index.get(subscription)
+	if s == nil || !d.serves(s.Company) {
+		return nil
+	}
+	if l := d.lanes[subscription]; l != nil {
+		return l
+	}
+	l, from := d.lane(subscription), since[d.partOf(s.Company)]
+	l.readTo, l.saved, l.last = from, from, from
+	return l
 }

@@ -21,9 +21,9 @@ type Shared interface {
 	// are; after 0 all that are not gone.
 	Changed(ctx context.Context, part int, after int64) (changed []*Subscription, version int64, err error)
 	// Arrived gives the deliveries in some spans, all of which were committed,
-	// that were never tried, in the order of their ids; or tells that they are
-	// too many to be read at once, and gives none.
-	Arrived(ctx context.Context, spans []Span) (deliveries []*Delivery, tooMany bool, err error)
+	// that were never tried, in the order of their ids. Where they are too many
+	// to be read at once it gives the greatest id of each subscription's instead.
+	Arrived(ctx context.Context, spans []Span) (deliveries []*Delivery, last map[int64]int64, err error)
 	// Nudge has the other nodes look at how the parts stand, soon.
 	Nudge()
 }

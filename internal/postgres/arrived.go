@@ -46,11 +46,21 @@ func (s *Store) reach(spans []fattorino.Span) map[int][]*reaches {
 	return byDay
 }
 
-// Arrived implements [fattorino.Shared], in one round trip.
-func (s *Store) Arrived(ctx context.Context, spans []fattorino.Span) (deliveries []*fattorino.Delivery, tooMany bool, err error) {
-	days := s.reach(spans)
+// Arrived implements [fattorino.Shared], in one round trip where it is not too
+// much.
+func (s *Store) Arrived(ctx context.Context, spans []fattorino.Span) ([]*fattorino.Delivery, map[int64]int64, error) {
+	deliveries, whole, err := s.readArrived(ctx, s.reach(spans))
+	if err == nil && !whole {
+		last, err := s.lastArrived(ctx, spans)
+		return nil, last, err
+	}
+	return deliveries, nil, err
+}
+
+// readArrived reads all of it, or tells that it cannot.
+func (s *Store) readArrived(ctx context.Context, days map[int][]*reaches) (deliveries []*fattorino.Delivery, whole bool, err error) {
 	if days == nil {
-		return nil, true, nil
+		return nil, false, nil
 	}
 	events := map[int64]*fattorino.Event{}
 	var b pgx.Batch
@@ -64,13 +74,10 @@ func (s *Store) Arrived(ctx context.Context, spans []fattorino.Span) (deliveries
 	b.Queue(`COMMIT`)
 	err = s.pool.SendBatch(ctx, &b).Close()
 	if sqlState(err) == undefinedTable { // nothing was accepted on that day, or it was dropped since
-		return nil, true, nil
+		return nil, false, nil
 	}
-	if err != nil {
+	if err != nil || len(events) >= maxArrivedEvents || len(deliveries) >= maxArrivedDeliveries {
 		return nil, false, translate(err)
-	}
-	if len(events) >= maxArrivedEvents || len(deliveries) >= maxArrivedDeliveries {
-		return nil, true, nil
 	}
 	for _, d := range deliveries {
 		if d.Event = events[d.Event.Key]; d.Event == nil {
@@ -78,7 +85,46 @@ func (s *Store) Arrived(ctx context.Context, spans []fattorino.Span) (deliveries
 		}
 	}
 	slices.SortFunc(deliveries, func(a, b *fattorino.Delivery) int { return cmp.Compare(a.ID, b.ID) })
-	return deliveries, false, nil
+	return deliveries, true, nil
+}
+
+// lastArrived gives the greatest id of each subscription's deliveries. It looks
+// into the days in which something can have arrived.
+func (s *Store) lastArrived(ctx context.Context, spans []fattorino.Span) (map[int64]int64, error) {
+	last := map[int64]int64{}
+	for _, one := range spans {
+		for _, table := range tablesBetween(s.layout.dayOf(one.From), s.layout.dayOf(one.To)) {
+			found, err := read(ctx, s, scanArrival, `SELECT subscription, max(id) FROM `+table+` WHERE part = $1 AND id > $2 AND id <= $3 GROUP BY subscription`, one.Part, one.From, one.To)
+			if sqlState(err) == undefinedTable {
+				continue // as above
+			}
+			if err != nil {
+				return nil, err
+			}
+			for _, a := range found {
+				last[a.subscription] = a.delivery
+			}
+		}
+	}
+	return last, nil
+}
+
+// tablesBetween names the tables of the deliveries of some days: that of all
+// days where they are many.
+func tablesBetween(first, last int) (tables []string) {
+	if last-first >= maxArrivedDays {
+		return []string{"deliveries"}
+	}
+	for day := first; day <= last; day++ {
+		tables = append(tables, fmt.Sprintf("deliveries_%d", day))
+	}
+	return tables
+}
+
+type arrival struct{ subscription, delivery int64 }
+
+func scanArrival(r record.Row) (a arrival, err error) {
+	return a, r.Scan(&a.subscription, &a.delivery)
 }
 
 // readEvents reads those that anybody hears of.
