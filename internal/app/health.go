@@ -113,7 +113,6 @@ func (s *watchedStore) check(ctx context.Context) error {
 	s.probing.Lock()
 	defer s.probing.Unlock()
 	return s.Update(ctx, func(tx fattorino.Tx) error {
-		_, err := tx.Count("readyz", time.Now().Truncate(time.Minute))
-		return err
+		return tx.Count(&fattorino.Counter{Name: "readyz", Window: time.Now().Truncate(time.Minute)})
 	})
 }

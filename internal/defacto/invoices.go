@@ -67,9 +67,11 @@ func (s *Sandbox) create(w http.ResponseWriter, r *http.Request, c call) error {
 	err = s.write.Update(r.Context(), func(tx fattorino.Tx) error {
 		now := micros(time.Now())
 		kept = &record{Invoice: made}
-		if kept.Number, err = tx.Count(invoiceCounter, time.Unix(0, 0)); err != nil {
+		number := &fattorino.Counter{Name: invoiceCounter, Window: time.Unix(0, 0)}
+		if err := tx.Count(number); err != nil {
 			return err
 		}
+		kept.Number = number.Count
 		kept.Invoice.ID = uuidOf(invoiceMark, kept.Number)
 		kept.tell("invoice.created", "", now)
 		if !draft {

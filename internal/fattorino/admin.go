@@ -292,13 +292,8 @@ func (s *Service) NameCompany(ctx context.Context, caller *Token, id int64, name
 	return s.Store.Company(ctx, id)
 }
 
-// CountCall counts one call of an API under the name of a counter, in the window
-// that starts at start, and gives the calls so far.
-func (s *Service) CountCall(ctx context.Context, counter string, start time.Time) (int64, error) {
-	var n int64
-	err := s.Engine.Update(ctx, func(tx Tx) (err error) {
-		n, err = tx.Count(counter, start)
-		return err
-	})
-	return n, err
+// CountCall counts one call of an API: f does it, in a transaction, and may be
+// run more than once. Where f fails nothing was counted.
+func (s *Service) CountCall(ctx context.Context, f func(CounterTx) error) error {
+	return s.Engine.Update(ctx, func(tx Tx) error { return f(tx) })
 }

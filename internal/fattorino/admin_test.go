@@ -3,6 +3,7 @@ package fattorino_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -378,21 +379,22 @@ func TestOnlyTheOperatorManages(t *testing.T) {
 	}
 }
 
-func TestCallsAreCountedByWindow(t *testing.T) {
+func TestACallThatIsRefusedIsNotCounted(t *testing.T) {
 	t.Parallel()
-	f := setup(t)
-	var got []int64
-	for _, call := range []struct {
-		counter string
-		window  time.Time
-	}{{"a", noon}, {"a", noon}, {"b", noon}, {"a", noon}, {"a", after(time.Hour)}, {"b", noon}} {
-		n, err := f.CountCall(context.Background(), call.counter, call.window)
-		if err != nil {
-			t.Fatal(err)
+	f, call := setup(t), &fattorino.Counter{Name: "a", Window: noon}
+	refusal := fattorino.Errorf(fattorino.TooMany, "no")
+	for _, want := range []error{nil, refusal, nil} {
+		err := f.CountCall(context.Background(), func(tx fattorino.CounterTx) error {
+			if err := tx.Count(call); err != nil {
+				return err
+			}
+			return want
+		})
+		if !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
 		}
-		got = append(got, n)
 	}
-	if diff := cmp.Diff([]int64{1, 2, 1, 3, 1, 2}, got); diff != "" {
-		t.Errorf("counts (-want +got):\n%s", diff)
+	if call.Count != 2 {
+		t.Errorf("%d are counted, want the two that were not refused", call.Count)
 	}
 }

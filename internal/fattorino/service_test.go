@@ -92,8 +92,9 @@ func TestAUseCaseWhoseTransactionIsRunAgainDoesTheSame(t *testing.T) {
 	})
 	t.Run("count", func(t *testing.T) {
 		for want := range int64(3) {
-			if n, err := f.CountCall(ctx, "a", noon); err != nil || n != want+1 {
-				t.Errorf("count %d, %v; want %d", n, err, want+1)
+			c := &fattorino.Counter{Name: "a", Window: noon}
+			if err := f.CountCall(ctx, func(tx fattorino.CounterTx) error { return tx.Count(c) }); err != nil || c.Count != want+1 {
+				t.Errorf("count %d, %v; want %d", c.Count, err, want+1)
 			}
 		}
 	})

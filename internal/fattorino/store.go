@@ -118,10 +118,29 @@ type Backlog struct {
 	Waiting      bool      // there are waiting deliveries
 }
 
+// A Counter is what was counted under a name in a window of time.
+type Counter struct {
+	Name   string
+	Window time.Time // its start
+	Count  int64
+}
+
+// A CounterTx counts, for all processes that share the store.
+type CounterTx interface {
+	// Count adds one to each of the counters, which have different names, and
+	// sets their Count; it forgets what was counted under a name in other
+	// windows.
+	Count(counters ...*Counter) error
+	// Counters gives those of the names that there are, as they were counted
+	// last.
+	Counters(names ...string) ([]Counter, error)
+}
+
 // Tx is the store inside one transaction of the committer.
 type Tx interface {
 	ResealTx
 	TallyTx
+	CounterTx
 
 	// EnsureCompany makes the company if it is not there.
 	EnsureCompany(id int64, now time.Time) error
@@ -167,9 +186,6 @@ type Tx interface {
 	PutOwnGroup(Group) error
 	// DeleteOwnGroup deletes a group; that there is none is no error.
 	DeleteOwnGroup(name string) error
-	// Count adds one to the counter of the window and gives its new value; it
-	// forgets the counter's earlier windows.
-	Count(counter string, window time.Time) (int64, error)
 	// Prune deletes events accepted before the time, with their deliveries and
 	// attempts, where none is pending: at most limit events with keys above
 	// after. It gives the last key looked at, 0 when there is nothing more.

@@ -12,35 +12,49 @@ import (
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/sqlite"
 )
 
-// counters counts like a store: per counter, in its latest window only.
-type counters struct {
-	mu    sync.Mutex
-	start map[string]time.Time
-	calls map[string]int64
-	total int
-	err   error
+// counts is a store, and how often it was asked to count.
+type counts struct {
+	*sqlite.Store
+	asked atomic.Int64
 }
 
-func (c *counters) count(_ context.Context, counter string, start time.Time) (int64, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		return 0, c.err
+func openCounts(t *testing.T) *counts {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), sqlite.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if c.start == nil {
-		c.start, c.calls = map[string]time.Time{}, map[string]int64{}
-	}
-	if !c.start[counter].Equal(start) {
-		c.start[counter], c.calls[counter] = start, 0
-	}
-	c.calls[counter]++
-	c.total++
-	return c.calls[counter], nil
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &counts{Store: store}
 }
 
-func testGate(t *testing.T, q Quotas, c *counters) *gate {
+func (c *counts) count(ctx context.Context, f func(fattorino.CounterTx) error) error {
+	c.asked.Add(1)
+	return c.Update(ctx, func(tx fattorino.Tx) error { return f(tx) })
+}
+
+// kept gives what is counted in the store under a name.
+func (c *counts) kept(t *testing.T, name string) int64 {
+	t.Helper()
+	var list []fattorino.Counter
+	err := c.Update(t.Context(), func(tx fattorino.Tx) (err error) {
+		list, err = tx.Counters(name)
+		return err
+	})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d counters %s, %v", len(list), name, err)
+	}
+	return list[0].Count
+}
+
+func testGate(t *testing.T, q Quotas, c *counts) *gate {
 	t.Helper()
 	g, err := newGate(q, c.count)
 	if err != nil {
@@ -87,9 +101,14 @@ func wantHeaders(t *testing.T, h http.Header, hourly, hourlyLimit, monthly, mont
 		"RateLimit-HourlyRemaining": hourly, "RateLimit-HourlyLimit": hourlyLimit,
 		"RateLimit-MonthlyRemaining": monthly, "RateLimit-MonthlyLimit": monthlyLimit,
 	} {
-		if got := h[name]; len(got) != 1 || got[0] != strconv.Itoa(want) {
-			t.Errorf("%s is %q, want %d", name, got, want)
-		}
+		wantHeader(t, h, name, want)
+	}
+}
+
+func wantHeader(t *testing.T, h http.Header, name string, want int) {
+	t.Helper()
+	if got := h[name]; len(got) != 1 || got[0] != strconv.Itoa(want) {
+		t.Errorf("%s is %q, want %d", name, got, want)
 	}
 }
 
@@ -98,17 +117,17 @@ func wantHeaders(t *testing.T, h http.Header, hourly, hourlyLimit, monthly, mont
 
 func TestQuota_OffByDefault(t *testing.T) {
 	t.Parallel()
-	c := &counters{}
+	c := openCounts(t)
 	h := passes(t, testGate(t, Quotas{}, c), 1, 1, 2000)
-	if len(h) > 0 || c.total > 0 {
-		t.Errorf("headers %v and %d counts without quotas", h, c.total)
+	if len(h) > 0 || c.asked.Load() > 0 {
+		t.Errorf("headers %v and %d counts without quotas", h, c.asked.Load())
 	}
 }
 
 func TestQuota_TheHourIsFixedAndPerAppAndCompany(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := &counters{}
+		c := openCounts(t)
 		g := testGate(t, Quotas{Hourly: 1000, Monthly: 40000}, c)
 		time.Sleep(40 * time.Minute)
 		wantHeaders(t, passes(t, g, 1, 1, 160), 840, 1000, 39840, 40000)
@@ -132,7 +151,7 @@ func TestQuota_TheHourIsFixedAndPerAppAndCompany(t *testing.T) {
 func TestQuota_TheMonthIsThatOfItaly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := testGate(t, Quotas{Hourly: 1000, Monthly: 5}, &counters{})
+		g := testGate(t, Quotas{Hourly: 1000, Monthly: 5}, openCounts(t))
 		passes(t, g, 1, 1, 5)
 		got := refuses(t, g, 1, 1, fattorino.Denied)
 		wantHeaders(t, got.header, 995, 1000, 0, 5)
@@ -146,17 +165,17 @@ func TestQuota_TheMonthIsThatOfItaly(t *testing.T) {
 	})
 }
 
-func TestQuota_RefusedCallsAreNotWritten(t *testing.T) {
+func TestQuota_RefusedCallsAreNotCounted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := &counters{}
+		c := openCounts(t)
 		g := testGate(t, Quotas{Hourly: 3, Monthly: 100}, c)
 		passes(t, g, 1, 1, 3)
 		for range 100 {
 			refuses(t, g, 1, 1, fattorino.Denied)
 		}
-		if c.total != 6 { // an hour and a month for each call that passed
-			t.Errorf("%d counts were written, want 6", c.total)
+		if hour, asked := c.kept(t, "fic:hour:1:1"), c.asked.Load(); hour != 3 || asked != 3 {
+			t.Errorf("%d calls are counted, the store was asked %d times; want 3 and 3", hour, asked)
 		}
 	})
 }
@@ -164,18 +183,18 @@ func TestQuota_RefusedCallsAreNotWritten(t *testing.T) {
 func TestQuota_ARestartForgetsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, q := &counters{}, Quotas{Hourly: 3, Monthly: 100}
+		c, q := openCounts(t), Quotas{Hourly: 3, Monthly: 100}
 		passes(t, testGate(t, q, c), 1, 1, 3)
 		again := testGate(t, q, c)
 		got := refuses(t, again, 1, 1, fattorino.Denied)
-		wantHeaders(t, got.header, 0, 3, 96, 100)
+		wantHeaders(t, got.header, 0, 3, 97, 100)
 	})
 }
 
 func TestQuota_TheShortOneSlidesAndIsPerCompany(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := &counters{}
+		c := openCounts(t)
 		g := testGate(t, PublishedQuotas(), c)
 		passes(t, g, 1, 1, 100)
 		time.Sleep(2 * time.Minute)
@@ -195,34 +214,98 @@ func TestQuota_TheShortOneSlidesAndIsPerCompany(t *testing.T) {
 		if got.wait != 2*time.Minute {
 			t.Errorf("again in %v, want 2 min", got.wait)
 		}
-		if want := 2 * (300 + 1 + 100); c.total != want {
-			t.Errorf("%d counts were written, want %d", c.total, want)
+		if want := int64(300 + 1 + 100); c.asked.Load() != want {
+			t.Errorf("the store was asked %d times, want %d", c.asked.Load(), want)
+		}
+	})
+}
+
+func TestQuota_TheShortOneIsOneForAllGates(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// Given the gates of two nodes, and of one that is started later,
+		c, q := openCounts(t), Quotas{Hourly: 100, Short: 10}
+		one, two := testGate(t, q, c), testGate(t, q, c)
+		time.Sleep(4 * time.Second)
+
+		// when calls come to both of them,
+		passes(t, one, 1, 1, 6)
+		passes(t, two, 1, 2, 4)
+
+		// then no gate lets more through than the quota, and none of them counts
+		// what it refuses.
+		for _, g := range []*gate{one, two, testGate(t, q, c)} {
+			for range 3 {
+				got := refuses(t, g, 1, 1, fattorino.TooMany)
+				wantHeader(t, got.header, "RateLimit-HourlyRemaining", 94)
+				if want := shortSpan - 4*time.Second; got.wait != want {
+					t.Errorf("again in %v, want %v", got.wait, want)
+				}
+			}
+		}
+		if n := c.kept(t, "fic:hour:1:1"); n != 6 {
+			t.Errorf("%d calls of the hour, want 6", n)
+		}
+	})
+}
+
+// A call counts for five minutes, or up to a slot less.
+func TestQuota_TheShortOneIsForgottenSlotBySlot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := openCounts(t)
+		g := testGate(t, Quotas{Short: 40}, c)
+		for range 40 { // one each 7.5 s: what 300 in 5 min are to the half of a slot
+			passes(t, g, 1, 1, 1)
+			time.Sleep(slot / 2)
+		}
+		// At this pace it goes on for ever,
+		for range 100 {
+			passes(t, g, 1, 1, 1)
+			time.Sleep(slot / 2)
+		}
+		// and what it leaves behind is as many counters as there are slots.
+		err := c.Update(t.Context(), func(tx fattorino.Tx) error {
+			list, err := tx.Counters(slotNames(1)...)
+			if len(list) != slots {
+				t.Errorf("%d counters, want %d", len(list), slots)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		// Faster than that it is refused, until a slot is forgotten.
+		passes(t, g, 1, 1, 2)
+		if got := refuses(t, g, 1, 1, fattorino.TooMany); got.wait != slot {
+			t.Errorf("again in %v, want %v", got.wait, slot)
 		}
 	})
 }
 
 func TestQuota_MemoryIsBounded(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		g := testGate(t, Quotas{Hourly: 10, Short: 2}, &counters{})
-		for company := range int64(maxRemembered + 100) {
-			passes(t, g, company+1, 1, 1)
-		}
-		if len(g.recent) > maxRemembered || len(g.used) > maxRemembered {
-			t.Errorf("%d companies and %d consumers are remembered", len(g.recent), len(g.used))
-		}
-		time.Sleep(shortSpan)
-		passes(t, g, 1_000_000, 1, 1)
-		if len(g.recent) != 1 {
-			t.Errorf("%d companies are remembered after five quiet minutes, want 1", len(g.recent))
-		}
-	})
+	g, now := testGate(t, PublishedQuotas(), openCounts(t)), time.Now()
+	for company := range int64(maxRemembered + 100) {
+		g.remember(consumer{company, 1}, g.present(now), now.Add(time.Minute), now)
+	}
+	if len(g.full) > maxRemembered || len(g.used) > maxRemembered {
+		t.Errorf("%d companies and %d consumers are remembered", len(g.full), len(g.used))
+	}
+	last := int64(maxRemembered + 99)
+	if _, full := g.known(consumer{last, 1}, now); !full.Equal(now.Add(time.Minute)) {
+		t.Errorf("the last company is full until %v, want in a minute", full)
+	}
+	g.remember(consumer{last, 1}, g.present(now), time.Time{}, now)
+	if _, full := g.known(consumer{last, 1}, now); !full.IsZero() {
+		t.Errorf("the last company is still full, until %v", full)
+	}
 }
 
 func TestQuota_ManyCallsAtOnceDoNotPassIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := testGate(t, Quotas{Hourly: 50, Monthly: 1000, Short: 80}, &counters{})
+		g := testGate(t, Quotas{Hourly: 50, Monthly: 1000, Short: 80}, openCounts(t))
 		var passed atomic.Int64
 		var all sync.WaitGroup
 		for range 200 {
@@ -242,7 +325,10 @@ func TestQuota_ManyCallsAtOnceDoNotPassIt(t *testing.T) {
 func TestQuota_WhatCannotBeCountedIsNotLetThrough(t *testing.T) {
 	t.Parallel()
 	broken := &fattorino.Error{Kind: fattorino.Unavailable, Msg: "the disk is full"}
-	g := testGate(t, Quotas{Hourly: 50}, &counters{err: broken})
+	g, err := newGate(Quotas{Hourly: 50}, func(context.Context, func(fattorino.CounterTx) error) error { return broken })
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := g.pass(t.Context(), http.Header{}, 1, 1); !errors.Is(err, broken) {
 		t.Errorf("%v, want the store's error", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/auth"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -23,7 +22,7 @@ type Service interface {
 	ModifySubscription(ctx context.Context, caller *fattorino.Token, company int64, contract string, id int64, c fattorino.SubscriptionChange) (*fattorino.Subscription, []fattorino.TypeRefusal, error)
 	DeleteSubscription(ctx context.Context, caller *fattorino.Token, company int64, contract string, id int64) error
 	VerifySubscription(ctx context.Context, caller *fattorino.Token, company int64, contract string, id int64, m fattorino.Method) (*fattorino.Subscription, error)
-	CountCall(ctx context.Context, counter string, start time.Time) (int64, error)
+	CountCall(ctx context.Context, f func(fattorino.CounterTx) error) error
 }
 
 // A Door is the subscriptions API of Fatture in Cloud, over the use cases.

@@ -81,7 +81,7 @@ func (f *folder) people() {
 			func(tx fattorino.Tx) error {
 				return tx.PutDocument(&fattorino.Document{Kind: "bin", Company: int64(i), ID: "x", Body: []byte{}})
 			},
-			func(tx fattorino.Tx) error { _, err := tx.Count("quota", start); return err },
+			func(tx fattorino.Tx) error { return tx.Count(&fattorino.Counter{Name: "quota", Window: start}) },
 		)
 	}
 	f.update(

@@ -239,8 +239,9 @@ func (f *folder) makeNew(tx fattorino.Tx) error {
 	if kept, err := tx.Subscription(s.ID); err != nil || kept.Company != 2 {
 		return fmt.Errorf("the new subscription %d is %+v, %w", s.ID, kept, err)
 	}
-	if n, err := tx.Count("quota", start); err != nil || n != 6 {
-		return fmt.Errorf("the counter gives %d, %w; want 6", n, err)
+	quota := &fattorino.Counter{Name: "quota", Window: start}
+	if err := tx.Count(quota); err != nil || quota.Count != 6 {
+		return fmt.Errorf("the counter gives %d, %w; want 6", quota.Count, err)
 	}
 	return nil
 }

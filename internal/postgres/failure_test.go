@@ -191,15 +191,15 @@ func TestWhateverByteAConnectionBreaksAtAnUpdateIsMadeOnce(t *testing.T) {
 			way.Arm(to, n)
 			made++
 			app := &fattorino.App{Name: "a", CreatedAt: time.Now()}
-			var count int64
-			err := s.Update(ctx, func(tx fattorino.Tx) (err error) {
-				if err = tx.PutApp(app); err == nil {
-					count, err = tx.Count("updates", time.Unix(0, 0))
+			updates := &fattorino.Counter{Name: "updates", Window: time.Unix(0, 0)}
+			err := s.Update(ctx, func(tx fattorino.Tx) error {
+				if err := tx.PutApp(app); err != nil {
+					return err
 				}
-				return err
+				return tx.Count(updates)
 			})
-			if err != nil || count != made {
-				t.Fatalf("update %d: count %d, %v", made, count, err)
+			if err != nil || updates.Count != made {
+				t.Fatalf("update %d: count %d, %v", made, updates.Count, err)
 			}
 			if !way.Disarm() {
 				break

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -265,9 +266,29 @@ func (t *tx) RetireKeys(name, kid string, now time.Time) error {
 	return t.exec(`UPDATE keys SET retired_at = $3 WHERE name = $1 AND kid <> $2 AND retired_at IS NULL`, name, kid, record.Micros(now))
 }
 
-func (t *tx) Count(counter string, window time.Time) (n int64, err error) {
-	err = t.tx.QueryRow(t.ctx, `INSERT INTO counters AS c (name, period, count) VALUES ($1, $2, 1)
+// Count implements [fattorino.CounterTx]. Its rows are locked in the order of
+// their names, whatever order they are given in, so that no two transactions
+// wait for each other.
+func (t *tx) Count(counters ...*fattorino.Counter) error {
+	names, windows := make([]string, len(counters)), make([]int64, len(counters))
+	for i, c := range counters {
+		names[i], windows[i] = c.Name, record.Micros(c.Window)
+	}
+	rows, err := t.tx.Query(t.ctx, `INSERT INTO counters AS c (name, period, count)
+		SELECT name, period, 1 FROM unnest($1::text[], $2::bigint[]) AS given (name, period) ORDER BY name
 		ON CONFLICT (name) DO UPDATE SET count = CASE WHEN c.period = excluded.period THEN c.count + 1 ELSE 1 END, period = excluded.period
-		RETURNING count`, counter, record.Micros(window)).Scan(&n)
-	return n, err
+		RETURNING name, period, count`, names, windows)
+	counted, err := collect(rows, err, record.ScanCounter)
+	if err != nil {
+		return err
+	}
+	for _, c := range counters {
+		c.Count = counted[slices.IndexFunc(counted, func(x fattorino.Counter) bool { return x.Name == c.Name })].Count
+	}
+	return nil
+}
+
+func (t *tx) Counters(names ...string) ([]fattorino.Counter, error) {
+	rows, err := t.tx.Query(t.ctx, `SELECT name, period, count FROM counters WHERE name = ANY($1)`, names)
+	return collect(rows, err, record.ScanCounter)
 }

@@ -180,6 +180,11 @@ func ScanSubscription(r Row) (*fattorino.Subscription, error) {
 	return &s, err
 }
 
+// ScanCounter reads a counter's name, window and count.
+func ScanCounter(r Row) (c fattorino.Counter, err error) {
+	return c, r.Scan(&c.Name, Micro{T: &c.Window}, &c.Count)
+}
+
 // TokenColumns are the columns of a token.
 const TokenColumns = `id, kind, app, companies, scopes, hash, hint, created_at, expires_at, revoked_at`
 

@@ -143,11 +143,22 @@ func (t *tx) RetireKeys(name, kid string, now time.Time) error {
 	return err
 }
 
-func (t *tx) Count(counter string, window time.Time) (n int64, err error) {
-	err = t.tx.QueryRowContext(t.ctx, `INSERT INTO counters VALUES (?, ?, 1)
-		ON CONFLICT DO UPDATE SET count = iif(window = excluded.window, count + 1, 1), window = excluded.window
-		RETURNING count`, counter, record.Micros(window)).Scan(&n)
-	return n, err
+func (t *tx) Count(counters ...*fattorino.Counter) error {
+	for _, c := range counters {
+		err := t.tx.QueryRowContext(t.ctx, `INSERT INTO counters VALUES (?, ?, 1)
+			ON CONFLICT DO UPDATE SET count = iif(window = excluded.window, count + 1, 1), window = excluded.window
+			RETURNING count`, c.Name, record.Micros(c.Window)).Scan(&c.Count)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) Counters(names ...string) ([]fattorino.Counter, error) {
+	rows, err := t.tx.QueryContext(t.ctx, `SELECT name, window, count FROM counters
+		WHERE name IN (SELECT value FROM json_each(?))`, record.ToJSON(names))
+	return collect(rows, err, record.ScanCounter)
 }
 
 func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, deleted int, err error) {

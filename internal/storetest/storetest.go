@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,7 @@ func Run(t *testing.T, open Open, options ...Option) {
 		{"tokens, apps and companies", testIdentities},
 		{"signing keys", testKeys},
 		{"counters count within their window", testCount},
+		{"several counters count together", testCountTogether},
 		{"types and groups of the operator's are kept whole", testOwnTypes},
 		{"recent events of a type are found from the end", testRecentEvents},
 		{"documents are kept by kind, company and id", testDocuments},
@@ -792,12 +794,10 @@ func testKeys(t *testing.T, b *bundle) {
 }
 
 func testCount(t *testing.T, b *bundle) {
-	count := func(name string, window time.Time) (n int64) {
-		b.update(func(tx fattorino.Tx) (err error) {
-			n, err = tx.Count(name, window)
-			return err
-		})
-		return n
+	count := func(name string, window time.Time) int64 {
+		c := &fattorino.Counter{Name: name, Window: window}
+		b.update(func(tx fattorino.Tx) error { return tx.Count(c) })
+		return c.Count
 	}
 	got := []int64{count("a", start), count("a", start), count("b", start)}
 	b.reopen(b)
@@ -805,6 +805,40 @@ func testCount(t *testing.T, b *bundle) {
 	if want := []int64{1, 2, 1, 3, 1, 2}; !cmp.Equal(got, want) {
 		t.Errorf("counts = %v, want %v", got, want)
 	}
+}
+
+// Several are counted together, each for itself, and read as they are.
+func testCountTogether(t *testing.T, b *bundle) {
+	later := start.Add(time.Hour)
+	for _, x := range []struct {
+		counters []*fattorino.Counter
+		want     []int64
+	}{
+		{[]*fattorino.Counter{{Name: "c", Window: start}, {Name: "a", Window: start}}, []int64{1, 1}},
+		{[]*fattorino.Counter{{Name: "b", Window: start}, {Name: "c", Window: start}, {Name: "a", Window: later}}, []int64{1, 2, 1}},
+	} {
+		b.update(func(tx fattorino.Tx) error { return tx.Count(x.counters...) })
+		for i, c := range x.counters {
+			if c.Count != x.want[i] {
+				t.Errorf("%s = %d, want %d", c.Name, c.Count, x.want[i])
+			}
+		}
+	}
+	b.update(func(tx fattorino.Tx) error {
+		// What is counted in a transaction is read in it.
+		if err := tx.Count(&fattorino.Counter{Name: "b", Window: start}); err != nil {
+			return err
+		}
+		got, err := tx.Counters("a", "b", "unknown")
+		slices.SortFunc(got, func(x, y fattorino.Counter) int { return strings.Compare(x.Name, y.Name) })
+		want := []fattorino.Counter{{Name: "a", Window: later, Count: 1}, {Name: "b", Window: start, Count: 2}}
+		if !slices.EqualFunc(got, want, func(x, y fattorino.Counter) bool {
+			return x.Name == y.Name && x.Window.Equal(y.Window) && x.Count == y.Count
+		}) {
+			t.Errorf("read %v, %v; want %v", got, err, want)
+		}
+		return err
+	})
 }
 
 func testUpdateRollsBack(t *testing.T, b *bundle) {
