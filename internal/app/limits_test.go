@@ -2,8 +2,10 @@ package app_test
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/app"
 	"github.com/fattorino-dev/fattorino/test/pgcluster"
@@ -49,4 +51,27 @@ func TestTheFiveMinuteQuotaIsOneForAllNodes(t *testing.T) {
 		}
 	}
 	do(t, nodes[1], http.MethodGet, "/c/2/subscriptions", token, "").want(t, http.StatusOK) // another company's is its own
+}
+
+func TestTriesToSignInAreCountedForAllNodes(t *testing.T) {
+	t.Parallel()
+	nodes, _ := startTwo(t, nil)
+	visitors := [2]*visitor{newVisitor(t, nodes[0], ""), newVisitor(t, nodes[1], "")}
+	// When someone guesses at one node after the other,
+	begun, let, refused := time.Now(), 0, [2]int{}
+	for i := range 40 {
+		got := visitors[i%2].do(http.MethodPost, "/ui/sign-in", url.Values{"secret": {"wrong"}})
+		switch wait, err := strconv.Atoi(got.Header.Get("Retry-After")); {
+		case got.StatusCode == http.StatusUnauthorized:
+			let++
+		case got.StatusCode != http.StatusTooManyRequests || err != nil || wait < 1 || wait > 10:
+			t.Errorf("node %d: got %d, Retry-After %q; want 429 with up to 10 s", i%2, got.StatusCode, got.Header.Get("Retry-After"))
+		default:
+			refused[i%2]++
+		}
+	}
+	// then he has ten tries in all, and one more each ten seconds.
+	if most := 10 + int(time.Since(begun)/(10*time.Second)) + 1; let < 10 || let > most || refused[0] == 0 || refused[1] == 0 {
+		t.Errorf("%d tries were let through, %v refused; want 10 to %d, and no more by either node", let, refused, most)
+	}
 }

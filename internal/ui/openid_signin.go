@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -31,8 +30,12 @@ func (u *UI) startOpenID(w http.ResponseWriter, r *http.Request, v *visit) error
 		return fattorino.Errorf(fattorino.NotFound, "there is no sign-in by OpenID Connect here")
 	}
 	next := ownPath(r.URL.Query().Get("next"))
-	if !u.throttle.allow(time.Now(), "openid start "+network(r)) {
-		return u.openIDThrottled(w, r, v, next)
+	wait, err := u.throttle.take(r.Context(), "openid start "+network(r))
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		return u.openIDThrottled(w, r, v, next, wait)
 	}
 	attempt := rand.Text() + rand.Text() // 256 bits and more
 	address, err := u.OpenID.begin(r.Context(), attempt)
@@ -58,8 +61,12 @@ func (u *UI) finishOpenID(w http.ResponseWriter, r *http.Request, v *visit) erro
 	if attempt == "" || !fitsAttempt(attempt, answer.Get("state")) {
 		return u.askWho(w, r, v, http.StatusBadRequest, signInView{Next: next, Problem: v.Language.T("signin.oidc.lost")})
 	}
-	if !u.throttle.allow(time.Now(), "openid finish "+network(r)) {
-		return u.openIDThrottled(w, r, v, next)
+	wait, err := u.throttle.take(r.Context(), "openid finish "+network(r))
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		return u.openIDThrottled(w, r, v, next, wait)
 	}
 	dropSecret(w, r, attemptCookie)
 	p, err := u.OpenID.finish(r.Context(), attempt, answer)
@@ -118,8 +125,8 @@ func (u *UI) openIDFailed(w http.ResponseWriter, r *http.Request, v *visit, next
 	return u.askWho(w, r, v, statusOf(e.Kind), view)
 }
 
-func (u *UI) openIDThrottled(w http.ResponseWriter, r *http.Request, v *visit, next string) error {
-	w.Header().Set("Retry-After", strconv.Itoa(int(signInEvery/time.Second)))
+func (u *UI) openIDThrottled(w http.ResponseWriter, r *http.Request, v *visit, next string, wait time.Duration) error {
+	tellWait(w.Header(), wait)
 	return u.askWho(w, r, v, http.StatusTooManyRequests, signInView{Next: next, Problem: v.Language.T("signin.throttled")})
 }
 

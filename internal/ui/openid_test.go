@@ -463,20 +463,20 @@ func TestSigningInAtTheIssuerIsThrottled(t *testing.T) {
 	b := f.browser()
 	back := b.toIssuer("/ui/sign-in/oidc")
 	cookie := b.cookies[attemptCookie]
-	for range signInBurst + 3 {
+	for range signIns().Burst + 3 {
 		b.cookies[attemptCookie] = cookie
 		b.get(back)
 	}
-	if n := p.Asked("/token"); n > signInBurst {
-		t.Errorf("the issuer was asked %d times for tokens, want at most %d", n, signInBurst)
+	if n := p.Asked("/token"); int64(n) > signIns().Burst {
+		t.Errorf("the issuer was asked %d times for tokens, want at most %d", n, signIns().Burst)
 	}
 	throttled := false
-	for range signInBurst + 3 {
+	for range signIns().Burst + 3 {
 		got := b.get("/ui/sign-in/oidc")
 		throttled = throttled || (got.status == http.StatusTooManyRequests && got.header.Get("Retry-After") != "")
 	}
 	if !throttled {
-		t.Errorf("%d beginnings are all let through", signInBurst+3)
+		t.Errorf("%d beginnings are all let through", signIns().Burst+3)
 	}
 }
 

@@ -64,8 +64,12 @@ func (u *UI) signIn(w http.ResponseWriter, r *http.Request, v *visit) error {
 	}
 	name, secret := strings.TrimSpace(r.PostForm.Get("name")), r.PostForm.Get("secret")
 	view := signInView{Next: r.PostForm.Get("next"), Name: name}
-	if !u.throttle.allow(time.Now(), "from "+network(r), "name "+strings.ToLower(clip(name, maxUserName))) {
-		w.Header().Set("Retry-After", strconv.Itoa(int(signInEvery/time.Second)))
+	wait, err := u.throttle.take(r.Context(), "from "+network(r), "name "+strings.ToLower(clip(name, maxUserName)))
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		tellWait(w.Header(), wait)
 		view.Problem = v.Language.T("signin.throttled")
 		return u.askWho(w, r, v, http.StatusTooManyRequests, view)
 	}

@@ -1,13 +1,18 @@
 package ui
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/sqlite"
 )
 
 func TestAnAdminTokenSignsInAndNoOther(t *testing.T) {
@@ -125,34 +130,125 @@ func TestWhoGuessesIsSlowedDown(t *testing.T) {
 	t.Parallel()
 	f := start(t)
 	b := f.browser()
-	for range signInBurst {
+	for range signIns().Burst {
 		if got := b.post("/ui/sign-in", url.Values{"secret": {"wrong"}}); got.status != http.StatusUnauthorized {
 			t.Fatalf("got %d, want 401", got.status)
 		}
 	}
 	got := b.post("/ui/sign-in", url.Values{"secret": {adminSecret}})
-	if got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" {
-		t.Errorf("after %d tries: got %d, Retry-After %q; want 429 with one", signInBurst, got.status, got.header.Get("Retry-After"))
+	if wait, err := strconv.Atoi(got.header.Get("Retry-After")); got.status != http.StatusTooManyRequests || err != nil || wait < 1 || wait > 10 {
+		t.Errorf("after %d tries: got %d, Retry-After %q; want 429 with up to 10 s", signIns().Burst, got.status, got.header.Get("Retry-After"))
 	}
 }
 
-func TestAThrottleCountsAddressesAndNamesApart(t *testing.T) {
+// openThrottles gives those of two nodes, and what they keep in the store.
+func openThrottles(t *testing.T) (one, two *throttle, kept func() []*fattorino.Document) {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), sqlite.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return newThrottle(store), newThrottle(store), func() []*fattorino.Document {
+		list, err := store.Documents(t.Context(), triesKind, 0, "", 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+}
+
+// wantWait fails where another wait is asked for; 0 = the try is taken.
+func (t *throttle) wantWait(tb testing.TB, want time.Duration, keys ...string) {
+	tb.Helper()
+	if got, err := t.take(tb.Context(), keys...); err != nil || got != want {
+		tb.Errorf("%v: wait %v, %v; want %v", keys, got, err, want)
+	}
+}
+
+func TestAThrottleCountsAddressesAndNamesApartAndForAllNodes(t *testing.T) {
 	t.Parallel()
-	slow, now := newThrottle(), time.Now()
-	for range signInBurst {
-		if !slow.allow(now, "from here", "name anna") {
-			t.Fatal("refused within the burst")
+	synctest.Test(t, func(t *testing.T) {
+		// Given that all tries of an address and a name were taken, at two nodes,
+		one, two, _ := openThrottles(t)
+		for range signIns().Burst / 2 {
+			one.wantWait(t, 0, "from here", "name anna")
+			two.wantWait(t, 0, "from here", "name anna")
+		}
+		// then neither of them, nor one that starts later, takes one more
+		every := signIns().Every
+		for _, node := range []*throttle{one, two, newThrottle(one.write)} {
+			node.wantWait(t, every, "from elsewhere", "name anna")
+			node.wantWait(t, every, "from here", "name berta")
+			// but for others,
+			node.wantWait(t, 0, "from far", "name clara")
+		}
+		// until the time has come, and then for one alone.
+		time.Sleep(every - time.Second)
+		two.wantWait(t, time.Second, "from far", "name anna")
+		time.Sleep(time.Second)
+		two.wantWait(t, 0, "from far", "name anna")
+		one.wantWait(t, every, "from far", "name anna")
+		// What was refused has taken nothing of another key.
+		for range signIns().Burst {
+			one.wantWait(t, 0, "from elsewhere", "name berta")
+		}
+	})
+}
+
+func TestWhatIsTriedDoesNotFillTheStoreAndCannotBeReadThere(t *testing.T) {
+	t.Parallel()
+	one, _, kept := openThrottles(t)
+	ids := map[string]bool{}
+	for i := range 200_000 {
+		ids[triesID(fmt.Sprintf("name guess-%d", i))] = true
+	}
+	if len(ids) > 1<<16 {
+		t.Errorf("200,000 names are counted in %d places, want 65,536 at most", len(ids))
+	}
+	one.wantWait(t, 0, "from 192.0.2.7", "name a password by mistake")
+	list := kept()
+	if len(list) != 2 {
+		t.Fatalf("%d places, want 2", len(list))
+	}
+	for _, d := range list {
+		if text := d.ID + string(d.Body); len(d.ID) != 4 || strings.Contains(text, "mistake") || strings.Contains(text, "192.0.2.7") {
+			t.Errorf("kept: %q %q", d.ID, d.Body)
 		}
 	}
-	if slow.allow(now, "from elsewhere", "name anna") || slow.allow(now, "from here", "name berta") {
-		t.Error("want the name, and the address, used up")
-	}
-	if !slow.allow(now, "from far", "name clara") {
-		t.Error("want another name from another address let through")
-	}
-	if !slow.allow(now.Add(signInEvery), "from far", "name anna") {
-		t.Error("want one more after the time")
-	}
+}
+
+func TestWhoGoesOnGuessingDoesNotKeepTheStoreBusy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one, _, _ := openThrottles(t)
+		store := &countedStore{Updater: one.write}
+		one.write = store
+		for range signIns().Burst {
+			one.wantWait(t, 0, "from here")
+		}
+		for range 100 {
+			one.wantWait(t, signIns().Every, "from here")
+		}
+		if want := signIns().Burst + 1; store.updates != want {
+			t.Errorf("%d updates, want %d", store.updates, want)
+		}
+	})
+}
+
+// countedStore counts how often a store is written to.
+type countedStore struct {
+	Updater
+	updates int64
+}
+
+func (s *countedStore) Update(ctx context.Context, f func(fattorino.Tx) error) error {
+	s.updates++
+	return s.Updater.Update(ctx, f)
 }
 
 func TestWhereSigningInLeadsIsOneOfThesePages(t *testing.T) {

@@ -80,7 +80,7 @@ type UI struct {
 // New makes the management interface. It fails on a template or a file of texts
 // that cannot be read.
 func New(c Config) (*UI, error) {
-	u := &UI{Config: c, streams: &streams{of: map[string]int{}}, accounts: &accounts{read: c.Documents, write: c.Store}, throttle: newThrottle(), refusals: rate.NewLimiter(rate.Every(refusalNotedEvery), refusalsNoted), pages: map[string]*pages{}}
+	u := &UI{Config: c, streams: &streams{of: map[string]int{}}, accounts: &accounts{read: c.Documents, write: c.Store}, throttle: newThrottle(c.Store), refusals: rate.NewLimiter(rate.Every(refusalNotedEvery), refusalsNoted), pages: map[string]*pages{}}
 	var err error
 	if u.languages, err = readLanguages(); err != nil {
 		return nil, err

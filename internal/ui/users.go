@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
@@ -114,7 +113,12 @@ func (u *UI) changePassword(w http.ResponseWriter, r *http.Request, v *visit) er
 		return err
 	}
 	faults, fits := formFaults{}, false
-	if !u.throttle.allow(time.Now(), "name "+strings.ToLower(v.Who)) {
+	wait, err := u.throttle.take(r.Context(), "name "+strings.ToLower(v.Who))
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		tellWait(w.Header(), wait)
 		faults.add("current", "%s", v.Language.T("signin.throttled"))
 		return u.render(w, v, http.StatusTooManyRequests, "password", passwordView{faults})
 	}

@@ -24,7 +24,7 @@ type Users struct {
 
 // NewUsers gives the users that the store keeps.
 func NewUsers(read Documents, write Updater) *Users {
-	return &Users{&accounts{read: read, write: write}, newThrottle()}
+	return &Users{&accounts{read: read, write: write}, newThrottle(write)}
 }
 
 // List gives all users, by name.
