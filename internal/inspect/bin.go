@@ -32,6 +32,19 @@ type Bin struct {
 	First int64 `json:"first"` // number of the oldest request that is kept
 	Next  int64 `json:"next"`  // number that the next one gets
 	Size  int64 `json:"size"`  // bytes of the requests that are kept
+
+	Whole time.Time `json:"whole,omitzero"` // when it takes as many at once again as it ever does
+}
+
+// take takes one of the requests that the bin takes now; TooMany where there is
+// none.
+func (b *Bin) take(now time.Time) error {
+	then, wait := pace().Take(b.Whole, now)
+	if wait > 0 {
+		return &fattorino.Error{Kind: fattorino.TooMany, Msg: "more comes in than this bin takes", Fix: "send less at a time", RetryAfter: wait}
+	}
+	b.Whole = then
+	return nil
 }
 
 // Kept is how many requests there are.

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/sign"
 )
@@ -32,10 +30,11 @@ const (
 	maxKeptSize = 16 << 20           // bytes of them, likewise
 	maxBody     = 256 << 10          // bytes of a request's body; above it 413 is answered, and the beginning kept
 	keptOfLong  = 4 << 10            // bytes that are kept of a longer one
-	perSecond   = 100                // requests to one bin
-	burst       = 200                // that may come at once
 	maxWaiting  = 128                // answers that are delayed at a time, of all bins
 )
+
+// pace is how many requests one bin takes.
+func pace() fattorino.Allowance { return fattorino.Allowance{Burst: 200, Every: time.Second / 100} }
 
 // Documents is where bins are read.
 type Documents interface {
@@ -67,7 +66,6 @@ type Bins struct {
 
 	mu       sync.Mutex
 	arrivals map[string]chan struct{} // by bin: closed when something comes in
-	limiters map[string]*rate.Limiter // by bin
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -75,7 +73,7 @@ type Bins struct {
 
 // New makes the bins of a service.
 func New(c Config) *Bins {
-	return &Bins{Config: c, waiting: make(chan struct{}, maxWaiting), arrivals: map[string]chan struct{}{}, limiters: map[string]*rate.Limiter{}}
+	return &Bins{Config: c, waiting: make(chan struct{}, maxWaiting), arrivals: map[string]chan struct{}{}}
 }
 
 // Create makes a bin that takes everything with 200 and proves itself to every
@@ -267,23 +265,12 @@ func (b *Bins) announce(id string) {
 	}
 }
 
-// allow tells whether a bin takes one more request now.
-func (b *Bins) allow(id string, now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.limiters[id] == nil {
-		b.limiters[id] = rate.NewLimiter(perSecond, burst)
-	}
-	return b.limiters[id].AllowN(now, 1)
-}
-
 // forget drops what is in memory of a bin that is gone. Who looks at it finds
 // out by looking.
 func (b *Bins) forget(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.arrivals, id)
-	delete(b.limiters, id)
 }
 
 func noBin() error {

@@ -255,6 +255,34 @@ func TestABinTakesSoMuchInASecond(t *testing.T) {
 	})
 }
 
+func TestWhatABinTakesInASecondIsCountedForAllNodes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one := open(t)
+		two := &fixture{t: t, store: one.store, bins: inspect.New(one.bins.Config)}
+		bin := one.bin()
+		for i := range 100 {
+			for node, f := range []*fixture{one, two} {
+				if got := f.take(bin, ""); got != http.StatusOK {
+					t.Fatalf("number %d at node %d: got %d, want 200", i, node, got)
+				}
+			}
+		}
+		for node, f := range []*fixture{one, two} {
+			if got := f.take(bin, ""); got != http.StatusTooManyRequests {
+				t.Errorf("one more at node %d: got %d, want 429", node, got)
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+		if got := two.take(bin, ""); got != http.StatusOK {
+			t.Errorf("a hundredth of a second later: got %d, want 200", got)
+		}
+		if got := one.take(bin, ""); got != http.StatusTooManyRequests {
+			t.Errorf("two more a hundredth of a second later: got %d, want 429", got)
+		}
+	})
+}
+
 func TestABinIsItsOwnersAlone(t *testing.T) {
 	t.Parallel()
 	f := start(t)

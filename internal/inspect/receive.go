@@ -21,12 +21,11 @@ func (b *Bins) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	shield(w.Header())
 	at := time.Now()
 	bin, err := b.find(r.Context(), r.PathValue("bin"), at)
+	if err == nil {
+		err = bin.take(at) // what is too much is not read; record sees to it for all
+	}
 	if err != nil {
 		refuse(w, err)
-		return
-	}
-	if !b.allow(bin.ID, at) {
-		refuse(w, &fattorino.Error{Kind: fattorino.TooMany, Msg: "more comes in than this bin takes", Fix: "send less at a time", RetryAfter: time.Second})
 		return
 	}
 	request, err := b.read(w, r, at)
@@ -141,8 +140,12 @@ func (b *Bins) record(ctx context.Context, id string, r *Request) error {
 	r.Token = b.checkToken(r, reading)
 	err := b.Store.Update(ctx, func(tx fattorino.Tx) error {
 		d, err := tx.Document(binKind, 0, id)
-		bin, err := inForce(d, err, time.Now())
+		now := time.Now()
+		bin, err := inForce(d, err, now)
 		if err != nil {
+			return err
+		}
+		if err := bin.take(now); err != nil {
 			return err
 		}
 		if r.Given = bin.next(reading); r.Cut {
