@@ -1,8 +1,6 @@
 package facturascripts
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"net/http"
 	"strconv"
@@ -69,17 +67,9 @@ func appendBody(body []byte, id, typ string, e *fattorino.Event) []byte {
 	return append(cloudevents.AppendData(body, e), '}')
 }
 
-// messageID gives the webhook-id. An event is known by company, source and id,
-// and by its place in the company's history, which a test has none in. They are
-// hashed, since they are the producer's choice and the id must not be (SW-4).
+// messageID gives the webhook-id, which is no choice of the producer (SW-4).
 func messageID(subscription int64, e *fattorino.Event) string {
-	var scratch [256]byte
-	text := binary.BigEndian.AppendUint64(scratch[:0], uint64(e.Company))
-	text = binary.BigEndian.AppendUint64(text, uint64(e.Seq))
-	text = binary.BigEndian.AppendUint64(text, uint64(len(e.Source)))
-	text = append(append(text, e.Source...), e.ID...)
-	sum := sha256.Sum256(text)
-
+	digest := e.Digest()
 	id := strconv.AppendInt(append(make([]byte, 0, 64), "evt_"...), subscription, 10)
-	return string(hex.AppendEncode(append(id, '_'), sum[:16]))
+	return string(hex.AppendEncode(append(id, '_'), digest[:]))
 }

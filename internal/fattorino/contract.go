@@ -1,6 +1,9 @@
 package fattorino
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // A Contract is the bundle of rules that a subscriber relies on. Each door
 // hands one to the engine, which knows none by name.
@@ -64,6 +67,19 @@ type Handshake interface {
 	Passed(challenge string, a *Answer) (rate int, err error)
 	// Limits says how often a sink may be asked.
 	Limits() HandshakeLimits
+}
+
+// WithQuery appends a parameter, as a challenge that travels in the query, to a sink.
+// A sink has no fragment.
+func WithQuery(sink, parameter string) string {
+	_, query, ok := strings.Cut(sink, "?")
+	switch {
+	case !ok:
+		return sink + "?" + parameter
+	case query == "":
+		return sink + parameter
+	}
+	return sink + "&" + parameter
 }
 
 // PendingConsentError says that a sink has neither given nor refused its consent yet.

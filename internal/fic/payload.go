@@ -158,23 +158,11 @@ func (c *Contract) Challenge(s *fattorino.Subscription, challenge string, now ti
 	}
 	r := &fattorino.Request{Method: http.MethodGet, URL: s.Sink, Header: c.appendCommon(nil, bearer)}
 	if s.Handshake.Method == fattorino.ByQuery {
-		r.URL = withQuery(s.Sink, challengeField+"="+challenge)
+		r.URL = fattorino.WithQuery(s.Sink, challengeField+"="+challenge)
 	} else {
 		r.Header = append(r.Header, fattorino.Header{Name: challengeField, Value: challenge})
 	}
 	return r, nil
-}
-
-// withQuery appends a parameter to a URL that has no fragment.
-func withQuery(sink, parameter string) string {
-	_, query, ok := strings.Cut(sink, "?")
-	switch {
-	case !ok:
-		return sink + "?" + parameter
-	case query == "":
-		return sink + parameter
-	}
-	return sink + "&" + parameter
 }
 
 // appendCommon appends the header fields of every request to a sink.

@@ -88,23 +88,11 @@ func (h *challenge) Challenge(s *fattorino.Subscription, text string, _ time.Tim
 	}
 	r := &fattorino.Request{Method: http.MethodGet, URL: s.Sink, Header: header}
 	if s.Handshake.Method == fattorino.ByQuery {
-		r.URL = withQuery(s.Sink, challengeField+"="+text)
+		r.URL = fattorino.WithQuery(s.Sink, challengeField+"="+text)
 	} else {
 		r.Header = append(r.Header, fattorino.Header{Name: challengeField, Value: text})
 	}
 	return r, nil
-}
-
-// withQuery appends a parameter to a URL that has no fragment.
-func withQuery(sink, parameter string) string {
-	_, query, ok := strings.Cut(sink, "?")
-	switch {
-	case !ok:
-		return sink + "?" + parameter
-	case query == "":
-		return sink + parameter
-	}
-	return sink + "&" + parameter
 }
 
 // Passed wants status 200 exactly, and for body either the text itself, white

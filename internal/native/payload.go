@@ -1,9 +1,7 @@
 package native
 
 import (
-	"crypto/sha256"
 	"encoding/base32"
-	"encoding/binary"
 	"maps"
 	"net/http"
 	"slices"
@@ -180,18 +178,10 @@ func standardBody(e *fattorino.Event) []byte {
 	return append(cloudevents.AppendData(body, e), '}')
 }
 
-// messageID gives the webhook-id. An event is known by company, source and id,
-// and a private one is never taken for the one that it is a copy of; they are
-// hashed, since they are the producer's choice and the id must not be (SW-4).
+// messageID gives the webhook-id, which is no choice of the producer (SW-4).
 func messageID(subscription int64, e *fattorino.Event) string {
-	var scratch [256]byte
-	text := binary.BigEndian.AppendUint64(scratch[:0], uint64(e.Company))
-	text = binary.BigEndian.AppendUint64(text, uint64(e.Seq))
-	text = binary.BigEndian.AppendUint64(text, uint64(len(e.Source)))
-	text = append(append(text, e.Source...), e.ID...)
-	sum := sha256.Sum256(text)
-
+	digest := e.Digest()
 	id := strconv.AppendInt(append(make([]byte, 0, 64), "msg_"...), subscription, 10)
 	encoding := base32.HexEncoding.WithPadding(base32.NoPadding)
-	return string(encoding.AppendEncode(append(id, '_'), sum[:16]))
+	return string(encoding.AppendEncode(append(id, '_'), digest[:]))
 }
