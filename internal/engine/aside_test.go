@@ -47,43 +47,40 @@ func events(attempts []got) (all []string) {
 	return all
 }
 
-// resume checks that nothing begins while the subscription is deleted, and gives
+// wantResumed checks that nothing begins while the subscription is deleted, and
 // what is sent once that is taken back.
-func (f *fixture) resume(t *testing.T, receiver *sink, sub *fattorino.Subscription, after time.Duration) []string {
+func (s *scene) wantResumed(t *testing.T, after time.Duration, want ...string) {
 	t.Helper()
-	f.remove(t, sub)
-	before := len(receiver.received())
+	s.remove(t, s.sub)
+	before := len(s.receiver.received())
 	time.Sleep(after)
-	if n := len(receiver.received()); n != before {
+	if n := len(s.receiver.received()); n != before {
 		t.Errorf("%d attempts while it was deleted", n-before)
 	}
-	f.restore(t, sub)
+	s.restore(t, s.sub)
 	time.Sleep(5 * time.Minute)
 	synctest.Wait()
-	return events(receiver.received()[before:])
+	if diff := cmp.Diff(want, events(s.receiver.received()[before:])); diff != "" {
+		t.Errorf("sent (-want +got):\n%s", diff)
+	}
 }
 
 func TestWhatIsDueAndSetAsideIsSentLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Given two deliveries that have failed and are due again, of which one is
 		// under way and the other in the window,
-		receiver := unhurried("1#0", "2#1")
-		f := start(t, t.TempDir(), receiver, limits(engine.Limits{Lane: 1}))
-		defer f.stop(t)
-		sub := f.ordered(t, fattorino.Unordered)
+		f := play(t, fattorino.Unordered, unhurried("1#0", "2#1"), limits(engine.Limits{Lane: 1}))
 		time.Sleep(time.Minute)
 		f.publish(t, about(1, 0))
 		f.publish(t, about(2, 1))
 		time.Sleep(8 * time.Second)
-		if n := len(receiver.received()); n != 3 {
+		if n := len(f.receiver.received()); n != 3 {
 			t.Fatalf("%d attempts, want three", n)
 		}
-		under := receiver.received()[2].event
+		under := f.receiver.received()[2].event
 		// when the subscription comes back, then that one is sent.
 		want := map[string]string{"1#0": "2#1", "2#1": "1#0"}[under]
-		if diff := cmp.Diff([]string{want}, f.resume(t, receiver, sub, time.Minute)); diff != "" {
-			t.Errorf("sent (-want +got):\n%s", diff)
-		}
+		f.wantResumed(t, time.Minute, want)
 	})
 }
 
@@ -91,23 +88,18 @@ func TestWhatHasItsTurnAndIsSetAsideIsSentLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Given a delivery that has waited for another about the same invoice, and
 		// has its turn, but not before one of another invoice has ended,
-		receiver := unhurried("1#0")
-		f := start(t, t.TempDir(), receiver, limits(engine.Limits{Lane: 1}))
-		defer f.stop(t)
-		sub := f.ordered(t, fattorino.ByEntity)
+		f := play(t, fattorino.ByEntity, unhurried("1#0"), limits(engine.Limits{Lane: 1}))
 		time.Sleep(time.Minute)
 		f.publish(t, about(1, 0))
 		f.publish(t, about(1, 1))
 		time.Sleep(8 * time.Second)
 		f.publish(t, about(2, 2))
 		time.Sleep(10 * time.Second)
-		if diff := cmp.Diff([]string{"1#0", "1#0", "2#2"}, events(receiver.received())); diff != "" {
+		if diff := cmp.Diff([]string{"1#0", "1#0", "2#2"}, events(f.receiver.received())); diff != "" {
 			t.Fatalf("attempts (-want +got):\n%s", diff)
 		}
 		// when the subscription comes back, then it is sent.
-		if diff := cmp.Diff([]string{"1#1"}, f.resume(t, receiver, sub, time.Minute)); diff != "" {
-			t.Errorf("sent (-want +got):\n%s", diff)
-		}
+		f.wantResumed(t, time.Minute, "1#1")
 	})
 }
 
@@ -116,12 +108,9 @@ func TestWhatIsSetAsideDuringAReadingIsSentLater(t *testing.T) {
 		// Given a lane that is being read from a store that takes its time, with
 		// something in its window,
 		store := &reluctant{}
-		receiver := unhurried()
-		f := start(t, t.TempDir(), receiver, limits(engine.Limits{Lane: 1, Window: 4}), func(c *setup) {
+		f := play(t, fattorino.Unordered, unhurried(), limits(engine.Limits{Lane: 1, Window: 4}), func(c *setup) {
 			c.wrap = func(s fattorino.Store) fattorino.Store { store.Store = s; return store }
 		})
-		defer f.stop(t)
-		sub := f.ordered(t, fattorino.Unordered)
 		time.Sleep(time.Minute)
 		var want []string
 		for n := range 10 {
@@ -132,14 +121,12 @@ func TestWhatIsSetAsideDuringAReadingIsSentLater(t *testing.T) {
 		for !store.reading.Load() {
 			time.Sleep(time.Second)
 		}
-		sent := len(receiver.received())
+		sent := len(f.receiver.received())
 		if sent > 4 {
 			t.Fatalf("%d were sent before more was read", sent)
 		}
 		// when the subscription comes back, then all is sent, each once.
-		if diff := cmp.Diff(want[sent:], f.resume(t, receiver, sub, time.Minute)); diff != "" {
-			t.Errorf("sent (-want +got):\n%s", diff)
-		}
+		f.wantResumed(t, time.Minute, want[sent:]...)
 	})
 }
 
@@ -163,10 +150,7 @@ func TestWhatIsUnderWayIsNotReadAgainWithWhatWasSetAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Given two attempts under way, and in the window an older delivery than the
 		// second of them: it waits for the first,
-		receiver := unhurried()
-		f := start(t, t.TempDir(), receiver)
-		defer f.stop(t)
-		sub := f.ordered(t, fattorino.ByEntity)
+		f := play(t, fattorino.ByEntity, unhurried())
 		for n := range 4 { // it answers, and may be called by more at a time
 			f.publish(t, about(n, n))
 		}
@@ -175,13 +159,11 @@ func TestWhatIsUnderWayIsNotReadAgainWithWhatWasSetAside(t *testing.T) {
 		f.publish(t, about(1, 5))
 		f.publish(t, about(2, 6))
 		time.Sleep(time.Second)
-		if n := len(receiver.received()); n != 6 {
+		if n := len(f.receiver.received()); n != 6 {
 			t.Fatalf("%d attempts, want six", n)
 		}
 		// when the subscription comes back while they are under way, then that one
 		// is sent after them, and nothing else.
-		if diff := cmp.Diff([]string{"1#5"}, f.resume(t, receiver, sub, time.Second)); diff != "" {
-			t.Errorf("sent (-want +got):\n%s", diff)
-		}
+		f.wantResumed(t, time.Second, "1#5")
 	})
 }

@@ -54,33 +54,64 @@ func moody(well *atomic.Bool) *sink {
 	}}
 }
 
+// A scene is one subscription of company 1 on a running engine.
+type scene struct {
+	*fixture
+	receiver *sink
+	options  []option
+	sub      *fattorino.Subscription
+}
+
+// play starts an engine with one subscription, whose sink has been welcomed. It
+// stops at the test's end.
+func play(t *testing.T, o fattorino.Ordering, receiver *sink, options ...option) *scene {
+	t.Helper()
+	s := &scene{fixture: start(t, t.TempDir(), receiver, options...), receiver: receiver, options: options}
+	t.Cleanup(func() { s.stop(t) })
+	s.sub = s.ordered(t, o)
+	return s
+}
+
+// playBacklog is play with a sink that refuses everything until it is well, and
+// 40 events about three invoices, more than its lane holds in memory: they are
+// due again, wait for that, and were never tried.
+func playBacklog(t *testing.T, o fattorino.Ordering, well *atomic.Bool) *scene {
+	t.Helper()
+	s := play(t, o, moody(well), limits(engine.Limits{Window: 4}))
+	for n := range 40 {
+		s.publish(t, about(n%3, n))
+		if n == 20 {
+			synctest.Wait()
+		}
+	}
+	synctest.Wait()
+	return s
+}
+
+// restart stops the engine for a while.
+func (s *scene) restart(t *testing.T, while time.Duration) {
+	t.Helper()
+	s.stop(t)
+	time.Sleep(while)
+	s.fixture = start(t, s.dir, s.receiver, s.options...)
+}
+
 func TestADeletionThatIsTakenBackLeavesEverythingAsItWas(t *testing.T) {
 	for _, ordering := range everyOrdering() {
 		for name, restart := range map[string]bool{"in one go": false, "through a restart": true} {
 			t.Run(fmt.Sprintf("%s, %s", ordering, name), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					// Given a subscription whose sink refuses everything, with more than its lane
-					// holds in memory: due again, waiting for that, and never tried,
+					// Given a subscription with a backlog,
 					var well atomic.Bool
-					receiver, dir, small := moody(&well), t.TempDir(), limits(engine.Limits{Window: 4})
-					f := start(t, dir, receiver, small)
-					defer func() { f.stop(t) }()
-					sub := f.ordered(t, ordering)
-					for n := range 40 {
-						f.publish(t, about(n%3, n))
-						if n == 20 {
-							synctest.Wait()
-						}
-					}
+					f := playBacklog(t, ordering, &well)
 					// when it is deleted,
-					f.remove(t, sub)
+					f.remove(t, f.sub)
 					synctest.Wait()
-					before, called := f.standings(t), len(receiver.received())
+					before, called := f.standings(t), len(f.receiver.received())
 					well.Store(true)
 					time.Sleep(4 * time.Minute)
 					if restart {
-						f.stop(t)
-						f = start(t, dir, receiver, small)
+						f.restart(t, 0)
 					}
 					time.Sleep(6*time.Minute - time.Second)
 					synctest.Wait()
@@ -88,16 +119,16 @@ func TestADeletionThatIsTakenBackLeavesEverythingAsItWas(t *testing.T) {
 					if diff := cmp.Diff(before, f.standings(t)); diff != "" {
 						t.Errorf("while it can be restored (-before +now):\n%s", diff)
 					}
-					if n := len(receiver.received()) - called; n > 0 {
+					if n := len(f.receiver.received()) - called; n > 0 {
 						t.Errorf("its sink was called %d times", n)
 					}
 					// and when that is taken back, everything goes on in its order.
-					f.restore(t, sub)
+					f.restore(t, f.sub)
 					f.publish(t, about(0, 40))
 					time.Sleep(5 * time.Minute)
 					synctest.Wait()
 					arrived := map[string]bool{}
-					for _, g := range receiver.received()[called:] {
+					for _, g := range f.receiver.received()[called:] {
 						arrived[g.event] = true
 					}
 					for event, state := range f.standings(t) {
@@ -115,7 +146,7 @@ func TestADeletionThatIsTakenBackLeavesEverythingAsItWas(t *testing.T) {
 					case fattorino.Strict:
 						entity = func(string) string { return "all" }
 					}
-					checkOrder(t, receiver.received(), entity)
+					checkOrder(t, f.receiver.received(), entity)
 				})
 			})
 		}
@@ -131,27 +162,17 @@ func TestADeletionDiscardsOnceItCannotBeTakenBack(t *testing.T) {
 		for _, ordering := range everyOrdering() {
 			t.Run(fmt.Sprintf("%s, %s", ordering, name), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					// Given a subscription with deliveries that are due again, waiting, and never
-					// tried,
+					// Given a subscription with a backlog,
 					var well atomic.Bool
-					receiver, dir, small := moody(&well), t.TempDir(), limits(engine.Limits{Window: 4})
-					f := start(t, dir, receiver, small)
-					defer func() { f.stop(t) }()
-					sub := f.ordered(t, ordering)
-					for n := range 40 {
-						f.publish(t, about(n%3, n))
-					}
-					synctest.Wait()
+					f := playBacklog(t, ordering, &well)
 					// when it is deleted,
 					deleted := time.Now()
-					f.remove(t, sub)
+					f.remove(t, f.sub)
 					synctest.Wait()
-					before, called := f.standings(t), len(receiver.received())
+					before, called := f.standings(t), len(f.receiver.received())
 					if down.from > 0 {
 						time.Sleep(down.from)
-						f.stop(t)
-						time.Sleep(down.to - down.from)
-						f = start(t, dir, receiver, small)
+						f.restart(t, down.to-down.from)
 					}
 					if left := time.Until(deleted.Add(fattorino.UndoFor)); left > 0 {
 						time.Sleep(left - time.Second)
@@ -171,10 +192,10 @@ func TestADeletionDiscardsOnceItCannotBeTakenBack(t *testing.T) {
 							t.Errorf("%s is still %s", event, state)
 						}
 					}
-					if n := len(receiver.received()) - called; n > 0 {
+					if n := len(f.receiver.received()) - called; n > 0 {
 						t.Errorf("its sink was called %d times", n)
 					}
-					if _, err := f.service.RestoreSubscription(context.Background(), f.admin, 1, sub.ID); fattorino.KindOf(err) != fattorino.Gone {
+					if _, err := f.service.RestoreSubscription(context.Background(), f.admin, 1, f.sub.ID); fattorino.KindOf(err) != fattorino.Gone {
 						t.Errorf("restored: %v, want that it is too late", err)
 					}
 				})
@@ -204,27 +225,25 @@ func TestAnAttemptThatADeletionFindsUnderWay(t *testing.T) {
 						}
 						return &fattorino.Answer{Status: 503}
 					}}
-					f := start(t, t.TempDir(), receiver)
-					defer f.stop(t)
-					sub := f.subscribe(t, 1, "https://a.example", "invoice.paid")
-					f.publish(t, event(1, "e", "invoice.paid", nil))
+					f := play(t, fattorino.Unordered, receiver)
+					f.publish(t, about(1, 0))
 					time.Sleep(175 * time.Second) // three waits of 155 s ± 10 %
 					if n := tries.Load(); n != 4 {
 						t.Fatalf("%d attempts, want the fourth under way", n)
 					}
 					// when its subscription is deleted,
-					f.remove(t, sub)
+					f.remove(t, f.sub)
 					time.Sleep(2 * time.Minute)
 					// then a success counts, and anything else leaves it to be sent again
-					if got := f.standings(t)["e"]; got != want {
+					if got := f.standings(t)["1#0"]; got != want {
 						t.Errorf("it is %s, want %s", got, want)
 					}
-					if s, _ := f.store.Subscription(context.Background(), sub.ID); s.State != fattorino.Deleted || !s.ExpiresAt.IsZero() {
+					if s, _ := f.store.Subscription(context.Background(), f.sub.ID); s.State != fattorino.Deleted || !s.ExpiresAt.IsZero() {
 						t.Errorf("the subscription is %s, and expires %v", s.State, s.ExpiresAt)
 					}
 					// where the deletion is taken back, or else to be discarded.
 					if restored {
-						f.restore(t, sub)
+						f.restore(t, f.sub)
 					}
 					time.Sleep(fattorino.UndoFor)
 					synctest.Wait()
@@ -232,7 +251,7 @@ func TestAnAttemptThatADeletionFindsUnderWay(t *testing.T) {
 					if !restored && status != 200 {
 						end = "discarded gone"
 					}
-					if got := f.standings(t)["e"]; got != end {
+					if got := f.standings(t)["1#0"]; got != end {
 						t.Errorf("in the end it is %s, want %s", got, end)
 					}
 				})
@@ -243,14 +262,11 @@ func TestAnAttemptThatADeletionFindsUnderWay(t *testing.T) {
 
 func TestNothingOfADeletedSubscriptionIsSentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		receiver := &sink{}
-		f := start(t, t.TempDir(), receiver)
-		defer f.stop(t)
-		sub := f.subscribe(t, 1, "https://a.example", "invoice.paid")
-		f.publish(t, event(1, "e", "invoice.paid", nil))
+		f := play(t, fattorino.Unordered, &sink{})
+		f.publish(t, about(1, 0))
 		synctest.Wait()
-		f.remove(t, sub)
-		f.publish(t, event(1, "unheard", "invoice.paid", nil))
+		f.remove(t, f.sub)
+		f.publish(t, about(1, 1)) // unheard
 		log := f.log(t, 1)
 		if len(log) != 1 || log[0].State != fattorino.Delivered {
 			t.Fatalf("log = %+v, want the one from before delivered, and no other", log)
@@ -272,9 +288,7 @@ func TestALaneThatIsNotServedHoldsNoEvents(t *testing.T) {
 						time.Sleep(time.Second)
 						return &fattorino.Answer{Status: 200}
 					}}
-					f := start(t, t.TempDir(), receiver)
-					defer f.stop(t)
-					sub := f.ordered(t, ordering)
+					f := play(t, ordering, receiver)
 					time.Sleep(time.Minute)
 					for n := range 100 {
 						f.publish(t, about(n, n))
@@ -286,7 +300,7 @@ func TestALaneThatIsNotServedHoldsNoEvents(t *testing.T) {
 					// when it is not served for a while,
 					var held int64
 					var sent int
-					f.pauseFor(t, sub, deleted, func() {
+					f.pauseFor(t, f.sub, deleted, func() {
 						time.Sleep(2 * time.Second)
 						synctest.Wait()
 						held, sent = f.engine.Held(), len(receiver.received())
@@ -316,15 +330,13 @@ func TestAnUndoIsInTimeOrTooLateHoweverSlowTheStoreIs(t *testing.T) {
 				// Given a store that needs seconds for a change of a subscription,
 				store := &slow{}
 				var well atomic.Bool
-				f := start(t, t.TempDir(), moody(&well), func(c *setup) {
+				f := play(t, fattorino.Unordered, moody(&well), func(c *setup) {
 					c.wrap = func(s fattorino.Store) fattorino.Store { store.Store = s; return store }
 				})
-				defer f.stop(t)
-				sub := f.subscribe(t, 1, "https://a.example", "invoice.paid")
-				f.publish(t, event(1, "e", "invoice.paid", nil))
+				f.publish(t, about(1, 0))
 				synctest.Wait()
-				f.remove(t, sub)
-				gone, err := f.store.Subscription(context.Background(), sub.ID)
+				f.remove(t, f.sub)
+				gone, err := f.store.Subscription(context.Background(), f.sub.ID)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -332,7 +344,7 @@ func TestAnUndoIsInTimeOrTooLateHoweverSlowTheStoreIs(t *testing.T) {
 				// when a deletion is taken back about when the time is over,
 				store.on.Store(true)
 				time.Sleep(time.Until(gone.RestorableUntil()) - early)
-				_, err = f.service.RestoreSubscription(context.Background(), f.admin, 1, sub.ID)
+				_, err = f.service.RestoreSubscription(context.Background(), f.admin, 1, f.sub.ID)
 				time.Sleep(5 * time.Minute)
 				synctest.Wait()
 				// then it is, and its delivery is made, or it is not, and that is discarded.
@@ -340,7 +352,7 @@ func TestAnUndoIsInTimeOrTooLateHoweverSlowTheStoreIs(t *testing.T) {
 				if err != nil {
 					want = "discarded gone"
 				}
-				if got := f.standings(t)["e"]; got != want {
+				if got := f.standings(t)["1#0"]; got != want {
 					t.Errorf("restored: %v, and the delivery is %s", err, got)
 				}
 				if inTime := early > 0; inTime != (err == nil) {
