@@ -91,6 +91,27 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+func TestATokenWithAScopeThatDoesNotExistIsRefusedWithThoseThatDo(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	app := f.app("Warehouse")
+	p := f.do(call{
+		method: "POST", path: "/v1/tokens", token: adminSecret,
+		body: fmt.Sprintf(`{"kind":"api","app_id":%d,"scopes":["archive:a","archiv:r"]}`, app),
+	}).problem(t, http.StatusUnprocessableEntity)
+	const (
+		start = `there is no scope "archiv:r": did you mean "archive:r"? there are * for everything, and archive:r, cashbook:r, `
+		end   = `, taxes:r; with :a in place of :r to write as well`
+	)
+	if len(p.Errors) != 1 || p.Errors[0].Field != "scopes" || !strings.HasPrefix(p.Errors[0].Detail, start) || !strings.HasSuffix(p.Errors[0].Detail, end) {
+		t.Errorf("got %+v, want of scopes %q … %q", p.Errors, start, end)
+	}
+	var page api.TokenPage
+	if f.get("/v1/tokens").want(t, http.StatusOK).decode(t, &page); len(page.Tokens) != 0 {
+		t.Errorf("tokens were made: %+v", page.Tokens)
+	}
+}
+
 func TestATokenThatHasExpired(t *testing.T) {
 	t.Parallel()
 	f := start(t)

@@ -638,7 +638,7 @@ type NewToken struct {
 	// Kind What a token is for: an integrator, the platform, the operator.
 	Kind TokenKind `json:"kind"`
 
-	// Scopes What the token may subscribe to, as `issued_documents.invoices:r`; `*` = everything.
+	// Scopes What the token may subscribe to, as `issued_documents.invoices:r`; `*` = everything. A scope that no contract knows is refused, with the list of those that there are.
 	Scopes []string `json:"scopes,omitempty,omitzero"`
 }
 

@@ -30,6 +30,9 @@ func (s *server) CreatePortalLink(w http.ResponseWriter, r *http.Request) {
 		if body.Minutes < 0 {
 			return fattorino.InvalidField("minutes", "minutes is negative")
 		}
+		if err := s.Service.CheckScopes(body.Scopes); err != nil {
+			return err
+		}
 		link, text, err := s.Portal.Make(r.Context(), portal.Wish{
 			App: body.AppID, Company: body.Company, Minutes: body.Minutes, Scopes: body.Scopes,
 			Theme: portal.Theme{Name: body.Theme.Name, Color: body.Theme.Color, Logo: body.Theme.Logo},

@@ -37,6 +37,7 @@ func TestPortalLinks(t *testing.T) {
 		`{"app_id": 1}`:                                "company",
 		`{"app_id": 1, "company": 7, "minutes": 1441}`: "minutes",
 		`{"app_id": 1, "company": 7, "minutes": -1}`:   "minutes",
+		`{"app_id": 1, "company": 7, "scopes": ["x"]}`: "scopes",
 		`{"app_id": 1, "company": 7, "theme": {"logo": "` + base64.StdEncoding.EncodeToString(make([]byte, 64<<10)) + `"}}`: "theme.logo",
 	} {
 		p := f.do(call{method: "POST", path: "/v1/portal-links", token: adminSecret, body: body}).problem(t, http.StatusUnprocessableEntity)

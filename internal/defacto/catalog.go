@@ -55,7 +55,7 @@ func newCatalog() (*fattorino.Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Open, c.Shared = true, true
+	c.Open, c.Shared, c.Scopes = true, true, []string{readScope}
 	return c, nil
 }
 

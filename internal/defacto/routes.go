@@ -96,11 +96,17 @@ func admit(a auth.Authenticator, w http.ResponseWriter, r *http.Request) (call, 
 	return call{caller: caller, company: company}, err
 }
 
+// The scopes of this API.
+const (
+	readScope  = "defacto:r"
+	writeScope = "defacto:a"
+)
+
 // allow refuses a token that is limited to scopes, and not to this one.
 func allow(caller *fattorino.Token, method string) error {
-	scope := "defacto:a"
+	scope := writeScope
 	if method == http.MethodGet || method == http.MethodHead {
-		scope = "defacto:r"
+		scope = readScope
 	}
 	if len(caller.Scopes) == 0 || caller.Holds(scope) {
 		return nil

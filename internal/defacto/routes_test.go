@@ -140,7 +140,16 @@ func TestScopesLimitATokenThatHasSome(t *testing.T) {
 		{[]string{"defacto:r"}, 200, 403},
 		{[]string{"entity.clients:a"}, 403, 403},
 	} {
-		key := st.token(fattorino.Token{Kind: fattorino.APIToken, App: app.ID, Companies: []int64{1}, Scopes: c.scopes})
+		// Given a token as it is kept: its scopes may be those of another contract.
+		key := "key-" + strings.Join(c.scopes, "-")
+		err := st.engine.Update(t.Context(), func(tx fattorino.Tx) error {
+			return tx.PutToken(&fattorino.Token{
+				Kind: fattorino.APIToken, App: app.ID, Companies: []int64{1}, Scopes: c.scopes, Hash: fattorino.HashSecret(key), CreatedAt: time.Now(),
+			})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, path := range []string{"/webhooks", "/invoices"} {
 			body := `{"event_types": ["Loan.CLOSED"], "to_url": "http://localhost/"}`
 			if a := st.do(request{method: "GET", path: path, key: key}); a.status != c.reads {

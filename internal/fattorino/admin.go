@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -136,6 +138,9 @@ func (s *Service) CreateToken(ctx context.Context, caller *Token, t Token) (*Tok
 	if err := checkToken(t, now); err != nil {
 		return nil, "", err
 	}
+	if err := s.CheckScopes(t.Scopes); err != nil {
+		return nil, "", err
+	}
 	token, secret := mint(t, now)
 	err := s.do(ctx, caller, "token.create", 0, "", func(tx Tx, d *Deed) error {
 		if err := needApp(tx, token.App); err != nil {
@@ -194,6 +199,27 @@ func checkToken(t Token, now time.Time) error {
 	}
 	if !t.ExpiresAt.IsZero() && !t.ExpiresAt.After(now) {
 		return InvalidField("expires_at", "the time is not in the future")
+	}
+	return nil
+}
+
+// CheckScopes fails with Invalid where one of the scopes does not exist: a token
+// would have it, and be let do nothing by it.
+func (s *Service) CheckScopes(scopes []string) error {
+	known := s.Catalogs().readings()
+	all := append([]string{"*"}, known...)
+	for _, reading := range known {
+		all = append(all, strings.TrimSuffix(reading, ":r")+":a")
+	}
+	for _, scope := range scopes {
+		if slices.Contains(all, scope) {
+			continue
+		}
+		hint := ""
+		if near := Closest(scope, all); near != "" {
+			hint = fmt.Sprintf("did you mean %q? ", near)
+		}
+		return InvalidField("scopes", "there is no scope %q: %sthere are * for everything, and %s; with :a in place of :r to write as well", scope, hint, strings.Join(known, ", "))
 	}
 	return nil
 }

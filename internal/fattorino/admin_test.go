@@ -122,6 +122,11 @@ func TestWhatATokenMustBe(t *testing.T) {
 		{"of another kind", fattorino.Token{Kind: "root"}, "kind"},
 		{"for company 0", fattorino.Token{Kind: fattorino.PublishToken, Companies: []int64{7, 0}}, "companies"},
 		{"for a negative company", fattorino.Token{Kind: fattorino.PublishToken, Companies: []int64{-7}}, "companies"},
+		{"for all scopes", fattorino.Token{Kind: fattorino.PublishToken, Scopes: []string{"*"}}, ""},
+		{"to read and to write", fattorino.Token{Kind: fattorino.APIToken, App: app, Scopes: []string{"invoices:r", "stock:a"}}, ""},
+		{"for a scope of no contract", fattorino.Token{Kind: fattorino.APIToken, App: app, Scopes: []string{"invoices:r", "orders:r"}}, "scopes"},
+		{"for a right that there is not", fattorino.Token{Kind: fattorino.APIToken, App: app, Scopes: []string{"invoices:w"}}, "scopes"},
+		{"for an empty scope", fattorino.Token{Kind: fattorino.APIToken, App: app, Scopes: []string{""}}, "scopes"},
 		{"that expires in a moment", fattorino.Token{Kind: fattorino.PublishToken, ExpiresAt: time.Now().Add(time.Minute)}, ""},
 		{"that has expired", fattorino.Token{Kind: fattorino.PublishToken, ExpiresAt: time.Now().Add(-time.Minute)}, "expires_at"},
 	} {

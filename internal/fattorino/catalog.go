@@ -32,6 +32,9 @@ type Catalog struct {
 	Open bool
 	// Shared catalogs let several subscriptions of an app hold the same type.
 	Shared bool
+	// Scopes are those that the contract's own API asks for, besides those of
+	// its types.
+	Scopes []string
 
 	types    map[string]EventType
 	groups   map[string]Group
@@ -97,7 +100,7 @@ func (c *Catalog) with(own []*OwnType, groups []Group) (*Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	merged.Open, merged.Shared = c.Open, c.Shared
+	merged.Open, merged.Shared, merged.Scopes = c.Open, c.Shared, c.Scopes
 	return merged, nil
 }
 
@@ -240,6 +243,18 @@ func (cs *Catalogs) Scopes(name string) []string {
 	for known, scopes := range cs.scopes {
 		if strings.HasPrefix(known, prefix) {
 			all = union(all, scopes)
+		}
+	}
+	return all
+}
+
+// readings gives, by name, the scope to read of each family that any contract
+// knows; that to write has ":a" in place of ":r".
+func (cs *Catalogs) readings() (all []string) {
+	for _, c := range cs.byContract {
+		all = union(all, c.Scopes)
+		for _, t := range c.Types {
+			all = union(all, t.Scopes)
 		}
 	}
 	return all

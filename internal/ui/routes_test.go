@@ -154,3 +154,20 @@ func TestOfASinkNothingSecretIsShown(t *testing.T) {
 		}
 	}
 }
+
+func TestAScopeThatDoesNotExistIsRefusedInTheForm(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	if _, err := f.service.CreateApp(t.Context(), caller(0), "Warehouse"); err != nil {
+		t.Fatal(err)
+	}
+	b := f.signedIn(admin)
+	got := b.post("/ui/tokens", url.Values{"kind": {"api"}, "app": {"1"}, "scopes": {"defacto:r, invoices:r"}})
+	if got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "there is no scope &#34;invoices:r&#34;: there are * for everything, and defacto:r;") ||
+		!strings.Contains(got.body, `value="defacto:r, invoices:r"`) {
+		t.Errorf("got %d: %s", got.status, got.body)
+	}
+	if got := b.post("/ui/tokens", url.Values{"kind": {"api"}, "app": {"1"}, "scopes": {"defacto:a"}}); got.status != http.StatusOK {
+		t.Errorf("with one that exists: got %d, want 200", got.status)
+	}
+}
