@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,21 +11,30 @@ import (
 
 // dataFlag names the data folder as the server does.
 type dataFlag struct {
-	Data string `placeholder:"DIR" help:"The data folder, as of serve. Not set: $$FATTORINO_DATA, or data."`
+	ConfigFile string `name:"config" placeholder:"FILE" help:"YAML file with settings, as of serve."`
+	Data       string `placeholder:"DIR" help:"The data folder, as of serve. Not set: as the settings say, or data."`
 }
 
-// folder gives the data folder, and refuses where everything is in PostgreSQL.
+// folder gives the data folder, and refuses where the settings say that
+// everything is in PostgreSQL.
 func (f *dataFlag) folder(env *environment) (string, error) {
+	s := &settings{Config: app.Default(), origin: map[string]string{}}
+	if file := cmp.Or(f.ConfigFile, env.getenv(variable("config"))); file != "" {
+		if err := s.readFile(file); err != nil {
+			return "", err
+		}
+	}
+	place := s.origin["database"]
 	if env.getenv(variable("database")) != "" {
-		return "", &usageError{msg: "FATTORINO_DATABASE is set: everything is in PostgreSQL", fix: "use its own tools, as docs/postgresql.md says"}
+		place = variable("database")
 	}
-	switch given := env.getenv(variable("data")); {
-	case f.Data != "":
-		return f.Data, nil
-	case given != "":
-		return given, nil
+	if place != "" {
+		return "", &usageError{
+			msg: "everything is in PostgreSQL: a database is set in " + place,
+			fix: "back up and restore with its own tools, as pg_dump and pg_restore, and keep master.keys of the data folder beside: docs/postgresql.md, Backup",
+		}
 	}
-	return app.Default().Data, nil
+	return cmp.Or(f.Data, env.getenv(variable("data")), s.Data), nil
 }
 
 // backupCommand makes a backup.

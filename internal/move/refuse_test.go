@@ -144,6 +144,10 @@ func TestAFolderThatWasMovedIsNotMovedElsewhere(t *testing.T) {
 	if sqlite.LeftBehind(dir) {
 		t.Error("a database that was moved is told to be left behind")
 	}
+	_, err := sqlite.Backup(ctx, dir, t.TempDir(), func(int64, int64) {})
+	if e := fattorino.AsError(err); err == nil || e.Kind != fattorino.Conflict || !strings.Contains(e.Msg, "was moved to postgres://") || !strings.Contains(e.Fix, "pg_dump") {
+		t.Errorf("backup: %v, want a refusal that says where everything is, and how that is backed up", err)
+	}
 	if _, err := move.Run(ctx, options(dir, database(t))); fattorino.KindOf(err) != fattorino.Conflict {
 		t.Errorf("run: %v, want Conflict", err)
 	}

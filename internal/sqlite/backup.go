@@ -30,6 +30,9 @@ type Counts struct{ Companies, Subscriptions, Events, Deliveries int64 }
 // meanwhile: SQLite copies what one reading transaction sees. The copy is
 // checked, and durable, when it returns; on an error there is none.
 func Backup(ctx context.Context, data, folder string, p Progress) (c Counts, err error) {
+	if err := refuseElsewhere(data); err != nil {
+		return c, err
+	}
 	db, err := openThere(ctx, filepath.Join(data, databaseFile), "rw")
 	if err != nil {
 		return c, err
@@ -121,6 +124,29 @@ func damaged(err error) error {
 		Kind: fattorino.Invalid, Msg: "the copy is damaged: " + err.Error(),
 		Fix: "look after the disk, and try again from another copy", Err: err,
 	}
+}
+
+// refuseElsewhere refuses to back up a folder whose installation is in a
+// PostgreSQL database, or may be.
+func refuseElsewhere(data string) error {
+	const withDump = "make the backup of a PostgreSQL database with its own tools, as pg_dump, and keep master.keys of the data folder beside: docs/postgresql.md, Backup"
+	m, err := readMove(data)
+	if err != nil {
+		return err
+	}
+	if m.Done {
+		return &fattorino.Error{
+			Kind: fattorino.Conflict, Msg: fmt.Sprintf("the data folder %s was moved to %s: what is in it is out of date", data, m.To),
+			Fix: withDump,
+		}
+	}
+	if _, err := os.Stat(filepath.Join(data, databaseFile)); errors.Is(err, fs.ErrNotExist) {
+		return &fattorino.Error{
+			Kind: fattorino.NotFound, Msg: fmt.Sprintf("there is no database in %s", data),
+			Fix: "name the folder that has " + databaseFile + " in it; " + withDump, Err: err,
+		}
+	}
+	return nil
 }
 
 // checkThere fails where there is no database.
