@@ -16,13 +16,14 @@ import (
 )
 
 // The reads that fill the lanes. They are as hot as Commit when sinks have a
-// backlog, so they go straight to the driver too.
+// backlog, so they go straight to the driver too. Their limit is +?, for SQLite
+// plans a statement anew for each value of a bare parameter there.
 
 // Fresh implements [fattorino.Store]. Of a delivery that was never tried there
 // is nothing to read but which one it is.
 func (s *Store) Fresh(ctx context.Context, subscription, after int64, limit int) ([]*fattorino.Delivery, error) {
 	return s.pending(ctx, freshColumns, `SELECT id, event, subscription FROM deliveries
-		WHERE subscription = ? AND id > ? AND state = 0 AND due_at IS NULL ORDER BY id LIMIT ?`, subscription, after, int64(limit))
+		WHERE subscription = ? AND id > ? AND state = 0 AND due_at IS NULL ORDER BY id LIMIT +?`, subscription, after, int64(limit))
 }
 
 const selectPending = `SELECT id, event, subscription, state, reason, attempts, tries, status, due_at, first_error_at, settled_at,
@@ -32,16 +33,16 @@ const freshColumns, pendingColumns = 3, 12
 
 // Due implements [fattorino.Store].
 func (s *Store) Due(ctx context.Context, subscription int64, limit int) ([]*fattorino.Delivery, error) {
-	return s.pending(ctx, pendingColumns, selectPending+`WHERE subscription = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT ?`,
+	return s.pending(ctx, pendingColumns, selectPending+`WHERE subscription = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT +?`,
 		subscription, int64(limit))
 }
 
 // Waiting implements [fattorino.Store].
 func (s *Store) Waiting(ctx context.Context, subscription, waitsFor int64, limit int) ([]*fattorino.Delivery, error) {
 	if waitsFor == 0 {
-		return s.pending(ctx, pendingColumns, selectPending+`WHERE subscription = ? AND waits_for IS NOT NULL ORDER BY id LIMIT ?`, subscription, int64(limit))
+		return s.pending(ctx, pendingColumns, selectPending+`WHERE subscription = ? AND waits_for IS NOT NULL ORDER BY id LIMIT +?`, subscription, int64(limit))
 	}
-	return s.pending(ctx, pendingColumns, selectPending+`WHERE subscription = ? AND waits_for = ? ORDER BY id LIMIT ?`, subscription, waitsFor, int64(limit))
+	return s.pending(ctx, pendingColumns, selectPending+`WHERE subscription = ? AND waits_for = ? ORDER BY id LIMIT +?`, subscription, waitsFor, int64(limit))
 }
 
 // pending reads deliveries and then their events, in one snapshot.
