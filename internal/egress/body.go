@@ -6,8 +6,9 @@ import (
 	"net/http/httputil"
 )
 
-// pieceSize is how much of a body is read at a time, in bytes.
-const pieceSize = 4 << 10
+// pieceSize is how much of a body is read at a time, in bytes: little, as each
+// exchange under way has room for it and most bodies are short.
+const pieceSize = 512
 
 // body reads the body that follows a head (RFC 9112, section 6.3), as far as
 // maxBody, and gives its beginning, at most keep bytes. truncated tells that

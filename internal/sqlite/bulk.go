@@ -38,6 +38,11 @@ func newList(before string) *bulk {
 
 func (b *bulk) add(values ...driver.Value) { b.values = append(b.values, values...) }
 
+// plenty tells whether so many rows are gathered that they are better written
+// now: an event that hundreds of subscriptions hear makes hundreds of them, and
+// a batch of such events megabytes.
+func (b *bulk) plenty() bool { return len(b.values) >= 1024*b.columns }
+
 // run hands the rows gathered to f, with the statement for them, and forgets
 // them.
 func (b *bulk) run(f func(query string, values []driver.Value) error) error {

@@ -104,6 +104,11 @@ func (c *commit) publish(p *fattorino.Publish) error {
 			c.ids.delivery++
 			c.bulks.deliveries.add(c.ids.delivery, e.Key, subscription)
 		}
+		if c.bulks.deliveries.plenty() {
+			if err := c.execBulk(c.bulks.deliveries); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
