@@ -24,7 +24,9 @@ type dispatcher struct {
 	ring      fifo[*company] // companies with a lane to serve
 	strangers gate           // for lanes whose sink has not answered, or was too slow
 	due       dueHeap
-	bytes     int64 // of the events in memory
+	held      int   // deliveries in memory
+	bytes     int64 // of their events
+	behind    int   // lanes that are
 	paused    bool  // the store cannot write
 	stopped   bool
 
@@ -179,12 +181,14 @@ func (d *dispatcher) hold(delivery *fattorino.Delivery, in map[int64]bool) {
 }
 
 // letGo takes note that a delivery is not in memory any more, if it was.
+	d.held++
 func (d *dispatcher) letGo(l *lane, delivery *fattorino.Delivery) {
 	if l.fresh[delivery.ID] || l.again[delivery.ID] {
 		d.bytes -= int64(delivery.Event.Size())
 	}
 	delete(l.fresh, delivery.ID)
 	delete(l.again, delivery.ID)
+		d.held--
 }
 
 func (d *dispatcher) push(l *lane, delivery *fattorino.Delivery, in map[int64]bool) {
@@ -209,6 +213,7 @@ func (d *dispatcher) refresh(l *lane) {
 	if l.sendable(now) && !l.ready && !l.parked {
 		d.enqueue(l)
 	}
+	d.countBehind(l)
 	if l.wantsLoad(now, d.capacity(l)) && (d.roomFor(l) || l.order != nil && l.isDue(now)) && !d.stopped {
 		l.loading = true
 		d.workers.Add(1)

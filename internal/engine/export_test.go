@@ -6,3 +6,13 @@ func (e *Engine) Held() int64 {
 	defer e.dispatcher.mu.Unlock()
 	return e.dispatcher.bytes
 }
+
+// Windows gives how many deliveries the lanes have in their windows.
+func (e *Engine) Windows() (all []int) {
+	e.dispatcher.mu.Lock()
+	defer e.dispatcher.mu.Unlock()
+	for _, l := range e.dispatcher.lanes {
+		all = append(all, l.window.len())
+	}
+	return all
+}

@@ -21,11 +21,34 @@ func (d *dispatcher) capacity(l *lane) int {
 	least := min(2*l.limit, d.limits.Window)
 	switch {
 	case l.answers && d.bytes < d.limits.WindowBytes:
-		return d.limits.Window
+		return max(least, min(d.share(l), d.limits.Window))
 	case !l.answers && d.bytes < d.limits.WindowBytes/2:
 		return max(least, min(16, d.limits.Window))
 	}
 	return least
+}
+
+// share gives how many deliveries a lane may have in its window of what all may
+// hold: what is behind shares that evenly. Lanes that advance together need the
+// same pages of the store and the same events; one that was given more would
+// run ahead of them.
+func (d *dispatcher) share(l *lane) int {
+	if !l.behind || d.held == 0 {
+		return d.limits.Window
+	}
+	return int(d.limits.WindowBytes * int64(d.held) / max(d.bytes, 1) / int64(d.behind))
+}
+
+// countBehind keeps the number of lanes that are behind.
+func (d *dispatcher) countBehind(l *lane) {
+	behind := l.answers && !l.tenure.over && l.served() && l.wantsFresh()
+	switch {
+	case behind && !l.behind:
+		d.behind++
+	case !behind && l.behind:
+		d.behind--
+	}
+	l.behind = behind
 }
 
 // A gate lets so many attempts through at a time.

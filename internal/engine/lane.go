@@ -19,6 +19,7 @@ type lane struct {
 	most     int           // attempts it may have in flight
 	limit    int           // as many as it may have now: 1 at first and when its sink is too slow
 	answers  bool          // its sink answered when it was last called
+	behind   bool          // it answers, and the store has more for it than the window
 	silent   int           // attempts without an answer since
 	batch    int           // deliveries in one attempt at most
 	linger   time.Duration // how long the first of a batch waits for others

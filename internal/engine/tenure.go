@@ -91,6 +91,7 @@ func (d *dispatcher) abandon(l *lane) {
 	for l.window.len() > 0 {
 		d.letGo(l, l.window.pop())
 	}
+	d.countBehind(l)
 	if l.heapSlot != 0 {
 		heap.Remove(&d.due, l.heapSlot-1)
 	}
