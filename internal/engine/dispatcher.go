@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
@@ -23,6 +25,7 @@ type dispatcher struct {
 	hosts     map[string]*host
 	ring      fifo[*company] // companies with a lane to serve
 	strangers gate           // for lanes whose sink has not answered, or was too slow
+	silent    *rate.Limiter  // of the calls of sinks that have long not answered
 	due       dueHeap
 	held      int   // deliveries in memory
 	bytes     int64 // of their events
@@ -47,6 +50,7 @@ func newDispatcher(e *Engine, limits Limits) *dispatcher {
 	d := &dispatcher{
 		Engine: e, limits: limits, tenures: make([]*tenure, e.parts()),
 		lanes: map[int64]*lane{}, companies: map[int64]*company{}, hosts: map[string]*host{},
+		silent:     rate.NewLimiter(rate.Limit(limits.Silent), limits.Silent),
 		dueChanged: make(chan struct{}, 1), loads: make(chan struct{}, concurrentLoads),
 	}
 	// However many sinks hang, a quarter of the node is left to those that answer.
@@ -126,10 +130,10 @@ func (d *dispatcher) place(l *lane) {
 	}
 	name := hostOf(l.sub.Sink)
 	if l.host = d.hosts[name]; l.host == nil {
-		l.host = &host{name: name, gate: gate{limit: d.limits.Host}}
+		l.host = &host{name: name, gate: gate{limit: d.limits.Host}, lanes: map[*lane]struct{}{}}
 		d.hosts[name] = l.host
 	}
-	l.host.lanes++
+	l.host.lanes[l] = struct{}{}
 }
 
 // hostOf gives the host and port of a sink, which is free of secrets.
@@ -177,18 +181,18 @@ func (d *dispatcher) take(l *lane, delivery *fattorino.Delivery) {
 // of those that are due again.
 func (d *dispatcher) hold(delivery *fattorino.Delivery, in map[int64]bool) {
 	in[delivery.ID] = true
+	d.held++
 	d.bytes += int64(delivery.Event.Size())
 }
 
 // letGo takes note that a delivery is not in memory any more, if it was.
-	d.held++
 func (d *dispatcher) letGo(l *lane, delivery *fattorino.Delivery) {
 	if l.fresh[delivery.ID] || l.again[delivery.ID] {
+		d.held--
 		d.bytes -= int64(delivery.Event.Size())
 	}
 	delete(l.fresh, delivery.ID)
 	delete(l.again, delivery.ID)
-		d.held--
 }
 
 func (d *dispatcher) push(l *lane, delivery *fattorino.Delivery, in map[int64]bool) {
@@ -209,11 +213,11 @@ func (d *dispatcher) refresh(l *lane) {
 	if l.window.len() > 0 && !l.served() {
 		d.setAside(l)
 	}
+	d.countBehind(l)
 	now := time.Now()
 	if l.sendable(now) && !l.ready && !l.parked {
 		d.enqueue(l)
 	}
-	d.countBehind(l)
 	if l.wantsLoad(now, d.capacity(l)) && (d.roomFor(l) || l.order != nil && l.isDue(now)) && !d.stopped {
 		l.loading = true
 		d.workers.Add(1)
@@ -245,7 +249,7 @@ func (d *dispatcher) drop(l *lane) {
 }
 
 func (d *dispatcher) leaveHost(l *lane) {
-	if l.host.lanes--; l.host.lanes == 0 {
+	if delete(l.host.lanes, l); len(l.host.lanes) == 0 {
 		delete(d.hosts, l.host.name)
 	}
 }

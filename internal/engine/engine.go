@@ -32,13 +32,14 @@ type Limits struct {
 	Lane        int   // attempts in flight for one subscription
 	Host        int   // attempts in flight for one host
 	Node        int   // attempts in flight in all
+	Silent      int   // attempts in a second, about, at all sinks that have long not answered
 	Window      int   // deliveries of one subscription held in memory
 	WindowBytes int64 // about how many bytes of events are held in memory in all
 }
 
 // DefaultLimits suit a machine of two cores.
 func DefaultLimits() Limits {
-	return Limits{Lane: 8, Host: 64, Node: 2048, Window: 4096, WindowBytes: 16 << 20}
+	return Limits{Lane: 8, Host: 64, Node: 2048, Silent: 200, Window: 4096, WindowBytes: 16 << 20}
 }
 
 // Config is what an Engine is made of.
@@ -120,7 +121,11 @@ func (l Limits) complete() (Limits, error) {
 		value *int
 		plain int
 	}{
-		{"lane", &l.Lane, d.Lane}, {"host", &l.Host, d.Host}, {"node", &l.Node, d.Node}, {"window", &l.Window, d.Window},
+		{"lane", &l.Lane, d.Lane},
+		{"host", &l.Host, d.Host},
+		{"node", &l.Node, d.Node},
+		{"silent", &l.Silent, d.Silent},
+		{"window", &l.Window, d.Window},
 	} {
 		if *field.value == 0 {
 			*field.value = field.plain

@@ -84,16 +84,18 @@ func (d *dispatcher) unpark(g *gate) {
 // adapt gives a sink that gives no answer one attempt at a time, as every sink
 // has at first, and one more for each answer: a thousand hanging sinks hold a
 // thousand workers, not eight thousand. One that fails at once, as a host that
-// refuses connections, is called ever more rarely, down to once in longestRest.
+// refuses connections, is called ever more rarely.
 func (d *dispatcher) adapt(l *lane, a *fattorino.Answer) {
 	now := time.Now()
 	if a.Status != 0 {
-		l.limit, l.answers, l.silent = min(l.limit+1, l.most), true, 0
+		back := l.silent > 0
+		l.limit, l.answers, l.silent, l.quietTo = min(l.limit+1, l.most), true, 0, time.Time{}
+		if back {
+			d.rouse(l.host, now)
+		}
 	} else {
 		l.limit, l.answers = 1, false
-		if rest := now.Add(min(longestRest, shortestRest<<l.silent)); rest.After(l.restTo) {
-			l.restTo = rest // a sink may have asked for longer
-		}
+		l.quietTo = now.Add(d.rest(l, now))
 		l.silent = min(l.silent+1, 16)
 	}
 	if wait := d.contract(l.sub).Wait(a, now); wait > 0 {
@@ -102,8 +104,39 @@ func (d *dispatcher) adapt(l *lane, a *fattorino.Answer) {
 }
 
 // A lane whose sink gives no answer rests between its attempts: at first for
-// the shortest time, then for twice as long each time.
+// the shortest time, then for twice as long each time, up to the long one.
+// Where so many do that they would make more attempts in a second than
+// Limits.Silent, they take turns, if need be up to the longest.
 const (
 	shortestRest = 5 * time.Millisecond
-	longestRest  = time.Second
+	longRest     = time.Second
+	longestRest  = 30 * time.Second
 )
+
+// rest gives how long a lane is left alone whose sink has just failed to answer.
+func (d *dispatcher) rest(l *lane, now time.Time) time.Duration {
+	if rest := shortestRest << l.silent; rest < longRest {
+		return rest
+	}
+	turn := d.silent.ReserveN(now, 1)
+	if wait := turn.DelayFrom(now); wait < longestRest {
+		return max(wait, longRest)
+	}
+	turn.CancelAt(now)
+	return longestRest
+}
+
+// rouse ends the rest of a host's lanes, one of which has an answer again: most
+// likely all would, and what is pending for them goes out together then.
+func (d *dispatcher) rouse(h *host, now time.Time) {
+	if now.Sub(h.rousedAt) < longRest {
+		return
+	}
+	h.rousedAt = now
+	for l := range h.lanes {
+		if l.quietTo.After(now) {
+			l.quietTo = time.Time{}
+			d.refresh(l)
+		}
+	}
+}

@@ -25,7 +25,8 @@ type lane struct {
 	linger   time.Duration // how long the first of a batch waits for others
 	since    time.Time     // when the first in the window began to wait
 	pace     *rate.Limiter // how fast its sink may be called; nil = as fast as it answers
-	restTo   time.Time     // its sink is not to be called before
+	restTo   time.Time     // its sink is not to be called before: it has asked for that, or its pace has
+	quietTo  time.Time     // nor before this, as it did not answer
 	inFlight int
 	window   fifo[*fattorino.Delivery] // to be sent now
 	order    *order                    // who waits for whom; nil = nobody
@@ -106,12 +107,18 @@ func (l *lane) sendable(now time.Time) bool {
 // startsAt gives the time before which the lane sends nothing: its sink rests,
 // or a batch waits for more.
 func (l *lane) startsAt() time.Time {
+	at := later(l.restTo, l.quietTo)
 	if l.batch > 1 && l.window.len() < l.batch {
-		if full := l.since.Add(l.linger); full.After(l.restTo) {
-			return full
-		}
+		return later(at, l.since.Add(l.linger))
 	}
-	return l.restTo
+	return at
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // maxBatchBytes bounds the events of one batch, in bytes of memory.
@@ -223,6 +230,7 @@ type company struct {
 // host counts what is in flight to one host, whatever the subscription.
 type host struct {
 	gate
-	name  string
-	lanes int // lanes that have it as their host
+	name     string
+	lanes    map[*lane]struct{} // that have it as their host
+	rousedAt time.Time          // when they were last roused
 }
