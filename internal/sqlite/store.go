@@ -96,7 +96,7 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	path := filepath.Join(o.Dir, databaseFile)
 	writePragmas := []string{
 		"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)",
-		"temp_store(MEMORY)", "cache_size(-8000)",
+		"temp_store(MEMORY)", "cache_size(-6000)",
 	}
 	if o.MaxPages > 0 {
 		writePragmas = append(writePragmas, "max_page_count("+strconv.Itoa(o.MaxPages)+")")
@@ -114,7 +114,7 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	if err := migrate(ctx, s.write); err != nil {
 		return err
 	}
-	if s.read, err = sql.Open("sqlite", dsn(path, "query_only(1)", "busy_timeout(5000)", "cache_size(-2000)")); err != nil {
+	if s.read, err = sql.Open("sqlite", dsn(path, "query_only(1)", "busy_timeout(5000)", "cache_size(-1000)")); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
 	const forLanes = 4 // connections that the lanes keep for themselves
