@@ -25,7 +25,7 @@ type dispatcher struct {
 	hosts     map[string]*host
 	ring      fifo[*company] // companies with a lane to serve
 	strangers gate           // for lanes whose sink has not answered, or was too slow
-	silent    *rate.Limiter  // of the calls of sinks that have long not answered
+	silent    *rate.Limiter  // of the calls of sinks that do not answer
 	due       dueHeap
 	held      int   // deliveries in memory
 	bytes     int64 // of their events

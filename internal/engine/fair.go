@@ -105,9 +105,11 @@ func (d *dispatcher) adapt(l *lane, a *fattorino.Answer) {
 
 // A lane whose sink gives no answer rests between its attempts: at first for
 // the shortest time, then for twice as long each time, up to the long one.
-// Where so many do that they would make more attempts in a second than
-// Limits.Silent, they take turns, if need be up to the longest.
+// Where so many have failed more than a few times that they would make more
+// attempts in a second than Limits.Silent, they take turns, if need be up to the
+// longest.
 const (
+	fewFailures  = 3
 	shortestRest = 5 * time.Millisecond
 	longRest     = time.Second
 	longestRest  = 30 * time.Second
@@ -115,12 +117,13 @@ const (
 
 // rest gives how long a lane is left alone whose sink has just failed to answer.
 func (d *dispatcher) rest(l *lane, now time.Time) time.Duration {
-	if rest := shortestRest << l.silent; rest < longRest {
+	rest := min(longRest, shortestRest<<l.silent)
+	if l.silent < fewFailures {
 		return rest
 	}
 	turn := d.silent.ReserveN(now, 1)
 	if wait := turn.DelayFrom(now); wait < longestRest {
-		return max(wait, longRest)
+		return max(wait, rest)
 	}
 	turn.CancelAt(now)
 	return longestRest
