@@ -411,10 +411,11 @@ func TestAGoneSubscriptionLeavesNothingWaiting(t *testing.T) {
 		}
 		synctest.Wait()
 		f.remove(t, sub)
-		time.Sleep(fattorino.UndoFor)
-		f.stop(t) // at once: what is left is discarded after the restart
+		time.Sleep(fattorino.UndoFor - time.Second)
+		f.stop(t) // what is left is discarded after the restart
 		f = start(t, dir, receiver)
 		defer func() { f.stop(t) }()
+		time.Sleep(time.Minute)
 		synctest.Wait()
 		states := []string{}
 		for _, d := range f.log(t, 1) {
