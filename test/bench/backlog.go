@@ -69,15 +69,16 @@ func backlog(ctx context.Context, b *bench, how failure) (figures, error) {
 	}
 	defer s.stop()
 	f := figures{}
-	if f[besideB], err = s.rateOfB(ctx, b.events/5); err != nil {
+	if f[besideB], err = s.rateOfB(ctx, b.events/2); err != nil {
 		return nil, err
 	}
-	others, err := s.beside(hmac, 1, 2*b.events)
+	ofOthers := 3 * b.events // for some seconds: what comes right after the backlog was written is little of it
+	others, err := s.beside(hmac, 1, 2*ofOthers)
 	if err != nil {
 		return nil, err
 	}
 	defer others.Close()
-	a := load{events: b.events, batch: 1, publishers: 32, prefix: "others-", most: othersFor}
+	a := load{events: ofOthers, batch: 1, publishers: 32, prefix: "others-", most: othersFor}
 	before, err := s.deliver(ctx, a, others.arrivals)
 	if err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func backlog(ctx context.Context, b *bench, how failure) (figures, error) {
 	if f[fillSeconds], err = sinks.fill(ctx, s, events); err != nil {
 		return nil, err
 	}
-	a.first = b.events
+	a.first = ofOthers
 	beside, err := s.deliver(ctx, a, others.arrivals)
 	if err != nil {
 		return nil, err
