@@ -39,6 +39,10 @@ func TestCheckSaysWhereTheFaultIs(t *testing.T) {
 		{"a number too large", "{{eq .Data 99999999999999999999999}}", "message:1:"},
 		{"a fraction", "{{eq .Data.total 12.50}}", "message:1:18:"},
 		{"nil", "{{eq .Data nil}}", "message:1:"},
+		{"a variable that was not made", "{{with .Data}}{{$x = 1}}{{end}}", "there is no variable $x here"},
+		{"a variable of the other branch", "{{if .Data}}{{$x := 1}}{{else}}{{$x}}{{end}}", "there is no variable $x here"},
+		{"a variable made of itself", "{{$x := $x.a}}", "there is no variable $x here"},
+		{"a variable in parentheses", "{{and .Data ($x := 1)}}{{$x}}", "message:1:14:"},
 		{"empty", " \n", "message:"},
 		{"a comment", "{{/* nothing */}}", "message:"},
 		{"not UTF-8", "\xff", "message:"},
@@ -181,6 +185,7 @@ func FuzzTemplate(f *testing.F) {
 		"{{.Data.a.b}} {{with .Data}}{{.x}}{{end}}", "{{$x := .Data}}{{$x.a | upper | bold}}", "{{if and .Data 1 `x`}}{{else}}y{{end}}",
 		"{{eq .Data.a 'x' 1}}", "{{(link .Type .Data).x}}", "{{truncate .Data.n .Data.l}}{{join .Data.l .Data.l}}", "{{true}}{{1.0}}{{0x10}}{{'a'}}",
 		"{{- 1 -}}", "{{$}}{{.}}{{not $}}", "{{(.Data | or 1).x.y}}", "{{with $x := .Data}}{{$x = 1}}{{$x}}{{.}}{{end}}",
+		"{{$x := 1}}{{if .Data}}{{$x = 2}}{{$y := 3}}{{$y}}{{else}}{{$x}}{{end}}{{$ = 1}}",
 	} {
 		f.Add(source, `{"a":{"b":1.50},"n":null,"l":["x",[],{}],"x":"<!channel>"}`)
 	}

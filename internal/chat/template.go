@@ -55,7 +55,7 @@ func compile(source string, t tool) (*template.Template, error) {
 	if len(parsed.Templates()) > 1 {
 		return nil, fmt.Errorf("template: %s: other templates cannot be defined in it", templateName)
 	}
-	r := rewriter{tree: parsed.Tree, source: source}
+	r := rewriter{tree: parsed.Tree, source: source, variables: []string{"$"}}
 	r.list(parsed.Root)
 	return parsed, r.err
 }
@@ -93,6 +93,11 @@ type rewriter struct {
 	source string
 	inner  int // how many {{with}} are open: within them the dot can be anything
 	err    error
+
+	// variables are those there are where it has come to. A template is parsed
+	// that sets another, or asks for one that was made in the other branch, and
+	// fails when it is rendered.
+	variables []string
 }
 
 // fail notes the first fault, with its place.
@@ -119,15 +124,9 @@ func (r *rewriter) list(l *parse.ListNode) {
 				n.Pipe.Cmds = append(n.Pipe.Cmds, r.call(n.Pos, escapeFunction))
 			}
 		case *parse.IfNode:
-			r.pipe(n.Pipe)
-			r.list(n.List)
-			r.list(n.ElseList)
+			r.branches(&n.BranchNode, 0)
 		case *parse.WithNode:
-			r.pipe(n.Pipe)
-			r.inner++
-			r.list(n.List)
-			r.inner--
-			r.list(n.ElseList)
+			r.branches(&n.BranchNode, 1)
 		case *parse.RangeNode:
 			r.fail(n.Pos, "there are no loops: join writes a list")
 		default:
@@ -136,9 +135,36 @@ func (r *rewriter) list(l *parse.ListNode) {
 	}
 }
 
+// branches checks an {{if}}, or a {{with}}, whose first branch is one deeper.
+func (r *rewriter) branches(n *parse.BranchNode, deeper int) {
+	before := len(r.variables)
+	r.pipe(n.Pipe)
+	both := len(r.variables)
+	r.inner += deeper
+	r.list(n.List)
+	r.inner -= deeper
+	r.variables = r.variables[:both]
+	r.list(n.ElseList)
+	r.variables = r.variables[:before]
+}
+
 func (r *rewriter) pipe(p *parse.PipeNode) {
 	for i, c := range p.Cmds {
 		r.command(c, i > 0)
+	}
+	for _, v := range p.Decl {
+		if p.IsAssign {
+			r.variable(v)
+		} else {
+			r.variables = append(r.variables, v.Ident[0])
+		}
+	}
+}
+
+// variable refuses one that there is not.
+func (r *rewriter) variable(v *parse.VariableNode) {
+	if name := v.Ident[0]; !slices.Contains(r.variables, name) {
+		r.fail(v.Pos, "there is no variable %s here: {{%s := …}} makes it", name, name)
 	}
 }
 
@@ -184,6 +210,7 @@ func (r *rewriter) operand(node parse.Node) parse.Node {
 		}
 		return r.field(n.Pos, &parse.DotNode{NodeType: parse.NodeDot, Pos: n.Pos}, n.Ident)
 	case *parse.VariableNode:
+		r.variable(n)
 		if len(n.Ident) == 1 {
 			return n
 		}
@@ -195,6 +222,9 @@ func (r *rewriter) operand(node parse.Node) parse.Node {
 	case *parse.ChainNode:
 		return r.field(n.Pos, r.operand(n.Node), n.Field)
 	case *parse.PipeNode:
+		if len(n.Decl) > 0 {
+			r.fail(n.Pos, "a variable is set by itself, not in parentheses")
+		}
 		r.pipe(n)
 	case *parse.IdentifierNode: // a function without arguments
 		r.arity(n, 0)
