@@ -173,14 +173,17 @@ func (c *committer) run() {
 			if !c.write(q) {
 				break
 			}
-			c.saveTallies(time.Now())
+			c.saveTallies()
 			runtime.Gosched()
 		}
-		c.saveTallies(time.Now())
+		if c.saveTallies() {
+			c.signal()
+		}
 		if c.finished() {
 			c.saveSettled()
 			c.tallies.last()
-			c.saveTallies(time.Now())
+			for c.saveTallies() {
+			}
 			c.refuseRest()
 			return
 		}

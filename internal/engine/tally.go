@@ -11,28 +11,38 @@ import (
 // much is lost in a crash.
 const tallyEvery = 10 * time.Second
 
+// maxTallies is how many subscriptions' minutes are written in one commit:
+// publishers wait for it.
+const maxTallies = 256
+
 // tallies count what becomes of deliveries, from one writing to the next. The
 // committer's goroutine alone uses them.
 type tallies struct {
-	counts  map[tallyKey]*fattorino.Counts
-	pulses  map[int64]*fattorino.Pulse // by subscription
-	savedAt time.Time
-	wake    *time.Timer // has the committer write them
-	set     bool        // the timer is running
+	counted          // since then
+	waiting  counted // to be written, some at a time
+	begunAt  time.Time
+	failedAt time.Time
+	wake     *time.Timer // has the committer write them
+	set      bool        // the timer is running
+}
+
+// counted is what was counted and is not written.
+type counted struct {
+	counts map[tallyKey]*fattorino.Counts
+	pulses map[int64]*fattorino.Pulse // by subscription
 }
 
 // tallyKey is what is counted apart: a subscription's minute.
 type tallyKey struct{ company, subscription, minute int64 }
 
 func newTallies(signal func()) *tallies {
-	t := &tallies{wake: time.AfterFunc(time.Hour, signal)}
+	t := &tallies{counted: nothingCounted(), wake: time.AfterFunc(time.Hour, signal)}
 	t.wake.Stop()
-	t.forget()
 	return t
 }
 
-func (t *tallies) forget() {
-	t.counts, t.pulses = map[tallyKey]*fattorino.Counts{}, map[int64]*fattorino.Pulse{}
+func nothingCounted() counted {
+	return counted{map[tallyKey]*fattorino.Counts{}, map[int64]*fattorino.Pulse{}}
 }
 
 // count counts outcomes that were written.
@@ -61,9 +71,13 @@ func (t *tallies) count(outcomes []*outcome, written []fattorino.Outcome, now ti
 		}
 	}
 	if !t.set && len(t.counts) > 0 {
-		t.set = true
-		t.wake.Reset(tallyEvery)
+		t.wakeLater()
 	}
+}
+
+func (t *tallies) wakeLater() {
+	t.set = true
+	t.wake.Reset(tallyEvery)
 }
 
 // attempted counts an attempt, and feels the pulse of its subscription.
@@ -87,25 +101,59 @@ func (t *tallies) attempted(c *fattorino.Counts, o *outcome, success bool) {
 	p.InARow++
 }
 
-// last makes it time to write, and has nobody woken any more.
-func (t *tallies) last() {
-	t.wake.Stop()
-	t.savedAt = time.Time{}
+// due tells whether it is time to write.
+func (t *tallies) due(now time.Time) bool {
+	if len(t.waiting.counts) > 0 {
+		return now.Sub(t.failedAt) >= tallyEvery
+	}
+	return len(t.counts) > 0 && now.Sub(t.begunAt) >= tallyEvery
 }
 
-// addTo puts what was counted into a batch, with the sums of each company.
-func (t *tallies) addTo(b *fattorino.Batch) {
-	sums := map[tallyKey]fattorino.Counts{}
-	for key, c := range t.counts {
-		b.Tallies = append(b.Tallies, key.tally(*c))
+// next gives what is to be written now.
+func (t *tallies) next(now time.Time) *fattorino.Batch {
+	if len(t.waiting.counts) == 0 {
+		t.waiting, t.counted = t.counted, nothingCounted()
+		t.begunAt, t.set = now, false
+	}
+	return t.waiting.batch(now)
+}
+
+// last makes it time to write all, and has nobody woken any more.
+func (t *tallies) last() {
+	t.wake.Stop()
+	t.begunAt, t.failedAt = time.Time{}, time.Time{}
+}
+
+// batch puts some of what was counted into a batch, with the sums of each
+// company.
+func (c *counted) batch(now time.Time) *fattorino.Batch {
+	b := &fattorino.Batch{Now: now}
+	sums, felt := map[tallyKey]fattorino.Counts{}, map[int64]bool{}
+	for key, counts := range c.counts {
+		if len(b.Tallies) == maxTallies {
+			break
+		}
+		b.Tallies = append(b.Tallies, key.tally(*counts))
+		if p := c.pulses[key.subscription]; p != nil && !felt[key.subscription] { // it may have counts of two minutes
+			felt[key.subscription] = true
+			b.Pulses = append(b.Pulses, *p)
+		}
 		key.subscription = 0
-		sums[key] = sums[key].Plus(*c)
+		sums[key] = sums[key].Plus(*counts)
 	}
-	for key, c := range sums {
-		b.Tallies = append(b.Tallies, key.tally(c))
+	for key, counts := range sums {
+		b.Tallies = append(b.Tallies, key.tally(counts))
 	}
-	for _, p := range t.pulses {
-		b.Pulses = append(b.Pulses, *p)
+	return b
+}
+
+// written forgets what a batch has written.
+func (c *counted) written(b *fattorino.Batch) {
+	for _, t := range b.Tallies {
+		delete(c.counts, tallyKey{t.Company, t.Subscription, t.At.Unix() / 60})
+	}
+	for _, p := range b.Pulses {
+		delete(c.pulses, p.Subscription)
 	}
 }
 
@@ -113,21 +161,21 @@ func (k tallyKey) tally(c fattorino.Counts) fattorino.Tally {
 	return fattorino.Tally{Company: k.company, Subscription: k.subscription, At: time.Unix(k.minute*60, 0), Counts: c}
 }
 
-// saveTallies writes what was counted, where it is time to, in a transaction of
-// its own: that it cannot be written must hold up nothing else. It is kept
-// then, for the next time.
-func (c *committer) saveTallies(now time.Time) {
-	t := c.tallies
-	if len(t.counts) == 0 || now.Sub(t.savedAt) < tallyEvery || c.lastError() != nil {
-		return
+// saveTallies writes some of what was counted, where it is time to, in a
+// transaction of its own: that it cannot be written must hold up nothing else. It
+// is kept then, for the next time. It tells whether there is more to write now.
+func (c *committer) saveTallies() bool {
+	now := time.Now()
+	if c.lastError() != nil || !c.tallies.due(now) {
+		return false
 	}
-	b := &fattorino.Batch{Now: now}
-	t.addTo(b)
-	t.savedAt = now
-	t.set = false
+	b := c.tallies.next(now)
 	if err := c.store.Commit(context.Background(), b); err != nil {
 		c.log.Warn("statistics could not be written: they wait for the next time", "error", err)
-		return
+		c.tallies.failedAt = now
+		c.tallies.wakeLater()
+		return false
 	}
-	t.forget()
+	c.tallies.waiting.written(b)
+	return c.tallies.due(now)
 }

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,6 +94,55 @@ func TestWhatBecomesOfDeliveriesIsCounted(t *testing.T) {
 			t.Errorf("after a restart %d are delivered, want %d", now.Delivered, got.Delivered+1)
 		}
 	})
+}
+
+func TestStatisticsOfManySubscriptionsAreWrittenInPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Given a subscription of each of many companies, and events for all of them
+		// before and after a minute begins,
+		var store *counting
+		f := start(t, t.TempDir(), &sink{}, func(c *setup) {
+			c.wrap = func(s fattorino.Store) fattorino.Store {
+				store = &counting{Store: s}
+				return store
+			}
+		})
+		defer f.stop(t)
+		const companies = 700
+		for i := range companies {
+			f.subscribe(t, int64(1+i), "https://a.example", "invoice.paid")
+		}
+		time.Sleep(time.Until(time.Now().Truncate(time.Minute).Add(time.Minute + 57*time.Second)))
+		for round := range 2 {
+			for i := range companies {
+				f.publish(t, event(int64(1+i), fmt.Sprint(round), "invoice.paid", nil))
+			}
+			time.Sleep(4 * time.Second)
+		}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+
+		// then no commit has many of their counts, and together they have all.
+		if store.most == 0 || store.most > 1024 {
+			t.Errorf("a commit had the counts of %d, want some hundreds", store.most)
+		}
+		for i := range companies {
+			if got := f.counted(t, int64(1+i), 0); got.Delivered != 3 { // with the welcome
+				t.Fatalf("company %d: %d are counted, want 3", 1+i, got.Delivered)
+			}
+		}
+	})
+}
+
+// counting is a store that notes how many counts come at a time.
+type counting struct {
+	fattorino.Store
+	most int
+}
+
+func (s *counting) Commit(ctx context.Context, b *fattorino.Batch) error {
+	s.most = max(s.most, len(b.Tallies)+len(b.Pulses))
+	return s.Store.Commit(ctx, b)
 }
 
 func TestStatisticsThatCannotBeWrittenWait(t *testing.T) {

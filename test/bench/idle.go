@@ -11,7 +11,7 @@ const (
 	idleCompanies    = 1_000
 	perCompany       = 10 // subscriptions
 	idleFor          = 30 * time.Second
-	settleAfterwards = 5 * time.Second
+	settleAfterwards = 15 * time.Second // statistics are written 10 seconds later
 )
 
 const idleShare = "% of a core"
