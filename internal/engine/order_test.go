@@ -377,6 +377,62 @@ func TestWhatIsSkippedWhileItIsLookedUpStaysSo(t *testing.T) {
 	})
 }
 
+// What is sent again while it is still looked up who comes after it waits for
+// that alone, and goes out then.
+func TestAResendDuringTheLookUpAfterItGoesOut(t *testing.T) {
+	for _, ordering := range []fattorino.Ordering{fattorino.ByEntity, fattorino.Latest, fattorino.Strict} {
+		t.Run(string(ordering), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				// Given an event that was taken at the second try, with nothing that waits
+				// for it,
+				var refused atomic.Bool
+				receiver := &sink{answer: func(_ int, _, event string) *fattorino.Answer {
+					if event == "1#0" && !refused.Swap(true) {
+						return &fattorino.Answer{Status: 503}
+					}
+					return &fattorino.Answer{Status: 200}
+				}}
+				store := &leisurely{looking: make(chan struct{}, 100)}
+				f := start(t, t.TempDir(), receiver, func(c *setup) {
+					c.wrap = func(s fattorino.Store) fattorino.Store { store.Store = s; return store }
+				})
+				defer f.stop(t)
+				f.ordered(t, ordering)
+				f.publish(t, about(1, 0))
+				synctest.Wait()
+				store.slow.Store(true)
+				<-store.looking
+				synctest.Wait()
+
+				// when it is sent again before that is known,
+				delivered := f.log(t, 1)[0]
+				if delivered.State != fattorino.Delivered {
+					t.Fatalf("the event is %s", delivered.State)
+				}
+				if _, err := f.service.Resend(context.Background(), f.app, 1, delivered.ID); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+
+				// then it arrives once more.
+				told := 0
+				for _, g := range receiver.received() {
+					if g.event == "1#0" {
+						told++
+					}
+				}
+				if told != 3 {
+					t.Errorf("%d attempts, want 3", told)
+				}
+				if again := f.log(t, 1)[0]; again.State != fattorino.Delivered {
+					t.Errorf("the event is %s", again.State)
+				}
+			})
+		})
+	}
+}
+
 // leisurely is the real store, which takes its time when told so.
 type leisurely struct {
 	fattorino.Store

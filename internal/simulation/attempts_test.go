@@ -231,8 +231,9 @@ func near(a, b time.Time) bool {
 func (c *checker) unattempted(d *delivery, got *fattorino.Delivery) {
 	switch {
 	case got.State == fattorino.Waiting:
-		// What it waits for may have been settled in the same batch.
-		if slices.ContainsFunc(d.sub.deliveries, func(o *delivery) bool { return o != d && o.orderedWith(d) }) {
+		// What it waits for may have been settled in the same batch. One that is
+		// sent again after it had failed may meet the look-up of who comes after it.
+		if d.resent && len(d.attempts) > 1 || slices.ContainsFunc(d.sub.deliveries, func(o *delivery) bool { return o != d && o.orderedWith(d) }) {
 			return
 		}
 		c.violate(d.about(), "delivery %d waits, and there is none that it waits for", d.ID)
