@@ -96,7 +96,7 @@ func (p *Publish) Contradiction(i int) error {
 }
 
 // An Outcome is a delivery as it stands after an attempt, or after being
-// discarded without one.
+// discarded without one; its subscription and event are those it was made with.
 type Outcome struct {
 	Delivery *Delivery
 	Attempt  *Attempt // nil where there was none

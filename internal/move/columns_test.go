@@ -21,7 +21,8 @@ func TestEveryColumnOfTheFolderIsMoved(t *testing.T) {
 		"goose_db_version.*",                   // of the schema
 		"ids.*",                                // the database gives ids of its own
 		"kinds.*", "entities.*", "id_hashes.*", // made of events, to find them by
-		"deliveries.page", "retries.*", "attempts.recorded_at", // where attempts are
+		"retries.*", "attempts.recorded_at", // where attempts are
+		"deliveries.*", "lane_pages.*", "successes.*", "events.targets", // read as deliveries; the next test has their columns
 	}
 	f := newSmallFolder(t)
 	db, err := sql.Open("sqlite", filepath.Join(f, "fattorino.db"))

@@ -2,7 +2,10 @@ package move
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/attemptlog"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -111,24 +114,30 @@ func tables() []table {
 			},
 		},
 		{
-			name: "deliveries", place: `id`,
+			name: "deliveries", place: `key`, made: `SELECT coalesce(sum(deliveries), 0) FROM events`,
 			columns: `part id event subscription state attempts tries status due_at first_error_at settled_at waits_for reason`,
-			query: `SELECT d.id, e.key, e.first_delivery, e.company, e.accepted_at, d.id AS number, d.subscription, d.state, d.attempts, d.tries, d.status,
-				d.due_at, d.first_error_at, d.settled_at, d.waits_for, d.reason FROM deliveries d CROSS JOIN events e ON e.key = d.event`,
-			rows: delivery,
+			query:   `SELECT key, key AS number, first_delivery, company, accepted_at, deliveries FROM events`,
+			rows:    deliveries,
 		},
 		{
 			name: "lanes", columns: `part subscription settled`, place: `subscription`,
-			query: `SELECT l.subscription, e.key, e.first_delivery, e.company, e.accepted_at, d.id, l.subscription AS whose FROM lanes l
-				CROSS JOIN deliveries d ON d.id = (SELECT max(id) FROM deliveries WHERE subscription = l.subscription AND id <= l.settled)
-				CROSS JOIN events e ON e.key = d.event`,
-			rows: func(_ context.Context, m *mover, r []any) ([][]any, error) {
-				id := m.deliveryID(r)
-				return [][]any{{m.partOf(id), r[5], id}}, nil
+			made:  `SELECT count(*) FROM lanes`,
+			query: `SELECT subscription, subscription AS whose, settled FROM lanes`,
+			rows: func(ctx context.Context, m *mover, r []any) ([][]any, error) {
+				delivery, event, err := m.source.LastUpTo(ctx, r[0].(int64), r[1].(int64))
+				if err != nil || event == 0 {
+					return nil, err
+				}
+				of, err := m.eventFrom(ctx, event)
+				if err != nil {
+					return nil, err
+				}
+				id := m.deliveryID(of, delivery)
+				return [][]any{{m.partOf(id), r[0], id}}, nil
 			},
 		},
 		{
-			name: "attempts", place: `page`, made: `SELECT coalesce(sum(attempts), 0) FROM deliveries`,
+			name: "attempts", place: `page`, made: `SELECT (SELECT coalesce(sum(deliveries), 0) FROM events) + (SELECT count(*) FROM retries)`,
 			columns: `part delivery number page`,
 			query:   `SELECT page, attempts FROM attempts`,
 			rows:    attempts,
@@ -153,8 +162,7 @@ func ofSubscription(_ context.Context, m *mover, r []any) ([][]any, error) {
 }
 
 // An origin is what ids in the database are made of: the first columns of a row
-// are the event's key, its first delivery, its company and when it was accepted,
-// and the fifth, where it is of a delivery, the delivery's id.
+// are the event's key, its first delivery, its company and when it was accepted.
 const originColumns = 4
 
 // eventKey gives the key in the database of the event that a row begins with.
@@ -168,8 +176,43 @@ func (m *mover) eventKey(r []any) int64 {
 	return m.target.EventKey(company, accepted, key+first-m.base)
 }
 
-// deliveryID gives the id in the database of the delivery that a row begins with.
-func (m *mover) deliveryID(r []any) int64 { return m.eventKey(r) + 1 + r[4].(int64) - r[1].(int64) }
+// deliveryID gives the id in the database of a delivery of the event that a row
+// begins with.
+func (m *mover) deliveryID(r []any, id int64) int64 { return m.eventKey(r) + 1 + id - r[1].(int64) }
+
+// origin gives the origin of a delivery, and how many deliveries its event has;
+// nil where it is not there any more. It looks at the event before first, which is
+// that of the delivery before most often, and the one after that.
+func (m *mover) origin(ctx context.Context, delivery int64, before []any) (r []any, err error) {
+	has := func(r []any) bool {
+		return r != nil && delivery >= r[1].(int64) && delivery < r[1].(int64)+r[originColumns].(int64)
+	}
+	if has(before) {
+		return before, nil
+	}
+	if before != nil {
+		if r, err = m.eventFrom(ctx, before[0].(int64)+1); err != nil || has(r) {
+			return r, err
+		}
+	}
+	key, err := m.source.EventAt(ctx, delivery)
+	if err == nil {
+		r, err = m.eventFrom(ctx, key)
+	}
+	if err != nil || !has(r) {
+		return nil, err
+	}
+	return r, nil
+}
+
+// eventFrom gives the origin of the first event with the key or a greater one.
+func (m *mover) eventFrom(ctx context.Context, key int64) (r []any, err error) {
+	err = m.source.Each(ctx, func(row []any) error {
+		r = row
+		return nil
+	}, `SELECT key, first_delivery, company, accepted_at, deliveries FROM events WHERE key >= ? ORDER BY key LIMIT 1`, key)
+	return r, err
+}
 
 func (m *mover) partOf(id int64) int64 { return int64(m.target.OfID(id)) }
 
@@ -180,14 +223,42 @@ func event(_ context.Context, m *mover, r []any) ([][]any, error) {
 	return [][]any{append(made, key+1, rest[len(rest)-1])}, nil
 }
 
-func delivery(_ context.Context, m *mover, r []any) ([][]any, error) {
-	id, rest := m.deliveryID(r), r[originColumns+1:] // from subscription on
-	made := append([]any{m.partOf(id), id, m.eventKey(r)}, rest...)
-	reason := len(made) - 1
-	if made[reason] == "" && rest[1] != int64(fattorino.Discarded) {
-		made[reason] = nil
+// deliveries makes those of an event.
+func deliveries(ctx context.Context, m *mover, r []any) (rows [][]any, err error) {
+	all, err := m.source.Deliveries(ctx, r[0].(int64))
+	if err != nil {
+		return nil, err
 	}
-	return [][]any{made}, nil
+	if promised := r[originColumns].(int64); int64(len(all)) != promised {
+		return nil, fmt.Errorf("event %d went to %d subscriptions, and %d are there", r[0], promised, len(all))
+	}
+	event := m.eventKey(r)
+	for _, d := range all {
+		id, reason := m.deliveryID(r, d.ID), any(nil)
+		if d.State == fattorino.Discarded {
+			reason = string(d.Reason)
+		}
+		rows = append(rows, []any{
+			m.partOf(id), id, event, d.Subscription, int64(d.State), int64(d.Attempts), int64(d.Tries), int64(d.Status),
+			micros(d.DueAt), micros(d.FirstErrorAt), micros(d.SettledAt), notZero(d.WaitsFor), reason,
+		})
+	}
+	return rows, nil
+}
+
+// micros gives nil for the zero time.
+func micros(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return record.Micros(t)
+}
+
+func notZero(n int64) any {
+	if n == 0 {
+		return nil
+	}
+	return n
 }
 
 // attempts takes a page of the log apart. What is of deliveries that are not
@@ -204,13 +275,16 @@ func attempts(ctx context.Context, m *mover, r []any) (rows [][]any, err error) 
 		return nil, err
 	}
 	ids := map[int64]int64{}
-	err = m.source.Each(ctx, func(r []any) error {
-		ids[r[4].(int64)] = m.deliveryID(r)
-		return nil
-	}, `SELECT e.key, e.first_delivery, e.company, e.accepted_at, d.id FROM json_each(?) j
-		CROSS JOIN deliveries d ON d.id = j.value CROSS JOIN events e ON e.key = d.event`, record.ToJSON(of))
-	if err != nil {
-		return nil, err
+	slices.Sort(of)
+	var last []any
+	for _, delivery := range slices.Compact(of) {
+		r, err := m.origin(ctx, delivery, last)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil {
+			last, ids[delivery] = r, m.deliveryID(r, delivery)
+		}
 	}
 	for _, a := range all {
 		id, there := ids[a.Delivery]

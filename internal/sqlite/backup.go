@@ -280,7 +280,7 @@ func checkBackup(ctx context.Context, path string, before, after int64) (c Count
 		return c, fmt.Errorf("the copy ends with event %d, and should between %d and %d", last, before, after)
 	}
 	err = db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM companies), (SELECT count(*) FROM subscriptions),
-		(SELECT count(*) FROM events), (SELECT count(*) FROM deliveries)`).Scan(&c.Companies, &c.Subscriptions, &c.Events, &c.Deliveries)
+		(SELECT count(*) FROM events), (SELECT coalesce(sum(deliveries), 0) FROM events)`).Scan(&c.Companies, &c.Subscriptions, &c.Events, &c.Deliveries)
 	if err != nil {
 		return c, translate(err)
 	}

@@ -27,8 +27,8 @@ func bulkSize(n int) int {
 	return min(n, 16)
 }
 
-func newBulk(before string, columns int) *bulk {
-	return &bulk{before: before, row: marks(columns), columns: columns, texts: map[int]string{}}
+func newBulk(before string, columns int, after string) *bulk {
+	return &bulk{before: before, row: marks(columns), columns: columns, after: after, texts: map[int]string{}}
 }
 
 // newList makes a bulk whose rows are the members of a list, which ends it.
@@ -37,11 +37,6 @@ func newList(before string) *bulk {
 }
 
 func (b *bulk) add(values ...driver.Value) { b.values = append(b.values, values...) }
-
-// plenty tells whether so many rows are gathered that they are better written
-// now: an event that hundreds of subscriptions hear makes hundreds of them, and
-// a batch of such events megabytes.
-func (b *bulk) plenty() bool { return len(b.values) >= 1024*b.columns }
 
 // run hands the rows gathered to f, with the statement for them, and forgets
 // them.

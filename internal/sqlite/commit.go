@@ -32,9 +32,10 @@ func (s *Store) commit(b *fattorino.Batch) error {
 	if err := s.hot.exec(`BEGIN IMMEDIATE`); err != nil {
 		return err
 	}
-	c := &commit{hot: &s.hot, recent: &s.recent, ids: s.ids, now: b.Now, seqs: map[int64]int64{}, known: map[int64]*accepted{}}
+	c := &commit{hot: &s.hot, recent: &s.recent, ids: s.ids, now: b.Now, seqs: map[int64]int64{}, known: map[int64]*accepted{}, lanes: map[int64]*lanePage{}}
 	err := c.write(b)
 	if err == nil {
+		s.untried.tried(b.Outcomes)
 		err = s.hot.exec(`COMMIT`)
 	}
 	if err != nil {
@@ -56,6 +57,7 @@ type commit struct {
 	now    time.Time
 	seqs   map[int64]int64     // last Seq of the companies in the batch
 	known  map[int64]*accepted // by id hash: the events that the batch may repeat
+	lanes  map[int64]*lanePage // by subscription: the pages begun
 }
 
 func (c *commit) write(b *fattorino.Batch) error {
@@ -96,7 +98,7 @@ func (s *Store) Update(ctx context.Context, f func(fattorino.Tx) error) error {
 	if err != nil {
 		return translate(err)
 	}
-	u := &tx{ctx: ctx, tx: t, ids: s.ids}
+	u := &tx{ctx: ctx, tx: t, ids: s.ids, untried: &s.untried}
 	if err := f(u); err != nil {
 		_ = t.Rollback() // nothing was written
 		return translate(err)

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,12 +28,18 @@ func (s *Store) Deliveries(ctx context.Context, q fattorino.DeliveryQuery) ([]*f
 	}
 	var p pendingRead
 	err = s.snapshot(ctx, func(h *hot) error {
-		search := &logSearch{hot: h, q: q, span: bounds, subscriptions: record.ToJSON(q.Subscriptions)}
-		ids, err := search.run(ctx)
+		refs, err := search(h, q, bounds).run(ctx)
 		if err != nil {
 			return err
 		}
-		return p.read(h, &s.shared, pendingColumns, selectPending+`WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC`, []driver.Value{record.ToJSON(record.OrEmpty(ids))})
+		standing, err := standingOf(h, refs)
+		if err != nil {
+			return err
+		}
+		for i, d := range standing {
+			p.add(d, refs[i].event)
+		}
+		return p.addEvents(h, &s.shared)
 	})
 	return p.deliveries, err
 }
@@ -122,11 +129,15 @@ type logSearch struct {
 	subscriptions string // of the query, as JSON
 }
 
+func search(h *hot, q fattorino.DeliveryQuery, bounds span) *logSearch {
+	return &logSearch{hot: h, q: q, span: bounds, subscriptions: record.ToJSON(q.Subscriptions)}
+}
+
 // A way leads through deliveries, newest first, among which are all that a
 // query asks for.
 type way interface {
 	// next goes on by n deliveries or more, and tells whether the way has ended.
-	next(n int) (ids []int64, end bool, err error)
+	next(n int) (refs []ref, end bool, err error)
 }
 
 // How many deliveries are looked at, on one way, before it is the turn of the
@@ -136,8 +147,8 @@ const (
 	mostSteps  = 4096
 )
 
-// run gives the ids of the page, newest first.
-func (l *logSearch) run(ctx context.Context) ([]int64, error) {
+// run gives the deliveries of the page, newest first.
+func (l *logSearch) run(ctx context.Context) ([]ref, error) {
 	ways, err := l.ways()
 	if err != nil {
 		return nil, err
@@ -147,22 +158,21 @@ func (l *logSearch) run(ctx context.Context) ([]int64, error) {
 
 // walk goes the ways by turns, n deliveries at first, until one has led to the
 // whole page or to its end.
-func (l *logSearch) walk(ctx context.Context, ways []way, n int) ([]int64, error) {
-	keep := l.filter()
-	found := make([][]int64, len(ways))
+func (l *logSearch) walk(ctx context.Context, ways []way, n int) ([]ref, error) {
+	found := make([][]ref, len(ways))
 	for ; ; n = min(2*n, max(l.q.Limit, mostSteps)) {
 		for i, w := range ways {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			ids, end, err := w.next(n)
+			refs, end, err := w.next(n)
 			if err != nil {
 				return nil, err
 			}
-			if ids, err = keep(ids); err != nil {
+			if refs, err = l.keep(refs); err != nil {
 				return nil, err
 			}
-			found[i] = append(found[i], ids...)
+			found[i] = append(found[i], refs...)
 			if end || len(found[i]) >= l.q.Limit {
 				return found[i][:min(len(found[i]), l.q.Limit)], nil
 			}
@@ -183,35 +193,50 @@ func (l *logSearch) ways() ([]way, error) {
 		if err != nil {
 			return nil, err
 		}
+		of := make(map[int64]bool, len(l.q.Subscriptions))
+		for _, subscription := range l.q.Subscriptions {
+			of[subscription] = true
+		}
 		if l.q.Entity != "" {
-			all = append(all, &eventWay{logSearch: l, streams: l.aboutEntity(companies), rest: keys})
+			all = append(all, &eventWay{logSearch: l, of: of, streams: l.aboutEntity(companies), rest: keys})
 		}
 		if len(l.q.Types) > 0 {
 			streams, err := l.ofTypes(companies)
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, &eventWay{logSearch: l, streams: streams, rest: keys})
+			all = append(all, &eventWay{logSearch: l, of: of, streams: streams, rest: keys})
 		}
 	}
 	return append(all, &laneWay{logSearch: l, rest: l.span}), nil
 }
 
-// filter gives the function that keeps, of the deliveries of a way, those that
-// are asked for.
-func (l *logSearch) filter() func(ids []int64) ([]int64, error) {
+// keep gives those of the deliveries that are asked for.
+func (l *logSearch) keep(refs []ref) ([]ref, error) {
+	refs, err := l.keepEvents(refs)
+	if err != nil || l.q.State == nil {
+		return refs, err
+	}
+	standing, err := standingOf(l, refs)
+	if err != nil {
+		return nil, err
+	}
+	kept := refs[:0]
+	for i, d := range standing {
+		if d.State == *l.q.State {
+			kept = append(kept, refs[i])
+		}
+	}
+	return kept, nil
+}
+
+// keepEvents gives those of events that are asked for.
+func (l *logSearch) keepEvents(refs []ref) ([]ref, error) {
 	var tests string
 	var args []driver.Value
-	if l.q.State != nil {
-		tests, args = tests+` AND d.state = ?`, append(args, int64(*l.q.State))
-	}
-	from := `deliveries d`
-	if l.q.Entity != "" || len(l.q.Types) > 0 {
-		from, tests = `deliveries d CROSS JOIN events e`, tests+` AND e.key = d.event`
-	}
 	if l.q.Entity != "" {
 		typ, id, _ := strings.Cut(l.q.Entity, "/")
-		tests += ` AND (e.entity = ? OR (substr(e.entity, 1, length(?)) = ? AND instr(',' || substr(e.entity, length(?) + 1) || ',', ?) > 0))`
+		tests = ` AND (e.entity = ? OR (substr(e.entity, 1, length(?)) = ? AND instr(',' || substr(e.entity, length(?) + 1) || ',', ?) > 0))`
 		args = append(args, l.q.Entity, typ+"/", typ+"/", typ+"/", ","+id+",")
 	}
 	if len(l.q.Types) > 0 {
@@ -219,17 +244,26 @@ func (l *logSearch) filter() func(ids []int64) ([]int64, error) {
 		args = append(args, record.ToJSON(l.q.Types), record.ToJSON(l.q.Types))
 	}
 	if tests == "" {
-		return func(ids []int64) ([]int64, error) { return ids, nil }
+		return refs, nil
 	}
-	return func(ids []int64) ([]int64, error) {
-		return l.numbers(`SELECT d.id FROM `+from+` WHERE d.id IN (SELECT value FROM json_each(?))`+tests+` ORDER BY d.id DESC`,
-			append([]driver.Value{record.ToJSON(record.OrEmpty(ids))}, args...)...)
+	keys := make([]int64, len(refs))
+	for i, r := range refs {
+		keys[i] = r.event
 	}
+	fit, err := numbers(l, `SELECT e.key FROM events e WHERE e.key IN (SELECT value FROM json_each(?))`+tests+` ORDER BY e.key`,
+		append([]driver.Value{record.ToJSON(keys)}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(refs, func(r ref) bool {
+		_, found := slices.BinarySearch(fit, r.event)
+		return !found
+	}), nil
 }
 
 // numbers reads rows of one integer.
-func (h *hot) numbers(query string, args ...driver.Value) (all []int64, err error) {
-	err = h.query(1, func(row []driver.Value) error {
+func numbers(q querier, query string, args ...driver.Value) (all []int64, err error) {
+	err = q.query(1, func(row []driver.Value) error {
 		all = append(all, row[0].(int64))
 		return nil
 	}, query, args...)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -42,7 +43,12 @@ func TestDeliveriesAreThoseOfANaiveFilter(t *testing.T) {
 			clock = clock.Add(time.Minute)
 			l.publish(clock)
 			l.settle(clock)
+			l.resend(clock)
+			if rapid.IntRange(0, 3).Draw(t, "prune") == 0 {
+				l.prune(began.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "minutes")) * time.Minute))
+			}
 		}
+		l.checkEach()
 		if rapid.Bool().Draw(t, "listed") {
 			l.fill(clock)
 		}
@@ -196,7 +202,14 @@ func (l *randomLog) publish(at time.Time) {
 func (l *randomLog) settle(at time.Time) {
 	b := &fattorino.Batch{Now: at}
 	usual := rapid.IntRange(0, 5).Draw(l.t, "usual state")
+	atOnce := func(d *fattorino.Delivery) {
+		d.State, d.WaitsFor, d.SettledAt, d.Attempts, d.Tries, d.Status = fattorino.Delivered, 0, at, 1, 1, 200
+		b.Outcomes = append(b.Outcomes, fattorino.Outcome{Delivery: d, Attempt: &fattorino.Attempt{Delivery: d.ID, Number: 1, StartedAt: at}})
+	}
 	for _, d := range l.deliveries {
+		if d.State == fattorino.Waiting && d.Attempts == 0 && rapid.Bool().Draw(l.t, "its turn") {
+			atOnce(d)
+		}
 		if d.State != fattorino.Pending {
 			continue
 		}
@@ -213,6 +226,12 @@ func (l *randomLog) settle(at time.Time) {
 			d.State, d.WaitsFor, d.DueAt = fattorino.Waiting, 7, time.Time{}
 		case 3:
 			fattorino.Discard(d, fattorino.Refused, at)
+		case 4:
+			if d.Attempts == 0 && d.DueAt.IsZero() {
+				atOnce(d)
+				continue
+			}
+			fallthrough
 		default:
 			d.State, d.SettledAt, d.DueAt = fattorino.Delivered, at, time.Time{}
 		}
@@ -234,6 +253,92 @@ func (l *randomLog) settle(at time.Time) {
 		}
 	}
 	l.must(l.Commit(context.Background(), b))
+}
+
+// resend sets some of what was settled on its way again.
+func (l *randomLog) resend(at time.Time) {
+	chosen := rapid.SliceOfN(rapid.IntRange(0, 9), len(l.deliveries), len(l.deliveries)).Draw(l.t, "resend")
+	l.must(l.Update(context.Background(), func(tx fattorino.Tx) error {
+		for i, d := range l.deliveries {
+			if (d.State != fattorino.Delivered && d.State != fattorino.Discarded) || chosen[i] > 0 {
+				continue
+			}
+			again := *d
+			again.State, again.Reason, again.Tries, again.SettledAt, again.DueAt = fattorino.Pending, "", 0, time.Time{}, at
+			l.deliveries[i] = &again
+			if err := tx.PutDelivery(&again); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// prune deletes what was accepted before a time and is settled.
+func (l *randomLog) prune(before time.Time) {
+	if len(l.deliveries) == 0 {
+		return
+	}
+	first := l.deliveries[0].Event.Key - 1 // what the checks before have left is left
+	atATime := rapid.IntRange(20, 1000).Draw(l.t, "pruned at a time")
+	l.must(l.Update(context.Background(), func(tx fattorino.Tx) error {
+		for after, more := first, true; more; more = after > 0 {
+			last, _, err := tx.Prune(before, after, atATime)
+			if err != nil {
+				return err
+			}
+			after = last
+		}
+		return nil
+	}))
+	kept := map[*fattorino.Event]bool{}
+	for _, d := range l.deliveries {
+		if d.State == fattorino.Pending || d.State == fattorino.Waiting {
+			kept[d.Event] = true
+		}
+	}
+	gone := func(e *fattorino.Event) bool { return e.Key > first && e.Accepted.Before(before) && !kept[e] }
+	l.events = slices.DeleteFunc(l.events, gone)
+	l.deliveries = slices.DeleteFunc(l.deliveries, func(d *fattorino.Delivery) bool {
+		if !gone(d.Event) {
+			return false
+		}
+		_, err := l.Delivery(context.Background(), d.ID)
+		if fattorino.KindOf(err) != fattorino.NotFound {
+			l.t.Fatalf("a delivery that was pruned: %v", err)
+		}
+		return true
+	})
+}
+
+// checkEach looks at every delivery by itself, and at what is left to do.
+func (l *randomLog) checkEach() {
+	fresh := map[int64][]string{}
+	for _, want := range l.deliveries {
+		got, err := l.Delivery(context.Background(), want.ID)
+		l.must(err)
+		if want.State == fattorino.Pending && want.DueAt.IsZero() {
+			fresh[want.Subscription] = append(fresh[want.Subscription], describe(want))
+		}
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(fattorino.Delivery{}, "Event"), cmpopts.EquateApproxTime(time.Microsecond)); diff != "" || got.Event.ID != want.Event.ID {
+			l.t.Fatalf("delivery of %s, found that of %s (-want +got):\n%s", want.Event.ID, got.Event.ID, diff)
+		}
+	}
+	for _, id := range l.subscriptions {
+		var got []string
+		limit := rapid.IntRange(1, 40).Draw(l.t, "limit of fresh ones")
+		for after, more := int64(0), true; more; {
+			page, err := l.Fresh(context.Background(), id, after, limit)
+			l.must(err)
+			for _, d := range page {
+				got, after = append(got, describe(d)), d.ID
+			}
+			more = len(page) == limit
+		}
+		if diff := cmp.Diff(fresh[id], got); diff != "" {
+			l.t.Fatalf("never tried of subscription %d (-want +got):\n%s", id, diff)
+		}
+	}
 }
 
 func (l *randomLog) query(from, to time.Time) fattorino.DeliveryQuery {

@@ -27,7 +27,7 @@ const firstKey = `SELECT key FROM events WHERE company = ? AND seq > ? AND seq >
 func (s *Store) eventsOfTypes(ctx context.Context, q fattorino.EventQuery) ([]*fattorino.Event, error) {
 	events := []*fattorino.Event{}
 	err := s.snapshot(ctx, func(h *hot) error {
-		first, err := h.numbers(firstKey, q.Company, q.After)
+		first, err := numbers(h, firstKey, q.Company, q.After)
 		if err != nil || len(first) == 0 {
 			return err
 		}
@@ -53,7 +53,7 @@ const unlistedFrom = `SELECT key FROM events NOT INDEXED WHERE company = ?1 AND 
 // keysOfTypes gives the keys of the company's first events of the types, from
 // the key on.
 func (h *hot) keysOfTypes(q fattorino.EventQuery, from int64) ([]int64, error) {
-	all, err := h.numbers(unlistedFrom, q.Company, record.ToJSON(q.Types), from, int64(q.Limit))
+	all, err := numbers(h, unlistedFrom, q.Company, record.ToJSON(q.Types), from, int64(q.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (h *hot) keysOfTypes(q fattorino.EventQuery, from int64) ([]int64, error) {
 	}
 	for _, k := range kinds {
 		for _, by := range []int64{0, 1} {
-			keys, err := h.numbers(listedFrom, q.Company, k.common, k.typ, by, from, int64(q.Limit))
+			keys, err := numbers(h, listedFrom, q.Company, k.common, k.typ, by, from, int64(q.Limit))
 			if err != nil {
 				return nil, err
 			}

@@ -15,7 +15,7 @@ func (s *Store) EachWay(ctx context.Context, q fattorino.DeliveryQuery) (pages [
 		return nil, err
 	}
 	err = s.snapshot(ctx, func(h *hot) error {
-		search := &logSearch{hot: h, q: q, span: bounds, subscriptions: record.ToJSON(q.Subscriptions)}
+		search := search(h, q, bounds)
 		ways, err := search.ways()
 		if err != nil {
 			return err
@@ -25,7 +25,7 @@ func (s *Store) EachWay(ctx context.Context, q fattorino.DeliveryQuery) (pages [
 			if err != nil {
 				return err
 			}
-			pages = append(pages, page)
+			pages = append(pages, idsOf(page))
 		}
 		return nil
 	})

@@ -24,17 +24,18 @@ type hot struct {
 }
 
 // bulks are the statements for many rows.
-type bulks struct{ hashed, accepted, events, hashes, entities, deliveries, delivered *bulk }
+type bulks struct{ hashed, accepted, events, hashes, entities, lanes, successes, forgotten *bulk }
 
 func newBulks() *bulks {
 	return &bulks{
-		hashed:     newList(`SELECT event FROM id_hashes WHERE id_hash IN (`),
-		accepted:   newList(`SELECT key, seq, accepted_at, company, source, id, id_hash, content_hash FROM events WHERE key IN (`),
-		hashes:     newBulk(`INSERT INTO id_hashes VALUES `, 2),
-		events:     newBulk(eventInto, eventColumnCount),
-		entities:   newBulk(entityInto, 3),
-		deliveries: newBulk(deliveryInto, 3),
-		delivered:  newList(successUpdate),
+		hashed:    newList(`SELECT event FROM id_hashes WHERE id_hash IN (`),
+		accepted:  newList(`SELECT key, seq, accepted_at, company, source, id, id_hash, content_hash FROM events WHERE key IN (`),
+		hashes:    newBulk(`INSERT INTO id_hashes VALUES `, 2, ""),
+		events:    newBulk(eventInto, eventColumnCount, ""),
+		entities:  newBulk(entityInto, 3, ""),
+		lanes:     newBulk(lanePageInto, 4, ""),
+		successes: newBulk(successInto, 2, successAfter),
+		forgotten: newList(forgetRow),
 	}
 }
 
@@ -75,32 +76,27 @@ func (h *hot) prepare(query string) (driver.Stmt, error) {
 	return s, nil
 }
 
-// bind numbers the parameters: those of each list after those of the one before.
-func (h *hot) bind(lists ...[]driver.Value) []driver.NamedValue {
+// bind numbers the parameters.
+func (h *hot) bind(args []driver.Value) []driver.NamedValue {
 	h.args = h.args[:0]
-	for _, list := range lists {
-		for _, v := range list {
-			h.args = append(h.args, driver.NamedValue{Ordinal: len(h.args) + 1, Value: v})
-		}
+	for i, v := range args {
+		h.args = append(h.args, driver.NamedValue{Ordinal: i + 1, Value: v})
 	}
 	return h.args
 }
 
-func (h *hot) exec(query string, args ...driver.Value) error { return h.execBound(query, h.bind(args)) }
-
-func (h *hot) execBound(query string, args []driver.NamedValue) error {
+func (h *hot) exec(query string, args ...driver.Value) error {
 	s, err := h.prepare(query)
 	if err != nil {
 		return err
 	}
-	_, err = s.(driver.StmtExecContext).ExecContext(context.Background(), args)
+	_, err = s.(driver.StmtExecContext).ExecContext(context.Background(), h.bind(args))
 	return err
 }
 
-// execBulk runs a statement for all rows gathered; fixed are the parameters
-// before those of the rows.
-func (h *hot) execBulk(b *bulk, fixed ...driver.Value) error {
-	return b.run(func(query string, values []driver.Value) error { return h.execBound(query, h.bind(fixed, values)) })
+// execBulk runs a statement for all rows gathered.
+func (h *hot) execBulk(b *bulk) error {
+	return b.run(func(query string, values []driver.Value) error { return h.exec(query, values...) })
 }
 
 // queryBulk runs a query for all values gathered, and calls f with each row.

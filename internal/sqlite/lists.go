@@ -85,11 +85,11 @@ const unlistedAbout = `SELECT key FROM events NOT INDEXED WHERE company = ?1 AND
 
 // aboutEntity gives the events that somebody heard about the entity, alone or
 // with others of its type.
-func (l *logSearch) aboutEntity(companies []int64) (streams []stream) {
+func (l *logSearch) aboutEntity(companies []int64) (streams []stream[int64]) {
 	for _, company := range companies {
 		for _, query := range []string{unlistedAbout, listedAbout} {
 			streams = append(streams, func(in span, limit int) ([]int64, error) {
-				return l.numbers(query, company, l.q.Entity, in.low, in.high, int64(limit))
+				return numbers(l, query, company, l.q.Entity, in.low, in.high, int64(limit))
 			})
 		}
 	}
@@ -104,11 +104,11 @@ const unlistedHeard = `SELECT key FROM events NOT INDEXED WHERE company = ?1 AND
 	AND key >= max(?3, 1 + (SELECT listed FROM ids)) AND key < ?4 ORDER BY key DESC LIMIT ?5`
 
 // ofTypes gives the events of the types that somebody heard.
-func (l *logSearch) ofTypes(companies []int64) (streams []stream, err error) {
+func (l *logSearch) ofTypes(companies []int64) (streams []stream[int64], err error) {
 	types := record.ToJSON(l.q.Types)
 	for _, company := range companies {
 		streams = append(streams, func(in span, limit int) ([]int64, error) {
-			return l.numbers(unlistedHeard, company, types, in.low, in.high, int64(limit))
+			return numbers(l, unlistedHeard, company, types, in.low, in.high, int64(limit))
 		})
 		kinds, err := l.kinds(company, l.q.Types)
 		if err != nil {
@@ -117,7 +117,7 @@ func (l *logSearch) ofTypes(companies []int64) (streams []stream, err error) {
 		for _, k := range kinds {
 			for _, by := range []int64{1, 2} {
 				streams = append(streams, func(in span, limit int) ([]int64, error) {
-					return l.numbers(listedHeard, company, k.common, k.typ, by, in.low, in.high, int64(limit))
+					return numbers(l, listedHeard, company, k.common, k.typ, by, in.low, in.high, int64(limit))
 				})
 			}
 		}

@@ -12,7 +12,6 @@ import (
 	engine "modernc.org/sqlite"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
-	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // openMillion opens a data folder with the log of testdata/million.sql.
@@ -104,7 +103,7 @@ func TestAPageOfAMillionDeliveriesTouchesFewPagesOfTheFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = s.snapshot(t.Context(), func(h *hot) error {
-			search := &logSearch{hot: h, q: x.q, span: bounds, subscriptions: record.ToJSON(x.q.Subscriptions)}
+			search := search(h, x.q, bounds)
 			before := touched(t, h.conn)
 			ids, err := search.run(t.Context())
 			pages := touched(t, h.conn) - before

@@ -19,34 +19,134 @@ import (
 // backlog, so they go straight to the driver too. Their limit is +?, for SQLite
 // plans a statement anew for each value of a bare parameter there.
 
-// Fresh implements [fattorino.Store]. Of a delivery that was never tried there
-// is nothing to read but which one it is.
+// Fresh implements [fattorino.Store].
 func (s *Store) Fresh(ctx context.Context, subscription, after int64, limit int) ([]*fattorino.Delivery, error) {
-	return s.pending(ctx, freshColumns, `SELECT id, event, subscription FROM deliveries
-		WHERE subscription = ? AND id > ? AND state = 0 AND due_at IS NULL ORDER BY id LIMIT +?`, subscription, after, int64(limit))
+	return s.pending(ctx, func(h *hot, p *pendingRead) error {
+		refs, err := fresh(h, &s.untried, subscription, after, limit)
+		p.addFresh(refs)
+		return err
+	})
 }
 
-const selectPending = `SELECT id, event, subscription, state, reason, attempts, tries, status, due_at, first_error_at, settled_at,
-	coalesce(waits_for, 0) FROM deliveries `
+// fresh gives deliveries of a subscription that were never tried, with ids above
+// after, in order.
+func fresh(q querier, u *untried, subscription, after int64, limit int) (all []ref, err error) {
+	const atLeast = 64 // so that it takes few steps over what is settled
+	for len(all) < limit {
+		n := max(limit-len(all), atLeast)
+		found, err := laneUp(q, subscription, after, n)
+		if err != nil {
+			return nil, err
+		}
+		left, err := untouched(q, found, u.from(subscription))
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, left...); len(found) < n {
+			break
+		}
+		after = found[n-1].id
+	}
+	return all[:min(len(all), limit)], nil
+}
 
-const freshColumns, pendingColumns = 3, 12
+// untouched gives those of a lane's deliveries of which nothing has become, as is
+// known of all above an id.
+func untouched(q querier, all []ref, known int64) ([]ref, error) {
+	n := 0
+	for n < len(all) && all[n].id <= known {
+		n++
+	}
+	if n == 0 {
+		return all, nil
+	}
+	standing, err := standingOf(q, all[:n])
+	if err != nil {
+		return nil, err
+	}
+	left := []ref{}
+	for i, d := range standing {
+		if d.State == fattorino.Pending && d.DueAt.IsZero() {
+			left = append(left, all[i])
+		}
+	}
+	return append(left, all[n:]...), nil
+}
+
+const (
+	selectRows = `SELECT id, event, subscription, state, reason, attempts, tries, status, due_at, first_error_at, settled_at,
+	coalesce(waits_for, 0) FROM deliveries `
+	rowColumns = 12
+	rowsByID   = selectRows + `WHERE id IN (SELECT value FROM json_each(?))`
+)
+
+// standingOf gives deliveries as they stand, without their events.
+func standingOf(q querier, refs []ref) ([]*fattorino.Delivery, error) {
+	rows := map[int64]*fattorino.Delivery{}
+	err := q.query(rowColumns, func(row []driver.Value) error {
+		d := deliveryOf(row)
+		rows[d.ID] = d
+		return nil
+	}, rowsByID, record.ToJSON(idsOf(refs)))
+	if err != nil {
+		return nil, err
+	}
+	var others []int64
+	for _, r := range refs {
+		if rows[r.id] == nil {
+			others = append(others, r.id)
+		}
+	}
+	successes, err := successesOf(q, others)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*fattorino.Delivery, len(refs))
+	for i, r := range refs {
+		if all[i] = rows[r.id]; all[i] != nil {
+			continue
+		}
+		all[i] = &fattorino.Delivery{ID: r.id, Subscription: r.subscription}
+		if s, ok := successes[r.id]; ok {
+			s.tell(all[i])
+		}
+	}
+	return all, nil
+}
+
+func idsOf(refs []ref) []int64 {
+	ids := make([]int64, len(refs))
+	for i, r := range refs {
+		ids[i] = r.id
+	}
+	return ids
+}
 
 // Due implements [fattorino.Store].
 func (s *Store) Due(ctx context.Context, subscription int64, limit int) ([]*fattorino.Delivery, error) {
-	return s.pending(ctx, pendingColumns, selectPending+`WHERE subscription = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT +?`,
-		subscription, int64(limit))
+	return s.rows(ctx, selectRows+`WHERE subscription = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT +?`, subscription, int64(limit))
 }
 
 // Waiting implements [fattorino.Store].
 func (s *Store) Waiting(ctx context.Context, subscription, waitsFor int64, limit int) ([]*fattorino.Delivery, error) {
 	if waitsFor == 0 {
-		return s.pending(ctx, pendingColumns, selectPending+`WHERE subscription = ? AND waits_for IS NOT NULL ORDER BY id LIMIT +?`, subscription, int64(limit))
+		return s.rows(ctx, selectRows+`WHERE subscription = ? AND waits_for IS NOT NULL ORDER BY id LIMIT +?`, subscription, int64(limit))
 	}
-	return s.pending(ctx, pendingColumns, selectPending+`WHERE subscription = ? AND waits_for = ? ORDER BY id LIMIT +?`, subscription, waitsFor, int64(limit))
+	return s.rows(ctx, selectRows+`WHERE subscription = ? AND waits_for = ? ORDER BY id LIMIT +?`, subscription, waitsFor, int64(limit))
+}
+
+// rows reads deliveries that have a row.
+func (s *Store) rows(ctx context.Context, query string, args ...driver.Value) ([]*fattorino.Delivery, error) {
+	return s.pending(ctx, func(h *hot, p *pendingRead) error {
+		return h.query(rowColumns, func(row []driver.Value) error {
+			p.add(deliveryOf(row), row[1].(int64))
+			return nil
+		}, query, args...)
+	})
 }
 
 // pending reads deliveries and then their events, in one snapshot.
-func (s *Store) pending(ctx context.Context, columns int, query string, args ...driver.Value) ([]*fattorino.Delivery, error) {
+func (s *Store) pending(ctx context.Context, read func(*hot, *pendingRead) error) ([]*fattorino.Delivery, error) {
 	r, err := s.readers.take(ctx, s.read)
 	if err != nil {
 		return nil, translate(err)
@@ -60,7 +160,10 @@ func (s *Store) pending(ctx context.Context, columns int, query string, args ...
 		if err := r.exec(`BEGIN`); err != nil {
 			return err
 		}
-		err := p.read(&r.hot, &s.shared, columns, query, args)
+		err := read(&r.hot, &p)
+		if err == nil {
+			err = p.addEvents(&r.hot, &s.shared)
+		}
 		return errors.Join(err, r.exec(`ROLLBACK`))
 	})
 	if err != nil {
@@ -76,19 +179,22 @@ type pendingRead struct {
 	events     map[int64]*fattorino.Event // by key
 }
 
-func (p *pendingRead) read(h *hot, shared *shared, columns int, query string, args []driver.Value) error {
-	err := h.query(columns, func(row []driver.Value) error {
-		d := &fattorino.Delivery{ID: row[0].(int64), Subscription: row[2].(int64)}
-		if columns == pendingColumns {
-			fill(d, row)
-		}
-		p.deliveries = append(p.deliveries, d)
-		p.keys = append(p.keys, row[1].(int64))
-		return nil
-	}, query, args...)
-	if err != nil {
-		return err
+func (p *pendingRead) add(d *fattorino.Delivery, event int64) {
+	p.deliveries = append(p.deliveries, d)
+	p.keys = append(p.keys, event)
+}
+
+// addFresh adds deliveries of which there is nothing to tell but which they are.
+func (p *pendingRead) addFresh(refs []ref) {
+	all := make([]fattorino.Delivery, len(refs))
+	for i, r := range refs {
+		all[i] = fattorino.Delivery{ID: r.id, Subscription: r.subscription}
+		p.add(&all[i], r.event)
 	}
+}
+
+// addEvents gives the deliveries their events.
+func (p *pendingRead) addEvents(h *hot, shared *shared) error {
 	if err := p.readEvents(h, shared); err != nil {
 		return err
 	}
@@ -124,12 +230,14 @@ func (p *pendingRead) readEvents(h *hot, shared *shared) error {
 	return err
 }
 
-// fill reads the rest of a row of selectPending.
-func fill(d *fattorino.Delivery, row []driver.Value) {
-	d.State, d.Reason = fattorino.DeliveryState(row[3].(int64)), fattorino.Reason(row[4].(string))
-	d.Attempts, d.Tries, d.Status = int(row[5].(int64)), int(row[6].(int64)), int(row[7].(int64))
-	d.DueAt, d.FirstErrorAt, d.SettledAt = timeOf(row[8]), timeOf(row[9]), timeOf(row[10])
-	d.WaitsFor = row[11].(int64)
+// deliveryOf reads a row of selectRows.
+func deliveryOf(row []driver.Value) *fattorino.Delivery {
+	return &fattorino.Delivery{
+		ID: row[0].(int64), Subscription: row[2].(int64),
+		State: fattorino.DeliveryState(row[3].(int64)), Reason: fattorino.Reason(row[4].(string)),
+		Attempts: int(row[5].(int64)), Tries: int(row[6].(int64)), Status: int(row[7].(int64)),
+		DueAt: timeOf(row[8]), FirstErrorAt: timeOf(row[9]), SettledAt: timeOf(row[10]), WaitsFor: row[11].(int64),
+	}
 }
 
 const (

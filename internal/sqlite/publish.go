@@ -23,7 +23,7 @@ func (c *commit) publishAll(publishes []*fattorino.Publish) error {
 			return err
 		}
 	}
-	return c.execBulk(c.bulks.deliveries)
+	return c.writeLanes()
 }
 
 // accepted is an event that has been accepted, before or in this batch.
@@ -94,7 +94,7 @@ func (c *commit) publish(p *fattorino.Publish) error {
 		p.First[i] = c.ids.delivery + 1
 		hash, _ := e.Hashes()
 		c.sweep.added = append(c.sweep.added, idHash{hash, e.Key})
-		c.bulks.events.add(eventValues(e, p.First[i], len(p.Targets[i]))...)
+		c.bulks.events.add(eventValues(e, p.First[i], p.Targets[i])...)
 		if len(p.Targets[i]) > 0 {
 			for _, entity := range eachOfSeveral(e.Entity) {
 				c.bulks.entities.add(e.Company, entity, e.Key)
@@ -102,12 +102,7 @@ func (c *commit) publish(p *fattorino.Publish) error {
 		}
 		for _, subscription := range p.Targets[i] {
 			c.ids.delivery++
-			c.bulks.deliveries.add(c.ids.delivery, e.Key, subscription)
-		}
-		if c.bulks.deliveries.plenty() {
-			if err := c.execBulk(c.bulks.deliveries); err != nil {
-				return err
-			}
+			c.appendLane(ref{c.ids.delivery, e.Key, subscription})
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 
@@ -72,11 +73,39 @@ func (s *Store) SubscriptionIDs(ctx context.Context, company, app int64) ([]int6
 
 // LiveSubscriptions implements [fattorino.Store].
 func (s *Store) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscription), _ ...int) error {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions s WHERE state IN ('unverified', 'active', 'disabled')
-		OR EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.due_at IS NOT NULL)
-		OR EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.waits_for IS NOT NULL)
-		OR EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.state = 0
-			AND d.id > coalesce((SELECT settled FROM lanes l WHERE l.subscription = s.id), 0))`)
+	const due = `(EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.due_at IS NOT NULL)
+		OR EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.waits_for IS NOT NULL))`
+	const live = `state IN ('unverified', 'active', 'disabled')`
+	err := s.eachSubscription(ctx, f, live+` OR `+due)
+	if err != nil {
+		return err
+	}
+	var maybe []*fattorino.Subscription
+	note := func(sub *fattorino.Subscription) { maybe = append(maybe, sub) }
+	if err := s.eachSubscription(ctx, note, `NOT `+live+` AND NOT `+due+` AND `+lastOf+` > `+settledOf); err != nil {
+		return err
+	}
+	for _, sub := range maybe {
+		left, err := s.Unsettled(ctx, sub.ID, 1)
+		if err != nil {
+			return err
+		}
+		if left.Count > 0 {
+			f(sub)
+		}
+	}
+	return nil
+}
+
+// Of a subscription s: the id of its newest delivery, and up to where it is known
+// to be settled.
+const (
+	lastOf    = `coalesce((SELECT p.last FROM lane_pages p WHERE p.subscription = s.id ORDER BY p.first DESC LIMIT 1), 0)`
+	settledOf = `coalesce((SELECT l.settled FROM lanes l WHERE l.subscription = s.id), 0)`
+)
+
+func (s *Store) eachSubscription(ctx context.Context, f func(*fattorino.Subscription), where string) error {
+	rows, err := s.read.QueryContext(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions s WHERE `+where)
 	if err != nil {
 		return translate(err)
 	}
@@ -95,9 +124,7 @@ func (s *Store) LiveSubscriptions(ctx context.Context, f func(*fattorino.Subscri
 // each subscription, however long the log.
 func (s *Store) Backlogs(ctx context.Context, _ ...int) ([]fattorino.Backlog, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT id, settled, last, due, waiting FROM (
-		SELECT s.id,
-			coalesce((SELECT settled FROM lanes l WHERE l.subscription = s.id), 0) AS settled,
-			coalesce((SELECT max(d.id) FROM deliveries d WHERE d.subscription = s.id), 0) AS last,
+		SELECT s.id, `+settledOf+` AS settled, `+lastOf+` AS last,
 			(SELECT min(d.due_at) FROM deliveries d WHERE d.subscription = s.id AND d.due_at IS NOT NULL) AS due,
 			EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription = s.id AND d.waits_for IS NOT NULL) AS waiting
 		FROM subscriptions s) WHERE last > settled OR due IS NOT NULL OR waiting`)
@@ -120,30 +147,60 @@ func (s *Store) OldestSeq(ctx context.Context, company int64) (seq int64, err er
 }
 
 // Delivery implements [fattorino.Reader].
-func (s *Store) Delivery(ctx context.Context, id int64) (*fattorino.Delivery, error) {
-	return find(ctx, s, "delivery", id, record.ScanDelivery, selectDelivery+`WHERE d.id = ?`)
+func (s *Store) Delivery(ctx context.Context, id int64) (d *fattorino.Delivery, err error) {
+	err = s.snapshot(ctx, func(h *hot) error {
+		d, err = delivery(h, id)
+		return err
+	})
+	return d, err
 }
 
+// delivery finds a delivery, with its event.
+func delivery(q querier, id int64) (*fattorino.Delivery, error) {
+	r, found, err := refOf(q, id)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, notFound("delivery", id)
+	}
+	all, err := standingOf(q, []ref{r})
+	if err != nil {
+		return nil, err
+	}
+	err = q.query(eventColumnsRead, func(row []driver.Value) error {
+		all[0].Event, err = eventOf(row)
+		return err
+	}, selectEventsByKey+`?)`, r.event)
+	return all[0], err
+}
+
+// selectAttempts reads the pages of a delivery's attempts; ?2 is that of the first
+// where it is among the successes.
 const selectAttempts = `SELECT p.number, a.attempts FROM (
-		SELECT 1 AS number, page FROM deliveries WHERE id = ?1 AND page IS NOT NULL
+		SELECT 1 AS number, coalesce((SELECT page FROM deliveries WHERE id = ?1), ?2) AS page
 		UNION ALL SELECT number, page FROM retries WHERE delivery = ?1) p
 	JOIN attempts a USING (page) ORDER BY p.number`
 
 // Attempts implements [fattorino.Reader].
 func (s *Store) Attempts(ctx context.Context, delivery int64) ([]*fattorino.Attempt, error) {
-	rows, err := s.read.QueryContext(ctx, selectAttempts, delivery)
-	return collect(rows, err, func(r record.Row) (*fattorino.Attempt, error) {
-		var number int
-		var page sql.RawBytes
-		if err := r.Scan(&number, &page); err != nil {
-			return nil, err
+	all := []*fattorino.Attempt{}
+	err := s.snapshot(ctx, func(h *hot) error {
+		successes, err := successesOf(h, []int64{delivery})
+		if err != nil {
+			return err
 		}
-		a, found, err := attemptlog.Find(page, delivery, number)
-		if err == nil && !found {
-			err = fmt.Errorf("attempt %d of delivery %d is not on its page", number, delivery)
-		}
-		return a, err
+		return h.query(2, func(row []driver.Value) error {
+			number := int(row[0].(int64))
+			a, found, err := attemptlog.Find(row[1].([]byte), delivery, number)
+			if err == nil && !found {
+				err = fmt.Errorf("attempt %d of delivery %d is not on its page", number, delivery)
+			}
+			all = append(all, a)
+			return err
+		}, selectAttempts, delivery, notZero(successes[delivery].page))
 	})
+	return all, err
 }
 
 // Keys implements [fattorino.Reader].

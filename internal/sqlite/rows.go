@@ -13,13 +13,11 @@ import (
 // reads them stand together.
 
 const eventInto = `INSERT INTO events (key, company, seq, accepted_at, id, source, type, common, subject, time,
-	datacontenttype, dataschema, extensions, entity, form, id_hash, content_hash, first_delivery, deliveries, data) VALUES `
+	datacontenttype, dataschema, extensions, entity, form, id_hash, content_hash, first_delivery, deliveries, targets, data) VALUES `
 
-const eventColumnCount = 20
+const eventColumnCount = 21
 
-const deliveryInto = `INSERT INTO deliveries (id, event, subscription) VALUES `
-
-func eventValues(e *fattorino.Event, first int64, deliveries int) []driver.Value {
+func eventValues(e *fattorino.Event, first int64, targets []int64) []driver.Value {
 	when, extensions := "", ""
 	if !e.Time.IsZero() {
 		when = e.Time.Format(time.RFC3339Nano)
@@ -31,20 +29,23 @@ func eventValues(e *fattorino.Event, first int64, deliveries int) []driver.Value
 	return []driver.Value{
 		e.Key, e.Company, e.Seq, record.Micros(e.Accepted), e.ID, e.Source, e.Type, e.Common, e.Subject, when,
 		e.DataContentType, e.DataSchema, extensions, e.Entity.String(), int64(e.Form),
-		idHash, contentHash, first, int64(deliveries), e.Data,
+		idHash, contentHash, first, int64(len(targets)), packTargets(targets), e.Data,
 	}
 }
 
-// record.EventRow receives eventColumns.
-const updateDelivery = `UPDATE deliveries SET page = coalesce(?, page), state = ?, reason = ?, attempts = ?, tries = ?, status = ?,
-	due_at = ?, first_error_at = ?, settled_at = ?, waits_for = ? WHERE id = ?`
+// putDelivery makes the row of a delivery, or writes over it.
+const putDelivery = `INSERT INTO deliveries (id, event, subscription, page, state, reason, attempts, tries, status,
+		due_at, first_error_at, settled_at, waits_for)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET page = coalesce(excluded.page, page),
+	state = excluded.state, reason = excluded.reason, attempts = excluded.attempts, tries = excluded.tries, status = excluded.status,
+	due_at = excluded.due_at, first_error_at = excluded.first_error_at, settled_at = excluded.settled_at, waits_for = excluded.waits_for`
 
-// deliveryValues gives the columns of updateDelivery; page is that of the first
+// deliveryValues gives the columns of putDelivery; page is that of the first
 // attempt, nil where it is not in this commit.
 func deliveryValues(d *fattorino.Delivery, page driver.Value) []driver.Value {
 	return []driver.Value{
-		page, int64(d.State), string(d.Reason), int64(d.Attempts), int64(d.Tries), int64(d.Status),
-		optional(d.DueAt), optional(d.FirstErrorAt), optional(d.SettledAt), notZero(d.WaitsFor), d.ID,
+		d.ID, d.Event.Key, d.Subscription, page, int64(d.State), string(d.Reason), int64(d.Attempts), int64(d.Tries), int64(d.Status),
+		optional(d.DueAt), optional(d.FirstErrorAt), optional(d.SettledAt), notZero(d.WaitsFor),
 	}
 }
 
@@ -55,11 +56,6 @@ func notZero(n int64) driver.Value {
 	}
 	return n
 }
-
-const deliveryColumns = `coalesce(d.waits_for, 0), d.id, d.subscription, d.state, d.reason, d.attempts, d.tries, d.status, d.due_at, d.first_error_at, d.settled_at`
-
-// selectDelivery reads deliveries with their events; more conditions follow.
-const selectDelivery = `SELECT ` + deliveryColumns + `, ` + record.EventColumns + ` FROM deliveries d JOIN events e ON e.key = d.event `
 
 const subscriptionColumns = `id, company, app, contract, sink, types, format, filters, options, secrets, state, before, handshake, first_error_at, expires_at, created_at, updated_at`
 
@@ -99,4 +95,28 @@ func collect[T any](rows *sql.Rows, err error, scan func(record.Row) (T, error))
 		all = append(all, one)
 	}
 	return all, translate(rows.Err())
+}
+
+// eachRow calls f with each row, as [hot.query] does.
+func eachRow(rows *sql.Rows, err error, columns int, f func(row []driver.Value) error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err says what is wrong
+	row, values, dest := make([]driver.Value, columns), make([]any, columns), make([]any, columns)
+	for i := range values {
+		dest[i] = &values[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(dest...); err != nil {
+			return err
+		}
+		for i, v := range values {
+			row[i] = v
+		}
+		if err := f(row); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }

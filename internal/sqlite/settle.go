@@ -22,31 +22,16 @@ func (c *commit) settle(outcomes []fattorino.Outcome) error {
 			plain[s] = append(plain[s], o.Delivery.ID)
 			continue
 		}
-		if err := c.exec(updateDelivery, deliveryValues(o.Delivery, page)...); err != nil {
+		c.ids.row = max(c.ids.row, o.Delivery.ID)
+		if err := c.exec(putDelivery, deliveryValues(o.Delivery, page)...); err != nil {
 			return err
 		}
 	}
-	for s, ids := range plain {
-		for _, id := range ids {
-			c.bulks.delivered.add(id)
-		}
-		if err := c.execBulk(c.bulks.delivered, s.page, int64(s.status), s.settled); err != nil {
-			return err
-		}
+	if err := c.writeSuccesses(plain); err != nil {
+		return err
 	}
 	return c.writePage()
 }
-
-// success is all there is to write of deliveries that were delivered at the
-// first attempt: nearly all of them, and many alike.
-type success struct {
-	page    int64
-	status  int
-	settled int64
-}
-
-const successUpdate = `UPDATE deliveries SET page = ?, status = ?, settled_at = ?,
-	state = 1, attempts = 1, tries = 1, due_at = NULL, waits_for = NULL WHERE id IN (`
 
 func atOnce(d *fattorino.Delivery, page driver.Value) (success, bool) {
 	if page == nil || !record.DeliveredAtOnce(d) {

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,6 +83,46 @@ func (s *Source) Each(ctx context.Context, f func(row []any) error, query string
 		}
 	}
 	return translate(rows.Err())
+}
+
+// Deliveries gives those of an event as they stand, in the order of their ids,
+// without the event.
+func (s *Source) Deliveries(ctx context.Context, event int64) ([]*fattorino.Delivery, error) {
+	q := source{ctx, s}
+	refs, err := ofEvent(q, event)
+	if err != nil || len(refs) == 0 {
+		return nil, translate(err)
+	}
+	all, err := standingOf(q, refs)
+	return all, translate(err)
+}
+
+// EventAt gives the key of the first event that has the delivery or one with a
+// greater id, or a key above those of all events.
+func (s *Source) EventAt(ctx context.Context, delivery int64) (int64, error) {
+	key, err := eventAt(source{ctx, s}, delivery)
+	return key, translate(err)
+}
+
+// LastUpTo gives the subscription's last delivery with an id up to the one given,
+// and the key of its event; 0 = there is none.
+func (s *Source) LastUpTo(ctx context.Context, subscription, id int64) (delivery, event int64, err error) {
+	found, err := laneDown(source{ctx, s}, subscription, span{0, id + 1}, 1)
+	if err != nil || len(found) == 0 {
+		return 0, 0, translate(err)
+	}
+	return found[0].id, found[0].event, nil
+}
+
+// source is a Source that implements [querier].
+type source struct {
+	ctx context.Context //nolint:containedctx // it lives as long as a call
+	*Source
+}
+
+func (s source) query(columns int, f func(row []driver.Value) error, query string, args ...driver.Value) error {
+	rows, err := s.read.QueryContext(s.ctx, query, anys(args)...)
+	return eachRow(rows, err, columns, f)
 }
 
 // Number reads one number.

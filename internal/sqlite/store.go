@@ -54,11 +54,12 @@ type Store struct {
 
 	readers readers
 	shared  shared
+	untried untried
 }
 
 // ids are the last ids given; listed is the last event that can be found by its
-// type and entity in the lists.
-type ids struct{ event, delivery, page, accepted, listed int64 }
+// type and entity in the lists, and row the greatest id of a delivery with a row.
+type ids struct{ event, delivery, page, accepted, listed, row int64 }
 
 var _ fattorino.Store = (*Store)(nil)
 
@@ -178,9 +179,10 @@ func known(ctx context.Context, db *sql.DB) (*goose.Provider, error) {
 func (s *Store) loadIDs(ctx context.Context) error {
 	err := s.write.QueryRowContext(ctx, `SELECT
 		max(event, (SELECT coalesce(max(key), 0) FROM events)),
-		max(delivery, (SELECT coalesce(max(id), 0) FROM deliveries)),
-		max(page, (SELECT coalesce(max(page), 0) FROM attempts)), listed FROM ids`).
-		Scan(&s.ids.event, &s.ids.delivery, &s.ids.page, &s.ids.listed)
+		max(delivery, coalesce((SELECT first_delivery + deliveries - 1 FROM events ORDER BY key DESC LIMIT 1), 0)),
+		max(page, (SELECT coalesce(max(page), 0) FROM attempts)), listed,
+		(SELECT coalesce(max(id), 0) FROM deliveries) FROM ids`).
+		Scan(&s.ids.event, &s.ids.delivery, &s.ids.page, &s.ids.listed, &s.ids.row)
 	if err != nil {
 		return fmt.Errorf("read ids: %w", err)
 	}
@@ -188,6 +190,7 @@ func (s *Store) loadIDs(ctx context.Context) error {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("read ids: %w", err)
 	}
+	s.untried.forget(s.ids.delivery)
 	return s.recent.load(ctx, s.write, s.ids.event)
 }
 

@@ -108,12 +108,10 @@ func (s *Store) Pulses(ctx context.Context, subscriptions []int64) ([]fattorino.
 	return collect(rows, err, record.ScanPulse)
 }
 
-// What is left of a subscription is found in three indexes: what was never
-// tried, what is due again, and what waits. The first is looked for behind what
-// the lane is known to have settled.
+// What is left of a subscription is what was never tried, which is looked for in
+// its lane behind what that is known to have settled, what is due again, and what
+// waits: those two are found in indexes.
 const (
-	countFresh = `SELECT count(*), min(id) FROM (SELECT id FROM deliveries INDEXED BY deliveries_lane WHERE subscription = ?1
-		AND id > coalesce((SELECT settled FROM lanes WHERE subscription = ?1), 0) AND state = 0 AND due_at IS NULL ORDER BY id LIMIT ?2)`
 	countDue = `SELECT count(*), (SELECT id FROM deliveries INDEXED BY deliveries_failed
 			WHERE subscription = ?1 AND state = 0 AND due_at IS NOT NULL ORDER BY id LIMIT 1)
 		FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_due WHERE subscription = ?1 AND due_at IS NOT NULL LIMIT ?2)`
@@ -124,13 +122,16 @@ const (
 
 // Unsettled implements [fattorino.TallyReader].
 func (s *Store) Unsettled(ctx context.Context, subscription int64, most int) (left fattorino.Unsettled, err error) {
-	oldest := int64(0)
 	err = s.snapshot(ctx, func(h *hot) error {
-		for _, query := range []string{countFresh, countDue, countWaiting} {
+		oldest, err := s.countFresh(h, subscription, most, &left)
+		if err != nil {
+			return fmt.Errorf("count what is left: %w", err)
+		}
+		for _, query := range []string{countDue, countWaiting} {
 			err := h.query(2, func(row []driver.Value) error {
 				left.Count += int(row[0].(int64))
-				if id, found := row[1].(int64); found && (oldest == 0 || id < oldest) {
-					oldest = id
+				if id, found := row[1].(int64); found && (oldest.id == 0 || id < oldest.id) {
+					oldest = ref{id: id}
 				}
 				return nil
 			}, query, subscription, int64(most))
@@ -141,7 +142,21 @@ func (s *Store) Unsettled(ctx context.Context, subscription int64, most int) (le
 		return h.query(1, func(row []driver.Value) error {
 			left.OldestAt = timeOf(row[0])
 			return nil
-		}, `SELECT accepted_at FROM events WHERE key = (SELECT event FROM deliveries WHERE id = ?)`, oldest)
+		}, `SELECT accepted_at FROM events WHERE key = coalesce((SELECT event FROM deliveries WHERE id = ?), ?)`, oldest.id, oldest.event)
 	})
 	return left, err
+}
+
+// countFresh counts what was never tried, up to most, and gives the oldest.
+func (s *Store) countFresh(h *hot, subscription int64, most int, left *fattorino.Unsettled) (oldest ref, err error) {
+	settled, err := numbers(h, `SELECT settled FROM lanes WHERE subscription = ?`, subscription)
+	if err != nil {
+		return oldest, err
+	}
+	refs, err := fresh(h, &s.untried, subscription, append(settled, 0)[0], most)
+	if len(refs) > 0 {
+		oldest = refs[0]
+	}
+	left.Count += len(refs)
+	return oldest, err
 }

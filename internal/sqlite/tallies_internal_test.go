@@ -17,7 +17,7 @@ func TestStatisticsAreFoundInIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close() //nolint:errcheck // the test is over
-	for _, query := range []string{countFresh, countDue, countWaiting, selectTallies + record.EachCounted("sum(#)") + ofTallies, selectPulses, selectOldestTally} {
+	for _, query := range []string{lanePagesUp, countDue, countWaiting, selectTallies + record.EachCounted("sum(#)") + ofTallies, selectPulses, selectOldestTally} {
 		rows, err := s.read.QueryContext(context.Background(), `EXPLAIN QUERY PLAN `+query, 1, 1, 1, `[1]`, 1, 1)
 		steps, err := collect(rows, err, func(r record.Row) (step string, err error) {
 			var id, parent, unused int

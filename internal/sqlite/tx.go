@@ -18,7 +18,14 @@ type tx struct {
 	tx  *sql.Tx
 	ids ids
 
-	pruned []idHash // of the events deleted
+	untried *untried
+	pruned  []idHash // of the events deleted
+}
+
+// query implements [querier].
+func (t *tx) query(columns int, f func(row []driver.Value) error, query string, args ...driver.Value) error {
+	rows, err := t.tx.QueryContext(t.ctx, query, anys(args)...)
+	return eachRow(rows, err, columns, f)
 }
 
 func (t *tx) exec(query string, args ...any) (sql.Result, error) {
@@ -111,7 +118,7 @@ func (t *tx) PutPrivate(e *fattorino.Event, subscription int64) (*fattorino.Deli
 	t.ids.delivery++
 	t.ids.accepted = max(t.ids.accepted, record.Micros(e.Accepted))
 	e.Key, e.Accepted = t.ids.event, record.FromMicros(t.ids.accepted)
-	if _, err := t.exec(eventInto+marks(eventColumnCount), anys(eventValues(e, t.ids.delivery, 1))...); err != nil {
+	if _, err := t.exec(eventInto+marks(eventColumnCount), anys(eventValues(e, t.ids.delivery, []int64{subscription}))...); err != nil {
 		return nil, err
 	}
 	for _, entity := range eachOfSeveral(e.Entity) {
@@ -119,16 +126,18 @@ func (t *tx) PutPrivate(e *fattorino.Event, subscription int64) (*fattorino.Deli
 			return nil, err
 		}
 	}
-	_, err := t.exec(deliveryInto+marks(3), t.ids.delivery, e.Key, subscription)
+	page := beginLanePage(t.ids.delivery)
+	page.add(t.ids.delivery, e.Key)
+	_, err := t.exec(lanePageInto+marks(4), subscription, page.first, page.last, page.packed)
 	return &fattorino.Delivery{ID: t.ids.delivery, Subscription: subscription, Event: e}, err
 }
 
-func (t *tx) Delivery(id int64) (*fattorino.Delivery, error) {
-	return one(t, "delivery", id, record.ScanDelivery, selectDelivery+`WHERE d.id = ?`)
-}
+func (t *tx) Delivery(id int64) (*fattorino.Delivery, error) { return delivery(t, id) }
 
 func (t *tx) PutDelivery(d *fattorino.Delivery) error {
-	_, err := t.exec(updateDelivery, anys(deliveryValues(d, nil))...)
+	t.untried.set(d)
+	t.ids.row = max(t.ids.row, d.ID)
+	_, err := t.exec(putDelivery, anys(deliveryValues(d, nil))...)
 	return err
 }
 
@@ -162,28 +171,43 @@ func (t *tx) Counters(names ...string) ([]fattorino.Counter, error) {
 }
 
 func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, deleted int, err error) {
-	type old struct{ key, first, deliveries, company, seq, hash int64 }
-	rows, err := t.tx.QueryContext(t.ctx, `SELECT key, first_delivery, deliveries, company, seq, id_hash FROM events
+	type old struct{ key, company, seq, hash int64 }
+	rows, err := t.tx.QueryContext(t.ctx, `SELECT key, company, seq, id_hash FROM events
 		WHERE key > ? AND accepted_at < ? ORDER BY key LIMIT ?`, after, record.Micros(before), limit)
 	events, err := collect(rows, err, func(r record.Row) (o old, err error) {
-		return o, r.Scan(&o.key, &o.first, &o.deliveries, &o.company, &o.seq, &o.hash)
+		return o, r.Scan(&o.key, &o.company, &o.seq, &o.hash)
 	})
 	if err != nil {
 		return 0, 0, err
 	}
+	lanes, blocks := map[int64][]int64{}, map[int64][]int64{} // what is gone, by subscription and by block
 	for _, e := range events {
 		last = e.key
-		gone, err := t.pruneEvent(idHash{e.hash, e.key}, e.first, e.first+e.deliveries)
+		gone, pending, err := t.pruneEvent(idHash{e.hash, e.key})
 		if err != nil {
 			return 0, 0, fmt.Errorf("prune event %d: %w", e.key, err)
 		}
-		if !gone {
+		if pending {
 			continue
+		}
+		for _, r := range gone {
+			lanes[r.subscription] = append(lanes[r.subscription], r.id)
+			blocks[blockOf(r.id)] = append(blocks[blockOf(r.id)], r.id)
 		}
 		deleted++
 		t.pruned = append(t.pruned, idHash{e.hash, e.key})
 		if _, err := t.exec(`UPDATE companies SET pruned_seq = max(pruned_seq, ?) WHERE id = ?`, e.seq, e.company); err != nil {
 			return 0, 0, err
+		}
+	}
+	for subscription, gone := range lanes {
+		if err := t.pruneLane(subscription, gone); err != nil {
+			return 0, 0, fmt.Errorf("prune what subscription %d has heard: %w", subscription, err)
+		}
+	}
+	for block, gone := range blocks {
+		if err := t.pruneBlock(block, gone); err != nil {
+			return 0, 0, fmt.Errorf("prune what was delivered: %w", err)
 		}
 	}
 	return last, deleted, t.prunePages(before, limit)
@@ -201,31 +225,34 @@ func (t *tx) prunePages(before time.Time, limit int) error {
 	return err
 }
 
-// pruneEvent deletes an event whose deliveries, with ids from first up to but
-// not including end, are all settled.
-func (t *tx) pruneEvent(e idHash, first, end int64) (gone bool, err error) {
-	var pending bool
-	err = t.tx.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM deliveries WHERE id >= ? AND id < ? AND state IN (0, 3))`, first, end).Scan(&pending)
-	if err != nil || pending {
-		return false, err
+// pruneEvent deletes an event whose deliveries are all settled, and gives those.
+func (t *tx) pruneEvent(e idHash) (gone []ref, pending bool, err error) {
+	if gone, err = ofEvent(t, e.event); err != nil {
+		return nil, false, err
 	}
-	if err := t.unlist(e.event); err != nil {
-		return false, err
+	standing, err := standingOf(t, gone)
+	if err != nil {
+		return nil, false, err
 	}
-	if _, err := t.exec(`DELETE FROM id_hashes WHERE id_hash = ? AND event = ?`, e.hash, e.event); err != nil {
-		return false, err
-	}
-	for _, statement := range []struct {
-		query    string
-		from, to int64
-	}{
-		{`DELETE FROM retries WHERE delivery >= ? AND delivery < ?`, first, end},
-		{`DELETE FROM deliveries WHERE id >= ? AND id < ?`, first, end},
-		{`DELETE FROM events WHERE key >= ? AND key < ?`, e.event, e.event + 1},
-	} {
-		if _, err := t.exec(statement.query, statement.from, statement.to); err != nil {
-			return false, err
+	for _, d := range standing {
+		if d.State == fattorino.Pending || d.State == fattorino.Waiting {
+			return nil, true, nil
 		}
 	}
-	return true, nil
+	if err := t.unlist(e.event); err != nil {
+		return nil, false, err
+	}
+	if _, err := t.exec(`DELETE FROM id_hashes WHERE id_hash = ? AND event = ?`, e.hash, e.event); err != nil {
+		return nil, false, err
+	}
+	if len(gone) > 0 {
+		first, last := gone[0].id, gone[len(gone)-1].id
+		for _, query := range []string{`DELETE FROM retries WHERE delivery >= ? AND delivery <= ?`, `DELETE FROM deliveries WHERE id >= ? AND id <= ?`} {
+			if _, err := t.exec(query, first, last); err != nil {
+				return nil, false, err
+			}
+		}
+	}
+	_, err = t.exec(`DELETE FROM events WHERE key = ?`, e.event)
+	return gone, false, err
 }

@@ -576,8 +576,8 @@ func testLog(t *testing.T, b *bundle) {
 	several.Entity.IDs = []string{"31", "42", "53"}
 	p := b.publish(start, []int64{one.ID, two.ID}, invoice(7, "a", 1), invoice(7, "b", 42), several)
 	b.must(b.Commit(ctx, &fattorino.Batch{Now: start, Outcomes: []fattorino.Outcome{
-		{Delivery: &fattorino.Delivery{ID: p.First[0], Event: p.Events[0], State: fattorino.Delivered, SettledAt: start}},
-		{Delivery: &fattorino.Delivery{ID: p.First[1], Event: p.Events[1], State: fattorino.Discarded, Reason: fattorino.Refused, SettledAt: start}},
+		{Delivery: &fattorino.Delivery{ID: p.First[0], Subscription: one.ID, Event: p.Events[0], State: fattorino.Delivered, SettledAt: start}},
+		{Delivery: &fattorino.Delivery{ID: p.First[1], Subscription: one.ID, Event: p.Events[1], State: fattorino.Discarded, Reason: fattorino.Refused, SettledAt: start}},
 	}}))
 	both := []int64{one.ID, two.ID}
 	discarded, pending := fattorino.Discarded, fattorino.Pending
@@ -869,7 +869,7 @@ func testPrune(t *testing.T, b *bundle) {
 	b.publish(start.Add(time.Hour+b.retentionStep), nil, invoice(7, "new", 4))
 	for _, i := range []int{0, 2} {
 		b.must(b.Commit(ctx, &fattorino.Batch{Now: start, Outcomes: []fattorino.Outcome{{
-			Delivery: &fattorino.Delivery{ID: p.First[i], Event: p.Events[i], State: fattorino.Delivered, SettledAt: start},
+			Delivery: &fattorino.Delivery{ID: p.First[i], Subscription: sub.ID, Event: p.Events[i], State: fattorino.Delivered, SettledAt: start},
 			Attempt:  &fattorino.Attempt{Delivery: p.First[i], Number: 1, StartedAt: start, Request: fattorino.Request{Method: "POST"}},
 		}}}))
 	}
@@ -902,7 +902,7 @@ func testPrune(t *testing.T, b *bundle) {
 	}
 	// Even with everything gone, what comes next gets new ids and the next seq.
 	b.must(b.Commit(ctx, &fattorino.Batch{Now: start, Outcomes: []fattorino.Outcome{{
-		Delivery: &fattorino.Delivery{ID: p.First[1], Event: p.Events[1], State: fattorino.Delivered, SettledAt: start},
+		Delivery: &fattorino.Delivery{ID: p.First[1], Subscription: sub.ID, Event: p.Events[1], State: fattorino.Delivered, SettledAt: start},
 	}}}))
 	b.update(func(tx fattorino.Tx) error {
 		_, _, err := tx.Prune(start.Add(24*time.Hour+b.retentionStep), 0, 100)

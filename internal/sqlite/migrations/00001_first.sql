@@ -134,8 +134,9 @@ CREATE TABLE events (
     form            INTEGER NOT NULL,
     id_hash         INTEGER NOT NULL, -- of company, source and id
     content_hash    BLOB    NOT NULL,
-    first_delivery  INTEGER NOT NULL, -- its deliveries have the ids from here on, one by one
+    first_delivery  INTEGER NOT NULL, -- its deliveries have the ids from here on, one by one; never decreases with key
     deliveries      INTEGER NOT NULL,
+    targets         BLOB    NOT NULL, -- to which subscriptions, in this order
     data            BLOB              -- last, so that the others are read without it
 ) STRICT;
 CREATE UNIQUE INDEX events_seq ON events (company, seq) WHERE seq > 0;
@@ -168,16 +169,19 @@ CREATE TABLE entities ( -- of events that somebody heard; those about several ar
     PRIMARY KEY (company, entity, event)
 ) STRICT, WITHOUT ROWID;
 
+-- A delivery that has not been tried is in its event and in its lane, and one
+-- that was delivered at the first attempt is among the successes besides. What
+-- becomes of others, which are few, is here, and comes before what is there.
 CREATE TABLE deliveries (
     id             INTEGER PRIMARY KEY,
     event          INTEGER NOT NULL,
     subscription   INTEGER NOT NULL,
-    state          INTEGER NOT NULL DEFAULT 0, -- 0 pending, 1 delivered, 2 discarded, 3 waiting
-    reason         TEXT    NOT NULL DEFAULT '',
-    attempts       INTEGER NOT NULL DEFAULT 0,
-    tries          INTEGER NOT NULL DEFAULT 0,
-    status         INTEGER NOT NULL DEFAULT 0,
-    page           INTEGER,                    -- of attempts, with the first one; null = none
+    page           INTEGER,          -- of attempts, with the first one; null = among the successes, or none
+    state          INTEGER NOT NULL, -- 0 pending, 1 delivered, 2 discarded, 3 waiting
+    reason         TEXT    NOT NULL,
+    attempts       INTEGER NOT NULL,
+    tries          INTEGER NOT NULL,
+    status         INTEGER NOT NULL,
     due_at         INTEGER,                    -- null = never tried, or settled
     first_error_at INTEGER,
     settled_at     INTEGER,
@@ -185,13 +189,29 @@ CREATE TABLE deliveries (
 ) STRICT;
 -- Only touched by ordered subscriptions, when a delivery fails.
 CREATE INDEX deliveries_waiting ON deliveries (subscription, waits_for, id) WHERE waits_for IS NOT NULL;
--- Only ever appended to: what a lane reads next, and the log of a subscription.
-CREATE INDEX deliveries_lane ON deliveries (subscription, id);
 -- Only touched when an attempt fails.
 CREATE INDEX deliveries_due ON deliveries (subscription, due_at) WHERE due_at IS NOT NULL;
 -- What did not go well at once: only touched when an attempt fails, or a
 -- delivery waits or is discarded. The log is filtered by it.
 CREATE INDEX deliveries_failed ON deliveries (subscription, state, id) WHERE state >= 2 OR due_at IS NOT NULL;
+
+-- What a lane reads next, and the log of a subscription: its deliveries and their
+-- events, those of one commit in a row. Only ever appended to, but for what is
+-- pruned.
+CREATE TABLE lane_pages (
+    subscription INTEGER NOT NULL,
+    first        INTEGER NOT NULL, -- the smallest id in it
+    last         INTEGER NOT NULL, -- the greatest id in it
+    page         BLOB    NOT NULL,
+    PRIMARY KEY (subscription, first)
+) STRICT, WITHOUT ROWID;
+
+-- What was delivered at the first attempt: of each 512 deliveries in the order of
+-- their ids, with the pages of the attempts.
+CREATE TABLE successes (
+    block  INTEGER PRIMARY KEY, -- id / 512
+    packed BLOB    NOT NULL
+) STRICT;
 
 -- What was attempted, in pages of package attemptlog: those that one commit
 -- recorded share a row, and their texts.
@@ -238,6 +258,8 @@ DROP TABLE pulses;
 DROP TABLE tallies;
 DROP TABLE retries;
 DROP TABLE attempts;
+DROP TABLE successes;
+DROP TABLE lane_pages;
 DROP TABLE deliveries;
 DROP TABLE entities;
 DROP TABLE id_hashes;
