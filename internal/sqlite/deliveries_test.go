@@ -24,6 +24,8 @@ type randomLog struct {
 	subscriptions []int64
 	deliveries    []*fattorino.Delivery // in the order of their ids
 	events        []*fattorino.Event    // in the order of Seq, without private ones
+	attempted     map[int64]time.Time
+	prunedBefore  time.Time
 }
 
 // TestDeliveriesAreThoseOfANaiveFilter pages through random logs by random
@@ -36,7 +38,7 @@ func TestDeliveriesAreThoseOfANaiveFilter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		// Given a log beside those of the checks before,
 		company++
-		l := &randomLog{Store: s, t: t, company: company}
+		l := &randomLog{Store: s, t: t, company: company, attempted: map[int64]time.Time{}}
 		l.subscribe(rapid.IntRange(1, 7).Draw(t, "subscriptions"))
 		began := clock
 		for range rapid.IntRange(1, 3).Draw(t, "commits") {
@@ -203,6 +205,7 @@ func (l *randomLog) settle(at time.Time) {
 	b := &fattorino.Batch{Now: at}
 	usual := rapid.IntRange(0, 5).Draw(l.t, "usual state")
 	atOnce := func(d *fattorino.Delivery) {
+		l.attempted[d.ID] = at
 		d.State, d.WaitsFor, d.SettledAt, d.Attempts, d.Tries, d.Status = fattorino.Delivered, 0, at, 1, 1, 200
 		b.Outcomes = append(b.Outcomes, fattorino.Outcome{Delivery: d, Attempt: &fattorino.Attempt{Delivery: d.ID, Number: 1, StartedAt: at}})
 	}
@@ -279,6 +282,9 @@ func (l *randomLog) prune(before time.Time) {
 	if len(l.deliveries) == 0 {
 		return
 	}
+	if before.After(l.prunedBefore) {
+		l.prunedBefore = before
+	}
 	first := l.deliveries[0].Event.Key - 1 // what the checks before have left is left
 	atATime := rapid.IntRange(20, 1000).Draw(l.t, "pruned at a time")
 	l.must(l.Update(context.Background(), func(tx fattorino.Tx) error {
@@ -322,6 +328,14 @@ func (l *randomLog) checkEach() {
 		}
 		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(fattorino.Delivery{}, "Event"), cmpopts.EquateApproxTime(time.Microsecond)); diff != "" || got.Event.ID != want.Event.ID {
 			l.t.Fatalf("delivery of %s, found that of %s (-want +got):\n%s", want.Event.ID, got.Event.ID, diff)
+		}
+		attempts, err := l.Attempts(context.Background(), want.ID)
+		l.must(err)
+		if attempted := l.attempted[want.ID]; attempted.Before(l.prunedBefore) {
+			continue // the log of attempts goes with its time, also where another delivery of the event is pending
+		}
+		if len(attempts) != want.Attempts || (want.Attempts > 0 && attempts[0].Delivery != want.ID) {
+			l.t.Fatalf("%s has %d attempts: %v", describe(want), want.Attempts, attempts)
 		}
 	}
 	for _, id := range l.subscriptions {

@@ -3,18 +3,12 @@ package sqlite
 import (
 	"database/sql/driver"
 	"encoding/binary"
-	"errors"
 	"maps"
 	"slices"
 )
 
-// Which deliveries there are is written twice: each event has the subscriptions
-// it went to, and each subscription has pages of its deliveries and their events.
-// A commit makes one row for each subscription that hears of it, however many
-// events it has.
-
-// A ref is a delivery, and what it is of.
-type ref struct{ id, event, subscription int64 }
+// Which deliveries a subscription has is on its pages. A commit makes one for each
+// subscription that hears of it, however many events it has.
 
 // maxLanePage is how many deliveries a page holds at most.
 const maxLanePage = 256
@@ -39,9 +33,6 @@ func (p *lanePage) add(id, event int64) {
 	p.last, p.event, p.count = id, event, p.count+1
 }
 
-// errPacked tells of a row that this package has not packed.
-var errPacked = errors.New("the log of a subscription is damaged")
-
 // unpackLane gives the deliveries of a page.
 func unpackLane(subscription, first int64, packed []byte, into []ref) ([]ref, error) {
 	r := ref{id: first, subscription: subscription}
@@ -55,32 +46,6 @@ func unpackLane(subscription, first int64, packed []byte, into []ref) ([]ref, er
 		into = append(into, r)
 	}
 	return into, nil
-}
-
-// packTargets packs the subscriptions that an event goes to, in their order.
-func packTargets(targets []int64) []byte {
-	packed := make([]byte, 0, 2*len(targets))
-	before := int64(0)
-	for _, subscription := range targets {
-		packed = binary.AppendVarint(packed, subscription-before)
-		before = subscription
-	}
-	return packed
-}
-
-// unpackTargets gives the deliveries of an event.
-func unpackTargets(event, first int64, packed []byte) ([]ref, error) {
-	var all []ref
-	r := ref{id: first, event: event}
-	for ; len(packed) > 0; r.id++ {
-		step, n := binary.Varint(packed)
-		if n <= 0 {
-			return nil, errPacked
-		}
-		r.subscription, packed = r.subscription+step, packed[n:]
-		all = append(all, r)
-	}
-	return all, nil
 }
 
 const lanePageInto = `INSERT INTO lane_pages VALUES `
@@ -110,14 +75,6 @@ func (c *commit) writeLanes() error {
 	return c.execBulk(c.bulks.lanes)
 }
 
-// A querier runs queries: [hot], or a transaction of database/sql.
-type querier interface {
-	query(columns int, f func(row []driver.Value) error, query string, args ...driver.Value) error
-}
-
-// errEnough ends a query whose other rows are not needed.
-var errEnough = errors.New("enough")
-
 const lanePagesUp = `SELECT first, page FROM lane_pages WHERE subscription = ?1
 	AND first >= coalesce((SELECT max(first) FROM lane_pages WHERE subscription = ?1 AND first <= ?2), 0) ORDER BY first`
 
@@ -137,10 +94,7 @@ func laneUp(q querier, subscription, after int64, n int) (found []ref, err error
 		}
 		return err
 	}, lanePagesUp, subscription, after)
-	if errors.Is(err, errEnough) {
-		err = nil
-	}
-	return found, err
+	return found, untilEnough(err)
 }
 
 const lanePagesDown = `SELECT first, page FROM lane_pages WHERE subscription = ? AND first < ? ORDER BY first DESC`
@@ -162,10 +116,7 @@ func laneDown(q querier, subscription int64, in span, n int) (found []ref, err e
 		}
 		return err
 	}, lanePagesDown, subscription, in.high)
-	if errors.Is(err, errEnough) {
-		err = nil
-	}
-	return found, err
+	return found, untilEnough(err)
 }
 
 // pruneLane takes deliveries that are deleted off the pages of a subscription.
@@ -180,7 +131,7 @@ func (t *tx) pruneLane(subscription int64, gone []int64) error {
 		pages[first] = row[1].([]byte)
 		return nil
 	}, lanePagesUp, subscription, gone[0])
-	if err != nil && !errors.Is(err, errEnough) {
+	if err := untilEnough(err); err != nil {
 		return err
 	}
 	for first, packed := range pages {
@@ -210,69 +161,4 @@ func (t *tx) prunePage(subscription, first int64, packed []byte, gone []int64) e
 	}
 	_, err = t.exec(lanePageInto+marks(4), subscription, left.first, left.last, left.packed)
 	return err
-}
-
-const selectTargets = `SELECT key, first_delivery, targets FROM events WHERE key = ?`
-
-// ofEvent gives the deliveries of an event, in the order of their ids.
-func ofEvent(q querier, key int64) (all []ref, err error) {
-	err = q.query(3, func(row []driver.Value) (err error) {
-		all, err = unpackTargets(row[0].(int64), row[1].(int64), row[2].([]byte))
-		return err
-	}, selectTargets, key)
-	return all, err
-}
-
-const eventsFrom = `SELECT key, first_delivery + deliveries FROM events WHERE key >= ? ORDER BY key LIMIT 1`
-
-// eventFrom gives the first event with the key or a greater one, and an id above
-// those of its deliveries; key 0 = there is none.
-func eventFrom(q querier, from int64) (key, end int64, err error) {
-	err = q.query(2, func(row []driver.Value) error {
-		key, end = row[0].(int64), row[1].(int64)
-		return nil
-	}, eventsFrom, from)
-	return key, end, err
-}
-
-const lastEventKey = `SELECT coalesce(max(key), 0) FROM events`
-
-// eventAt gives the first event that has the delivery or one with a greater id, or
-// a key above those of all events. Keys and ids grow together, so a binary search
-// finds it without an index.
-func eventAt(q querier, delivery int64) (low int64, err error) {
-	last, err := numbers(q, lastEventKey)
-	if err != nil {
-		return 0, err
-	}
-	at := last[0] + 1
-	for high := at; low < high; {
-		middle := (low + high) / 2
-		key, end, err := eventFrom(q, middle)
-		switch {
-		case err != nil:
-			return 0, err
-		case key > 0 && end <= delivery:
-			low = key + 1
-		default:
-			high = middle
-			if key > 0 {
-				at = key
-			}
-		}
-	}
-	return at, nil
-}
-
-// refOf finds a delivery; false where there is none.
-func refOf(q querier, id int64) (r ref, found bool, err error) {
-	key, err := eventAt(q, id)
-	if err != nil {
-		return r, false, err
-	}
-	all, err := ofEvent(q, key)
-	if err != nil || len(all) == 0 || id < all[0].id || id > all[len(all)-1].id {
-		return r, false, err
-	}
-	return all[id-all[0].id], true, nil
 }

@@ -73,55 +73,6 @@ func untouched(q querier, all []ref, known int64) ([]ref, error) {
 	return append(left, all[n:]...), nil
 }
 
-const (
-	selectRows = `SELECT id, event, subscription, state, reason, attempts, tries, status, due_at, first_error_at, settled_at,
-	coalesce(waits_for, 0) FROM deliveries `
-	rowColumns = 12
-	rowsByID   = selectRows + `WHERE id IN (SELECT value FROM json_each(?))`
-)
-
-// standingOf gives deliveries as they stand, without their events.
-func standingOf(q querier, refs []ref) ([]*fattorino.Delivery, error) {
-	rows := map[int64]*fattorino.Delivery{}
-	err := q.query(rowColumns, func(row []driver.Value) error {
-		d := deliveryOf(row)
-		rows[d.ID] = d
-		return nil
-	}, rowsByID, record.ToJSON(idsOf(refs)))
-	if err != nil {
-		return nil, err
-	}
-	var others []int64
-	for _, r := range refs {
-		if rows[r.id] == nil {
-			others = append(others, r.id)
-		}
-	}
-	successes, err := successesOf(q, others)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]*fattorino.Delivery, len(refs))
-	for i, r := range refs {
-		if all[i] = rows[r.id]; all[i] != nil {
-			continue
-		}
-		all[i] = &fattorino.Delivery{ID: r.id, Subscription: r.subscription}
-		if s, ok := successes[r.id]; ok {
-			s.tell(all[i])
-		}
-	}
-	return all, nil
-}
-
-func idsOf(refs []ref) []int64 {
-	ids := make([]int64, len(refs))
-	for i, r := range refs {
-		ids[i] = r.id
-	}
-	return ids
-}
-
 // Due implements [fattorino.Store].
 func (s *Store) Due(ctx context.Context, subscription int64, limit int) ([]*fattorino.Delivery, error) {
 	return s.rows(ctx, selectRows+`WHERE subscription = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT +?`, subscription, int64(limit))
@@ -228,16 +179,6 @@ func (p *pendingRead) readEvents(h *hot, shared *shared) error {
 		shared.put(p.events)
 	}
 	return err
-}
-
-// deliveryOf reads a row of selectRows.
-func deliveryOf(row []driver.Value) *fattorino.Delivery {
-	return &fattorino.Delivery{
-		ID: row[0].(int64), Subscription: row[2].(int64),
-		State: fattorino.DeliveryState(row[3].(int64)), Reason: fattorino.Reason(row[4].(string)),
-		Attempts: int(row[5].(int64)), Tries: int(row[6].(int64)), Status: int(row[7].(int64)),
-		DueAt: timeOf(row[8]), FirstErrorAt: timeOf(row[9]), SettledAt: timeOf(row[10]), WaitsFor: row[11].(int64),
-	}
 }
 
 const (

@@ -155,26 +155,6 @@ func (s *Store) Delivery(ctx context.Context, id int64) (d *fattorino.Delivery, 
 	return d, err
 }
 
-// delivery finds a delivery, with its event.
-func delivery(q querier, id int64) (*fattorino.Delivery, error) {
-	r, found, err := refOf(q, id)
-	if err != nil {
-		return nil, err
-	}
-	if !found {
-		return nil, notFound("delivery", id)
-	}
-	all, err := standingOf(q, []ref{r})
-	if err != nil {
-		return nil, err
-	}
-	err = q.query(eventColumnsRead, func(row []driver.Value) error {
-		all[0].Event, err = eventOf(row)
-		return err
-	}, selectEventsByKey+`?)`, r.event)
-	return all[0], err
-}
-
 // selectAttempts reads the pages of a delivery's attempts; ?2 is that of the first
 // where it is among the successes.
 const selectAttempts = `SELECT p.number, a.attempts FROM (
