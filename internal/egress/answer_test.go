@@ -155,9 +155,12 @@ func readWithNetHTTP(r *bufio.Reader, method string) (*http.Response, bool) {
 		if err != nil {
 			return nil, false
 		}
-		for name := range resp.Header {
+		for name, values := range resp.Header {
 			if strings.Contains(name, " ") {
 				return nil, false
+			}
+			for i, v := range values {
+				values[i] = strings.TrimRight(v, " \t") // left by a folded line with nothing on it; no part of the value (RFC 9110, 5.5)
 			}
 		}
 		if resp.StatusCode < 100 || resp.StatusCode >= 200 {
