@@ -14,9 +14,11 @@
 package attemptlog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strings"
 	"time"
 
@@ -44,13 +46,24 @@ type Writer struct {
 	count    int
 	texts    []byte
 	attempts []byte
-	known    map[string]uint64 // text → its place in texts
+	known    map[uint64]text // by hash
+	next     uint64          // how many texts there are
 	one      []byte
+	scratch  []byte
 }
+
+// A text is one of those that attempts have in common: the how many-th it is, and
+// where its bytes are.
+type text struct {
+	number    uint64
+	from, end int
+}
+
+var seed = maphash.MakeSeed()
 
 // Reset empties the page.
 func (w *Writer) Reset() {
-	w.count, w.texts, w.attempts = 0, w.texts[:0], w.attempts[:0]
+	w.count, w.next, w.texts, w.attempts = 0, 0, w.texts[:0], w.attempts[:0]
 	clear(w.known)
 }
 
@@ -64,7 +77,7 @@ func (w *Writer) Size() int { return 1 + 2*binary.MaxVarintLen32 + len(w.texts) 
 // which can hold secrets, are left out. Times are kept in microseconds.
 func (w *Writer) Add(a *fattorino.Attempt) {
 	if w.known == nil {
-		w.known = map[string]uint64{}
+		w.known = map[uint64]text{}
 	}
 	t := a.Answer.Timing
 	w.one = w.one[:0]
@@ -90,7 +103,7 @@ func (w *Writer) Add(a *fattorino.Attempt) {
 // AppendTo appends the page to b.
 func (w *Writer) AppendTo(b []byte) []byte {
 	b = append(b, version)
-	b = binary.AppendUvarint(b, uint64(len(w.known)))
+	b = binary.AppendUvarint(b, w.next)
 	b = append(b, w.texts...)
 	b = binary.AppendUvarint(b, uint64(w.count))
 	return append(b, w.attempts...)
@@ -128,25 +141,25 @@ func (w *Writer) header(fields []fattorino.Header) {
 	}
 }
 
-// text points to s, which is put among the texts where it is not there yet.
+// text points to s.
 func (w *Writer) text(s string) {
-	at, ok := w.known[s]
-	if !ok {
-		at = uint64(len(w.known))
-		w.known[s] = at
-		w.texts = binary.AppendUvarint(w.texts, uint64(len(s)))
-		w.texts = append(w.texts, s...)
-	}
-	w.numbers(at)
+	w.scratch = append(w.scratch[:0], s...)
+	w.bytes(w.scratch)
 }
 
+// bytes points to b, which is put among the texts where it is not there yet. Of
+// two with the same hash the later is the one that is found again.
 func (w *Writer) bytes(b []byte) {
-	at, ok := w.known[string(b)] // makes no copy
-	if !ok {
-		w.text(string(b))
+	hash := maphash.Bytes(seed, b)
+	if t, ok := w.known[hash]; ok && bytes.Equal(w.texts[t.from:t.end], b) {
+		w.numbers(t.number)
 		return
 	}
-	w.numbers(at)
+	w.texts = binary.AppendUvarint(w.texts, uint64(len(b)))
+	w.texts = append(w.texts, b...)
+	w.known[hash] = text{w.next, len(w.texts) - len(b), len(w.texts)}
+	w.numbers(w.next)
+	w.next++
 }
 
 // errCorrupt tells of a page that no Writer has made.

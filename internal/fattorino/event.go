@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -135,8 +136,15 @@ func (e *Event) hashID() int64 {
 	return int64(binary.BigEndian.Uint64(sum[:]))
 }
 
+// hashed are buffers for what is hashed.
+var hashed = sync.Pool{New: func() any { return new([]byte) }}
+
+// keptHashed bounds the buffers that are kept, in bytes.
+const keptHashed = 64 << 10
+
 func (e *Event) hashContent() []byte {
-	buf := make([]byte, 0, 256+len(e.Data))
+	kept := hashed.Get().(*[]byte)
+	buf := (*kept)[:0]
 	for _, s := range []string{e.Type, e.Subject, e.DataContentType, e.DataSchema} {
 		buf = appendField(buf, s)
 	}
@@ -150,6 +158,10 @@ func (e *Event) hashContent() []byte {
 	buf = append(buf, byte(e.Form))
 	buf = append(buf, e.Data...)
 	sum := sha256.Sum256(buf)
+	if cap(buf) <= keptHashed {
+		*kept = buf
+		hashed.Put(kept)
+	}
 	return sum[:16]
 }
 

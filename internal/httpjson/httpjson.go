@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -46,11 +47,7 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	var buf bytes.Buffer
-	if r.ContentLength > 0 {
-		buf.Grow(int(min(r.ContentLength, ahead)) + bytes.MinRead)
-	}
-	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return nil, tooLarge(limit)
 	}
@@ -60,7 +57,30 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if err != nil {
 		return nil, &fattorino.Error{Kind: fattorino.Malformed, Msg: "the request body could not be read to its end", Err: err}
 	}
-	return buf.Bytes(), nil
+	return body, nil
+}
+
+// readAll reads to the end of what is told to have so many bytes; negative = it is
+// not told.
+func readAll(r io.Reader, told int64) ([]byte, error) {
+	const little = 512
+	size := int64(little)
+	if told >= 0 {
+		size = min(told, ahead) + 1 // one more, in which nothing comes, for the end to be seen
+	}
+	body := make([]byte, 0, size)
+	for {
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return nil, err
+		case len(body) == cap(body):
+			body = slices.Grow(body, little)
+		}
+	}
 }
 
 func tooLarge(limit int64) error {

@@ -94,7 +94,7 @@ func (c *commit) publish(p *fattorino.Publish) error {
 		p.First[i] = c.ids.delivery + 1
 		hash, _ := e.Hashes()
 		c.sweep.added = append(c.sweep.added, idHash{hash, e.Key})
-		c.bulks.events.add(eventValues(e, p.First[i], p.Targets[i])...)
+		c.bulks.events.values = appendEvent(c.bulks.events.values, e, p.First[i], p.Targets[i])
 		if len(p.Targets[i]) > 0 {
 			for _, entity := range eachOfSeveral(e.Entity) {
 				c.bulks.entities.add(e.Company, entity, e.Key)

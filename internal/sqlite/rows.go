@@ -17,7 +17,8 @@ const eventInto = `INSERT INTO events (key, company, seq, accepted_at, id, sourc
 
 const eventColumnCount = 21
 
-func eventValues(e *fattorino.Event, first int64, targets []int64) []driver.Value {
+// appendEvent appends the columns of eventInto.
+func appendEvent(values []driver.Value, e *fattorino.Event, first int64, targets []int64) []driver.Value {
 	when, extensions := "", ""
 	if !e.Time.IsZero() {
 		when = e.Time.Format(time.RFC3339Nano)
@@ -26,11 +27,11 @@ func eventValues(e *fattorino.Event, first int64, targets []int64) []driver.Valu
 		extensions = record.EncodeExtensions(e.Extensions)
 	}
 	idHash, contentHash := e.Hashes()
-	return []driver.Value{
+	return append(values,
 		e.Key, e.Company, e.Seq, record.Micros(e.Accepted), e.ID, e.Source, e.Type, e.Common, e.Subject, when,
 		e.DataContentType, e.DataSchema, extensions, e.Entity.String(), int64(e.Form),
 		idHash, contentHash, first, int64(len(targets)), packTargets(targets), e.Data,
-	}
+	)
 }
 
 // putDelivery makes the row of a delivery, or writes over it.

@@ -118,7 +118,7 @@ func (t *tx) PutPrivate(e *fattorino.Event, subscription int64) (*fattorino.Deli
 	t.ids.delivery++
 	t.ids.accepted = max(t.ids.accepted, record.Micros(e.Accepted))
 	e.Key, e.Accepted = t.ids.event, record.FromMicros(t.ids.accepted)
-	if _, err := t.exec(eventInto+marks(eventColumnCount), anys(eventValues(e, t.ids.delivery, []int64{subscription}))...); err != nil {
+	if _, err := t.exec(eventInto+marks(eventColumnCount), anys(appendEvent(nil, e, t.ids.delivery, []int64{subscription}))...); err != nil {
 		return nil, err
 	}
 	for _, entity := range eachOfSeveral(e.Entity) {
