@@ -46,6 +46,7 @@ type Writer struct {
 	count    int
 	texts    []byte
 	attempts []byte
+	seed     maphash.Seed
 	known    map[uint64]text // by hash
 	next     uint64          // how many texts there are
 	one      []byte
@@ -58,8 +59,6 @@ type text struct {
 	number    uint64
 	from, end int
 }
-
-var seed = maphash.MakeSeed()
 
 // Reset empties the page.
 func (w *Writer) Reset() {
@@ -77,7 +76,7 @@ func (w *Writer) Size() int { return 1 + 2*binary.MaxVarintLen32 + len(w.texts) 
 // which can hold secrets, are left out. Times are kept in microseconds.
 func (w *Writer) Add(a *fattorino.Attempt) {
 	if w.known == nil {
-		w.known = map[uint64]text{}
+		w.known, w.seed = map[uint64]text{}, maphash.MakeSeed()
 	}
 	t := a.Answer.Timing
 	w.one = w.one[:0]
@@ -150,7 +149,7 @@ func (w *Writer) text(s string) {
 // bytes points to b, which is put among the texts where it is not there yet. Of
 // two with the same hash the later is the one that is found again.
 func (w *Writer) bytes(b []byte) {
-	hash := maphash.Bytes(seed, b)
+	hash := maphash.Bytes(w.seed, b)
 	if t, ok := w.known[hash]; ok && bytes.Equal(w.texts[t.from:t.end], b) {
 		w.numbers(t.number)
 		return

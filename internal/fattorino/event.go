@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -136,15 +135,8 @@ func (e *Event) hashID() int64 {
 	return int64(binary.BigEndian.Uint64(sum[:]))
 }
 
-// hashed are buffers for what is hashed.
-var hashed = sync.Pool{New: func() any { return new([]byte) }}
-
-// keptHashed bounds the buffers that are kept, in bytes.
-const keptHashed = 64 << 10
-
 func (e *Event) hashContent() []byte {
-	kept := hashed.Get().(*[]byte)
-	buf := (*kept)[:0]
+	buf := make([]byte, 0, 256)
 	for _, s := range []string{e.Type, e.Subject, e.DataContentType, e.DataSchema} {
 		buf = appendField(buf, s)
 	}
@@ -155,14 +147,10 @@ func (e *Event) hashContent() []byte {
 		buf = appendField(buf, name)
 		buf = appendField(buf, fmt.Sprint(e.Extensions[name]))
 	}
-	buf = append(buf, byte(e.Form))
-	buf = append(buf, e.Data...)
-	sum := sha256.Sum256(buf)
-	if cap(buf) <= keptHashed {
-		*kept = buf
-		hashed.Put(kept)
-	}
-	return sum[:16]
+	hash := sha256.New()
+	_, _ = hash.Write(append(buf, byte(e.Form))) // a hash never fails
+	_, _ = hash.Write(e.Data)
+	return hash.Sum(nil)[:16]
 }
 
 // appendField appends s with its length before it, so that no two lists of

@@ -60,7 +60,7 @@ func (c *Contract) sign(r *fattorino.Request, s *fattorino.Subscription, id stri
 	case len(keys) == 0 && s.Options.Signature == "":
 		return nil
 	}
-	var scratch [256]byte
+	var scratch [64]byte
 	signatures, err := keys.AppendSignature(scratch[:0], id, now.Unix(), r.Body)
 	if err != nil {
 		return err
