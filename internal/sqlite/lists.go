@@ -128,18 +128,18 @@ func (l *logSearch) ofTypes(companies []int64) (streams []stream[int64], err err
 // kind is the type of events and the common name they were published under.
 type kind struct{ common, typ string }
 
-const nextKind = `SELECT common, type FROM kinds WHERE company = ? AND (common, type) > (?, ?) ORDER BY common, type LIMIT 1`
+// The next type under a common name, and the first under the next one. In one
+// comparison of both SQLite would go by the name alone, through all events of it.
+const (
+	nextType   = `SELECT common, type FROM kinds WHERE company = ? AND common = ? AND type > ? ORDER BY type LIMIT 1`
+	nextCommon = `SELECT common, type FROM kinds WHERE company = ? AND common > ? ORDER BY common, type LIMIT 1`
+)
 
 // kinds gives those of the company's events that have one of the types, or
 // stand for one as a common name. It skips from one to the next in the list.
 func (h *hot) kinds(company int64, types []string) (all []kind, err error) {
 	for k, more := (kind{}), true; more; {
-		more = false
-		err := h.query(2, func(row []driver.Value) error {
-			k, more = kind{row[0].(string), row[1].(string)}, true
-			return nil
-		}, nextKind, company, k.common, k.typ)
-		if err != nil {
+		if k, more, err = h.nextKind(company, k); err != nil {
 			return nil, err
 		}
 		if more && (slices.Contains(types, k.typ) || slices.Contains(types, k.common)) {
@@ -147,4 +147,17 @@ func (h *hot) kinds(company int64, types []string) (all []kind, err error) {
 		}
 	}
 	return all, nil
+}
+
+// nextKind gives the kind that comes after one; false where there is none.
+func (h *hot) nextKind(company int64, after kind) (next kind, found bool, err error) {
+	read := func(row []driver.Value) error {
+		next, found = kind{row[0].(string), row[1].(string)}, true
+		return nil
+	}
+	err = h.query(2, read, nextType, company, after.common, after.typ)
+	if err == nil && !found {
+		err = h.query(2, read, nextCommon, company, after.common)
+	}
+	return next, found, err
 }

@@ -94,7 +94,7 @@ func fillForPlans(t *testing.T, s *Store) {
 // bounded matches the steps of a plan that cost the same however long the log:
 // searches for a key, for the greatest, or along a range of keys, and scans of what the query
 // itself brought, of the one row of ids, and of the attempts of one delivery.
-var bounded = regexp.MustCompile(`^SEARCH .*(rowid|id>\?|first[=<>]\?|event>\?|seq>\?|>\(\?,\?\)|delivery=\?)|^SEARCH events$|^SCAN (json_each|s|ids|p|CONSTANT ROW)( VIRTUAL .*)?$|` +
+var bounded = regexp.MustCompile(`^SEARCH .*(rowid|id>\?|first[=<>]\?|event>\?|seq>\?|common>\?|type>\?|delivery=\?)|^SEARCH events$|^SCAN (json_each|s|ids|p|CONSTANT ROW)( VIRTUAL .*)?$|` +
 	`^(LIST|CORRELATED|SCALAR|LEFT-MOST|COMPOUND|UNION|CO-ROUTINE|CREATE BLOOM|USE TEMP)`)
 
 // searchesOnly fails where a statement prepared on h has a step that is not
