@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/attemptlog"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -240,25 +239,10 @@ func deliveries(ctx context.Context, m *mover, r []any) (rows [][]any, err error
 		}
 		rows = append(rows, []any{
 			m.partOf(id), id, event, d.Subscription, int64(d.State), int64(d.Attempts), int64(d.Tries), int64(d.Status),
-			micros(d.DueAt), micros(d.FirstErrorAt), micros(d.SettledAt), notZero(d.WaitsFor), reason,
+			record.Optional(d.DueAt), record.Optional(d.FirstErrorAt), record.Optional(d.SettledAt), record.NotZero(d.WaitsFor), reason,
 		})
 	}
 	return rows, nil
-}
-
-// micros gives nil for the zero time.
-func micros(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return record.Micros(t)
-}
-
-func notZero(n int64) any {
-	if n == 0 {
-		return nil
-	}
-	return n
 }
 
 // attempts takes a page of the log apart. What is of deliveries that are not

@@ -251,6 +251,22 @@ func DeliveredAtOnce(d *fattorino.Delivery) bool {
 	}
 }
 
+// Optional gives the time as it is kept; nil for the zero time.
+func Optional(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return Micros(t)
+}
+
+// NotZero gives nil for 0.
+func NotZero(n int64) any {
+	if n == 0 {
+		return nil
+	}
+	return n
+}
+
 // OrEmpty keeps a nil list from becoming JSON null or SQL NULL.
 func OrEmpty[T any](list []T) []T {
 	if list == nil {

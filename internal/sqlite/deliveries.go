@@ -2,13 +2,11 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/record"
@@ -22,12 +20,12 @@ func (s *Store) Deliveries(ctx context.Context, q fattorino.DeliveryQuery) ([]*f
 	if q.Limit <= 0 || len(q.Subscriptions) == 0 {
 		return []*fattorino.Delivery{}, nil
 	}
-	bounds, err := s.boundsOf(ctx, q)
-	if err != nil {
-		return nil, err
-	}
 	var p pendingRead
-	err = s.snapshot(ctx, func(h *hot) error {
+	err := s.snapshot(ctx, func(h *hot) error {
+		bounds, err := boundsOf(h, q)
+		if err != nil {
+			return err
+		}
 		refs, err := search(h, q, bounds).run(ctx)
 		if err != nil {
 			return err
@@ -70,55 +68,22 @@ func (s *Store) snapshot(ctx context.Context, f func(*hot) error) error {
 type span struct{ low, high int64 }
 
 // boundsOf gives the ids that the cursor and the times of a query leave.
-func (s *Store) boundsOf(ctx context.Context, q fattorino.DeliveryQuery) (b span, err error) {
+func boundsOf(h *hot, q fattorino.DeliveryQuery) (b span, err error) {
 	b = span{low: 1, high: math.MaxInt64}
 	if q.Before > 0 {
 		b.high = q.Before
 	}
 	if !q.From.IsZero() {
-		if b.low, err = s.deliveryAt(ctx, q.From); err != nil {
+		if b.low, err = deliveryAt(h, q.From); err != nil {
 			return b, err
 		}
 	}
 	if !q.To.IsZero() {
-		end, err := s.deliveryAt(ctx, q.To)
+		end, err := deliveryAt(h, q.To)
 		b.high = min(b.high, end)
 		return b, err
 	}
 	return b, nil
-}
-
-// deliveryAt gives the id of the first delivery made at or after the time. Ids
-// and times of acceptance grow together, so a binary search finds it without
-// an index on time.
-func (s *Store) deliveryAt(ctx context.Context, at time.Time) (int64, error) {
-	var low, high int64
-	// One at a time, for SQLite finds both in the index then, and reads the whole
-	// table else.
-	if err := s.read.QueryRowContext(ctx, `SELECT coalesce((SELECT min(key) FROM events), 0), coalesce((SELECT max(key) FROM events), 0) + 1`).Scan(&low, &high); err != nil {
-		return 0, translate(err)
-	}
-	for low < high {
-		middle := (low + high) / 2
-		var key, accepted int64
-		err := s.read.QueryRowContext(ctx, `SELECT key, accepted_at FROM events WHERE key >= ? ORDER BY key LIMIT 1`, middle).Scan(&key, &accepted)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			high = middle
-		case err != nil:
-			return 0, translate(err)
-		case accepted < record.Micros(at):
-			low = key + 1
-		default:
-			high = middle
-		}
-	}
-	var first int64
-	err := s.read.QueryRowContext(ctx, `SELECT first_delivery FROM events WHERE key >= ? ORDER BY key LIMIT 1`, low).Scan(&first)
-	if errors.Is(err, sql.ErrNoRows) {
-		return math.MaxInt64, nil // later than everything
-	}
-	return first, translate(err)
 }
 
 // logSearch looks for the newest deliveries that a query asks for.

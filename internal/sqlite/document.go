@@ -15,7 +15,7 @@ func (t *tx) Document(kind string, company int64, id string) (*fattorino.Documen
 
 func (t *tx) PutDocument(d *fattorino.Document) error {
 	_, err := t.exec(`INSERT INTO documents (kind, company, id, due_at, body) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET due_at = excluded.due_at, body = excluded.body`, d.Kind, d.Company, d.ID, optional(d.DueAt), d.Body)
+		ON CONFLICT DO UPDATE SET due_at = excluded.due_at, body = excluded.body`, d.Kind, d.Company, d.ID, record.Optional(d.DueAt), d.Body)
 	return err
 }
 

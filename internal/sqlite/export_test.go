@@ -10,11 +10,11 @@ import (
 
 // EachWay answers a query once by each way there is, alone and in small steps.
 func (s *Store) EachWay(ctx context.Context, q fattorino.DeliveryQuery) (pages [][]int64, err error) {
-	bounds, err := s.boundsOf(ctx, q)
-	if err != nil {
-		return nil, err
-	}
 	err = s.snapshot(ctx, func(h *hot) error {
+		bounds, err := boundsOf(h, q)
+		if err != nil {
+			return err
+		}
 		search := search(h, q, bounds)
 		ways, err := search.ways()
 		if err != nil {

@@ -98,11 +98,11 @@ func TestAPageOfAMillionDeliveriesTouchesFewPagesOfTheFile(t *testing.T) {
 			x.q.Subscriptions = all
 		}
 		x.q.Limit = limit
-		bounds, err := s.boundsOf(t.Context(), x.q)
-		if err != nil {
-			t.Fatal(err)
-		}
 		err = s.snapshot(t.Context(), func(h *hot) error {
+			bounds, err := boundsOf(h, x.q)
+			if err != nil {
+				return err
+			}
 			search := search(h, x.q, bounds)
 			before := touched(t, h.conn)
 			ids, err := search.run(t.Context())

@@ -178,7 +178,7 @@ func (s *Store) Attempts(ctx context.Context, delivery int64) ([]*fattorino.Atte
 			}
 			all = append(all, a)
 			return err
-		}, selectAttempts, delivery, notZero(successes[delivery].page))
+		}, selectAttempts, delivery, record.NotZero(successes[delivery].page))
 	})
 	return all, err
 }

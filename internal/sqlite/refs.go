@@ -4,6 +4,8 @@ import (
 	"database/sql/driver"
 	"encoding/binary"
 	"errors"
+	"math"
+	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/record"
@@ -72,45 +74,57 @@ func ofEvent(q querier, key int64) (all []ref, err error) {
 	return all, err
 }
 
-const eventsFrom = `SELECT key, first_delivery + deliveries FROM events WHERE key >= ? ORDER BY key LIMIT 1`
-
-// eventFrom gives the first event with the key or a greater one, and an id above
-// those of its deliveries; key 0 = there is none.
-func eventFrom(q querier, from int64) (key, end int64, err error) {
-	err = q.query(2, func(row []driver.Value) error {
-		key, end = row[0].(int64), row[1].(int64)
-		return nil
-	}, eventsFrom, from)
-	return key, end, err
+// A mark is an event as a search sees it: keys, ids of deliveries and times of
+// acceptance grow together.
+type mark struct {
+	key, first int64
+	end        int64 // an id above those of its deliveries
+	accepted   int64
 }
+
+const eventsFrom = `SELECT key, first_delivery, first_delivery + deliveries, accepted_at FROM events WHERE key >= ? ORDER BY key LIMIT 1`
 
 const lastEventKey = `SELECT coalesce(max(key), 0) FROM events`
 
-// eventAt gives the first event that has the delivery or one with a greater id, or
-// a key above those of all events. Keys and ids grow together, so a binary search
-// finds it without an index.
-func eventAt(q querier, delivery int64) (low int64, err error) {
+// firstEvent gives the first event that does not come before what is looked for, by
+// a binary search; key 0 = there is none.
+func firstEvent(q querier, before func(mark) bool) (found mark, err error) {
 	last, err := numbers(q, lastEventKey)
 	if err != nil {
-		return 0, err
+		return found, err
 	}
-	at := last[0] + 1
-	for high := at; low < high; {
-		middle := (low + high) / 2
-		key, end, err := eventFrom(q, middle)
+	for low, high := int64(0), last[0]+1; low < high; {
+		middle, m := (low+high)/2, mark{}
+		err := q.query(4, func(row []driver.Value) error {
+			m = mark{row[0].(int64), row[1].(int64), row[2].(int64), row[3].(int64)}
+			return nil
+		}, eventsFrom, middle)
 		switch {
 		case err != nil:
-			return 0, err
-		case key > 0 && end <= delivery:
-			low = key + 1
+			return found, err
+		case m.key > 0 && before(m):
+			low = m.key + 1
 		default:
-			high = middle
-			if key > 0 {
-				at = key
-			}
+			found, high = m, middle
 		}
 	}
-	return at, nil
+	return found, nil
+}
+
+// eventAt gives the first event that has the delivery or one with a greater id; 0 =
+// there is none.
+func eventAt(q querier, delivery int64) (key int64, err error) {
+	found, err := firstEvent(q, func(m mark) bool { return m.end <= delivery })
+	return found.key, err
+}
+
+// deliveryAt gives the id of the first delivery made at or after the time.
+func deliveryAt(q querier, at time.Time) (int64, error) {
+	found, err := firstEvent(q, func(m mark) bool { return m.accepted < record.Micros(at) })
+	if err == nil && found.key == 0 {
+		return math.MaxInt64, nil // later than everything
+	}
+	return found.first, err
 }
 
 // refOf finds a delivery; false where there is none.
@@ -135,6 +149,9 @@ const (
 
 // standingOf gives deliveries as they stand, without their events.
 func standingOf(q querier, refs []ref) ([]*fattorino.Delivery, error) {
+	if len(refs) == 0 {
+		return nil, nil
+	}
 	rows := map[int64]*fattorino.Delivery{}
 	err := q.query(rowColumns, func(row []driver.Value) error {
 		d := deliveryOf(row)

@@ -46,16 +46,8 @@ const putDelivery = `INSERT INTO deliveries (id, event, subscription, page, stat
 func deliveryValues(d *fattorino.Delivery, page driver.Value) []driver.Value {
 	return []driver.Value{
 		d.ID, d.Event.Key, d.Subscription, page, int64(d.State), string(d.Reason), int64(d.Attempts), int64(d.Tries), int64(d.Status),
-		optional(d.DueAt), optional(d.FirstErrorAt), optional(d.SettledAt), notZero(d.WaitsFor),
+		record.Optional(d.DueAt), record.Optional(d.FirstErrorAt), record.Optional(d.SettledAt), record.NotZero(d.WaitsFor),
 	}
-}
-
-// notZero gives NULL for 0.
-func notZero(n int64) driver.Value {
-	if n == 0 {
-		return nil
-	}
-	return n
 }
 
 const subscriptionColumns = `id, company, app, contract, sink, types, format, filters, options, secrets, state, before, handshake, first_error_at, expires_at, created_at, updated_at`
@@ -72,7 +64,7 @@ func subscriptionValues(s *fattorino.Subscription) []driver.Value {
 	return []driver.Value{
 		s.Company, s.App, s.Contract, s.Sink, record.ToJSON(s.Types), string(s.Format),
 		string(s.Filters), record.ToJSON(s.Options), record.ToJSON(record.OrEmpty(s.Secrets)), string(s.State), string(s.Before), record.ToJSON(s.Handshake),
-		optional(s.FirstErrorAt), optional(s.ExpiresAt), record.Micros(s.CreatedAt), record.Micros(s.UpdatedAt), s.Sought(), s.ID,
+		record.Optional(s.FirstErrorAt), record.Optional(s.ExpiresAt), record.Micros(s.CreatedAt), record.Micros(s.UpdatedAt), s.Sought(), s.ID,
 	}
 }
 

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"database/sql/driver"
-	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/attemptlog"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -70,12 +69,4 @@ func (c *commit) writePage() error {
 	c.packed = c.page.AppendTo(c.packed[:0])
 	c.page.Reset()
 	return c.exec(`INSERT INTO attempts VALUES (?, ?, ?)`, c.ids.page, record.Micros(c.now), c.packed)
-}
-
-// optional gives NULL for the zero time.
-func optional(t time.Time) driver.Value {
-	if t.IsZero() {
-		return nil
-	}
-	return record.Micros(t)
 }

@@ -98,7 +98,7 @@ func (s *Source) Deliveries(ctx context.Context, event int64) ([]*fattorino.Deli
 }
 
 // EventAt gives the key of the first event that has the delivery or one with a
-// greater id, or a key above those of all events.
+// greater id; 0 = there is none.
 func (s *Source) EventAt(ctx context.Context, delivery int64) (int64, error) {
 	key, err := eventAt(source{ctx, s}, delivery)
 	return key, translate(err)

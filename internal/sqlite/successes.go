@@ -90,11 +90,11 @@ func (c *commit) writeSuccesses(all map[success][]int64) error {
 	for s, ids := range all {
 		slices.Sort(ids)
 		for len(ids) > 0 {
-			n := 1
-			for n < len(ids) && blockOf(ids[n]) == blockOf(ids[0]) {
+			block, n := blockOf(ids[0]), 1
+			for n < len(ids) && blockOf(ids[n]) == block {
 				n++
 			}
-			blocks[blockOf(ids[0])] = appendSuccess(blocks[blockOf(ids[0])], s, ids[:n])
+			blocks[block] = appendSuccess(blocks[block], s, ids[:n])
 			for _, id := range ids[:n] {
 				if id <= c.ids.row {
 					c.bulks.forgotten.add(id)

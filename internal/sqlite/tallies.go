@@ -27,7 +27,7 @@ func (c *commit) tally(b *fattorino.Batch) error {
 		}
 	}
 	for _, p := range b.Pulses {
-		if err := c.exec(putPulse, p.Subscription, optional(p.SucceededAt), optional(p.FailedAt), p.InARow, p.Broken); err != nil {
+		if err := c.exec(putPulse, p.Subscription, record.Optional(p.SucceededAt), record.Optional(p.FailedAt), p.InARow, p.Broken); err != nil {
 			return err
 		}
 	}

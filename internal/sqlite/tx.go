@@ -71,12 +71,12 @@ func (t *tx) App(id int64) (*fattorino.App, error) {
 
 func (t *tx) PutToken(k *fattorino.Token) (err error) {
 	if k.ID != 0 {
-		_, err = t.exec(`UPDATE tokens SET expires_at = ?, revoked_at = ? WHERE id = ?`, optional(k.ExpiresAt), optional(k.RevokedAt), k.ID)
+		_, err = t.exec(`UPDATE tokens SET expires_at = ?, revoked_at = ? WHERE id = ?`, record.Optional(k.ExpiresAt), record.Optional(k.RevokedAt), k.ID)
 		return err
 	}
 	k.ID, err = t.insert(`INSERT INTO tokens (kind, app, companies, scopes, hash, hint, created_at, expires_at, revoked_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, string(k.Kind), k.App, record.ToJSON(record.OrEmpty(k.Companies)), record.ToJSON(record.OrEmpty(k.Scopes)),
-		k.Hash, k.Hint, record.Micros(k.CreatedAt), optional(k.ExpiresAt), optional(k.RevokedAt))
+		k.Hash, k.Hint, record.Micros(k.CreatedAt), record.Optional(k.ExpiresAt), record.Optional(k.RevokedAt))
 	return err
 }
 
@@ -143,7 +143,7 @@ func (t *tx) PutDelivery(d *fattorino.Delivery) error {
 
 func (t *tx) PutKey(k *fattorino.Key) error {
 	_, err := t.exec(`INSERT INTO keys (kid, name, sealed, created_at, retired_at) VALUES (?, ?, ?, ?, ?)`,
-		k.KID, k.Name, k.Sealed, record.Micros(k.CreatedAt), optional(k.RetiredAt))
+		k.KID, k.Name, k.Sealed, record.Micros(k.CreatedAt), record.Optional(k.RetiredAt))
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"database/sql/driver"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -121,8 +122,8 @@ func (w *laneWay) lanes(n int) (streams []stream[ref], low int64, err error) {
 	return streams, low, nil
 }
 
-// Of the last page that begins before an id the last delivery is read, and where
-// that is not before the id the page, for another is then.
+// Of each subscription the last page that begins before an id. Its last delivery
+// is the newest before that id; only where it is not, the page has to be read.
 const laneHeads = `SELECT s.value, p.first, p.last, iif(p.last < ?1, x'', p.page), coalesce((SELECT settled FROM lanes l WHERE l.subscription = s.value), 0)
 	FROM json_each(?2) s CROSS JOIN lane_pages p ON p.subscription = s.value
 	AND p.first = (SELECT max(first) FROM lane_pages WHERE subscription = s.value AND first < ?1)`
@@ -227,10 +228,14 @@ func (l *logSearch) companies() ([]int64, error) {
 }
 
 // keys gives the range of the events whose deliveries are in the range of ids.
-func (l *logSearch) keys() (keys span, err error) {
-	if keys.low, err = eventAt(l, l.low); err != nil {
+func (l *logSearch) keys() (span, error) {
+	first, err := eventAt(l, l.low)
+	if err != nil || first == 0 {
 		return span{}, err
 	}
 	last, err := eventAt(l, l.high-1)
-	return span{keys.low, last + 1}, err
+	if err == nil && last == 0 {
+		return span{first, math.MaxInt64}, nil
+	}
+	return span{first, last + 1}, err
 }
