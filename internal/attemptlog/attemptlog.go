@@ -49,6 +49,8 @@ type Writer struct {
 	seed     maphash.Seed
 	known    map[uint64]text // by hash
 	next     uint64          // how many texts there are
+	before   []text          // those of the attempt before, in their places
+	place    int             // of the next text of this one
 	one      []byte
 	scratch  []byte
 }
@@ -62,7 +64,7 @@ type text struct {
 
 // Reset empties the page.
 func (w *Writer) Reset() {
-	w.count, w.next, w.texts, w.attempts = 0, 0, w.texts[:0], w.attempts[:0]
+	w.count, w.next, w.texts, w.attempts, w.before = 0, 0, w.texts[:0], w.attempts[:0], w.before[:0]
 	clear(w.known)
 }
 
@@ -79,7 +81,7 @@ func (w *Writer) Add(a *fattorino.Attempt) {
 		w.known, w.seed = map[uint64]text{}, maphash.MakeSeed()
 	}
 	t := a.Answer.Timing
-	w.one = w.one[:0]
+	w.one, w.place = w.one[:0], 0
 	w.numbers(
 		uint64(a.Delivery), uint64(a.Number), uint64(a.StartedAt.UnixMicro()), uint64(a.BatchOf),
 		micros(t.DNS), micros(t.Connect), micros(t.TLS), micros(t.FirstByte), micros(t.Total),
@@ -146,19 +148,33 @@ func (w *Writer) text(s string) {
 	w.bytes(w.scratch)
 }
 
-// bytes points to b, which is put among the texts where it is not there yet. Of
-// two with the same hash the later is the one that is found again.
+// bytes points to b, which is put among the texts where it is not there yet. Most
+// texts are as in the same place of the attempt before: to look there is cheaper.
 func (w *Writer) bytes(b []byte) {
+	if w.place == len(w.before) {
+		w.before = append(w.before, w.find(b))
+	}
+	t := &w.before[w.place]
+	if !bytes.Equal(w.texts[t.from:t.end], b) {
+		*t = w.find(b)
+	}
+	w.place++
+	w.numbers(t.number)
+}
+
+// find gives the text b, and puts it there if need be. Of two with the same hash
+// the later is the one that is found again.
+func (w *Writer) find(b []byte) text {
 	hash := maphash.Bytes(w.seed, b)
 	if t, ok := w.known[hash]; ok && bytes.Equal(w.texts[t.from:t.end], b) {
-		w.numbers(t.number)
-		return
+		return t
 	}
 	w.texts = binary.AppendUvarint(w.texts, uint64(len(b)))
 	w.texts = append(w.texts, b...)
-	w.known[hash] = text{w.next, len(w.texts) - len(b), len(w.texts)}
-	w.numbers(w.next)
+	t := text{w.next, len(w.texts) - len(b), len(w.texts)}
+	w.known[hash] = t
 	w.next++
+	return t
 }
 
 // errCorrupt tells of a page that no Writer has made.

@@ -64,6 +64,7 @@ type Client struct {
 	dialer    *dialer
 	pool      *pool
 	exchanges sync.Pool // of *exchange
+	watcher   watcher
 	http2     *netHTTP
 	wantHTTP2 *detours
 }
@@ -116,10 +117,13 @@ func (c *Client) Send(ctx context.Context, r *fattorino.Request) *fattorino.Answ
 	if err != nil {
 		fail(a, exchangeFailure(ctx, err, x.conn != nil, x.answering()))
 		x.breakOff()
-	} else if x.take(a, h, c.options.KeepBody) {
-		c.pool.put(x.conn)
+		a.Timing = x.timing()
+		return a
 	}
-	a.Timing = x.timing()
+	keep := x.take(a, h, c.options.KeepBody)
+	if a.Timing = x.timing(); keep {
+		c.pool.put(x.conn, x.start.Add(a.Timing.Total))
+	}
 	return a
 }
 
@@ -142,7 +146,7 @@ func (c *Client) exchange(ctx context.Context, x *exchange) (head, error) {
 		if err := c.connect(ctx, x, to); err != nil {
 			return head{}, err
 		}
-		h, err := x.run(ctx)
+		h, err := x.run(ctx, &c.watcher)
 		if !errors.Is(err, errUnsent) {
 			return h, err
 		}

@@ -22,24 +22,47 @@ type conn struct {
 	used    bool      // an exchange has used it
 	until   time.Time // when the sink is about to close it; zero = not known
 	probing bool      // Read does not wait
-	probe   prober
+	socket  socket
 	byte    [1]byte // what quiet reads into
-	giveUp  func()  // abort, made once
+	unsaid  []byte  // a request that goes out when its answer is read for
+	failed  error   // why it could not be written to its end
 
 	idle idle // the pool's
 }
 
 func newConn(socket net.Conn) *conn {
 	c := &conn{Conn: socket}
-	c.probe.watch(socket)
-	c.giveUp = c.abort
+	c.socket.use(socket)
 	return c
 }
 
 // Read reads what has come, and waits for it but for when it is probing.
 func (c *conn) Read(b []byte) (int, error) {
-	if c.probing {
-		return c.probe.read(b)
+	switch {
+	case c.probing:
+		return c.socket.glance(b)
+	case c.unsaid != nil:
+		return c.readAnswer(b)
+	}
+	return c.Conn.Read(b)
+}
+
+// canAsk tells whether a request that is left unsaid goes out with the first
+// read for its answer. TLS writes what it wants when it wants.
+func (c *conn) canAsk() bool { return c.stream == net.Conn(c) && c.socket.canAsk() }
+
+// readAnswer says what is unsaid and reads the first of what is answered. The
+// sink may have answered before it had read the request to its end.
+func (c *conn) readAnswer(b []byte) (int, error) {
+	request := c.unsaid
+	c.unsaid = nil
+	written, n, err := c.socket.ask(request, b)
+	c.written.Add(int64(written))
+	if err != nil || written == len(request) {
+		return n, err
+	}
+	if _, c.failed = c.Write(request[written:]); isTimeout(c.failed) {
+		return 0, c.failed
 	}
 	return c.Conn.Read(b)
 }

@@ -3,8 +3,10 @@ package egress
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/http/httptest"
+	"net/url"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -132,7 +134,7 @@ func TestRequestsGoOutOnQuietConnectionsOnly(t *testing.T) {
 		}
 		until(t, func() bool { return !ours.quiet() }) // this takes one byte of what was said, and leaves the rest
 		ours.used, ours.origin = true, to.origin
-		client.pool.put(ours)
+		client.pool.put(ours, time.Now())
 	}
 	if a := client.Send(t.Context(), &fattorino.Request{Method: "POST", URL: server.URL, Body: []byte("{}")}); a.Status != 404 {
 		t.Errorf("status is %d (%s), want the server's 404", a.Status, a.Detail)
@@ -143,8 +145,49 @@ func TestRequestsGoOutOnQuietConnectionsOnly(t *testing.T) {
 // then its answer counts, and the connection is not kept.
 func TestAnswerOfASinkThatHasGone(t *testing.T) {
 	t.Parallel()
+	x, _ := asking(t, gone(t, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"), []byte("{}"))
+	if h, err := x.run(t.Context(), &watcher{}); err != nil || h.status != 503 {
+		t.Errorf("status is %d, error %v; want 503", h.status, err)
+	} else if x.take(&fattorino.Answer{}, h, maxBody) {
+		t.Error("the connection is kept")
+	}
+}
+
+// Given a kept connection that ends between the last look at it and the request,
+// then nothing was sent, whatever the sink said before it left, and the request
+// is as it was, to go out on another.
+func TestNothingSentToASinkThatHasGone(t *testing.T) {
+	t.Parallel()
+	x, request := asking(t, gone(t, "HTTP/1.1 408 Idle\r\nContent-Length: 0\r\n\r\n"), []byte("{}"))
+	x.reused = true
+	before := string(x.out.whole(request.Body))
+	if _, err := x.converse(); !errors.Is(err, errUnsent) {
+		t.Errorf("error %v, want that nothing was sent", err)
+	}
+	if after := string(x.out.whole(request.Body)); after != before {
+		t.Errorf("the request has become %q", after)
+	}
+}
+
+// asking gives an exchange that is about to send a request with the body.
+func asking(t *testing.T, on *conn, body []byte) (*exchange, *fattorino.Request) {
+	t.Helper()
+	x := newExchange()
+	request := &fattorino.Request{Method: "POST", Body: body}
+	x.begin(t.Context(), request, time.Minute)
+	if err := x.out.write(request, target{url: &url.URL{}, field: "sink.example"}); err != nil {
+		t.Fatal(err)
+	}
+	x.conn = on
+	return x, request
+}
+
+// gone gives our end of a connection that the sink has reset, after it said
+// something.
+func gone(t *testing.T, said string) *conn {
+	t.Helper()
 	ours, theirs := pair(t)
-	if _, err := theirs.Write([]byte("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")); err != nil {
+	if _, err := theirs.Write([]byte(said)); err != nil {
 		t.Fatal(err)
 	}
 	_ = theirs.(*net.TCPConn).SetLinger(0)
@@ -152,14 +195,7 @@ func TestAnswerOfASinkThatHasGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, func() bool { _, err := ours.Conn.Write([]byte{0}); return err != nil })
-	x := newExchange()
-	x.begin(t.Context(), &fattorino.Request{}, time.Minute)
-	x.conn = ours
-	if h, err := x.run(t.Context()); err != nil || h.status != 503 {
-		t.Errorf("status is %d, error %v; want 503", h.status, err)
-	} else if x.take(&fattorino.Answer{}, h, maxBody) {
-		t.Error("the connection is kept")
-	}
+	return ours
 }
 
 // tickets counts the sessions that TLS keeps.

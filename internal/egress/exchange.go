@@ -2,6 +2,7 @@ package egress
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -27,10 +28,11 @@ type exchange struct {
 	deadline time.Time
 	close    bool // the request asks to close the connection
 
-	conn    *conn       // nil = none yet
-	reused  bool        // conn is one that was kept
-	unwatch func() bool // ends the watch for the context's end; nil = there is none
-	rest    chan sent   // tells when a long request is written; nil = it is a short one
+	conn   *conn  // nil = none yet
+	reused bool   // conn is one that was kept
+	watch  *watch // under which it is, in place; nil = none
+	place  int
+	rest   chan sent // tells when a long request is written; nil = it is a short one
 
 	partly bool // not all of the request was written
 
@@ -70,8 +72,9 @@ func (x *exchange) begin(ctx context.Context, r *fattorino.Request, total time.D
 	x.deadline = deadline
 }
 
-// run sends the request on the connection and reads the head of the answer.
-func (x *exchange) run(ctx context.Context) (head, error) {
+// run sends the request on the connection and reads the head of the answer,
+// unless the context ends, over which w watches.
+func (x *exchange) run(ctx context.Context, w *watcher) (head, error) {
 	c := x.conn
 	x.reused, c.used = c.used, true
 	if err := c.SetDeadline(x.deadline); err != nil {
@@ -80,9 +83,15 @@ func (x *exchange) run(ctx context.Context) (head, error) {
 	if x.reused && (c.expired() || !c.quiet()) {
 		return head{}, errUnsent
 	}
-	if ctx.Done() != nil {
-		x.unwatch = context.AfterFunc(ctx, c.giveUp)
+	if x.watch = w.over(ctx); x.watch != nil {
+		x.watch.add(x)
 	}
+	return x.converse()
+}
+
+// converse sends the request and reads the head of the answer.
+func (x *exchange) converse() (head, error) {
+	c := x.conn
 	before := c.written.Load()
 	err := x.send()
 	if x.partly = err != nil; x.partly {
@@ -99,9 +108,11 @@ func (x *exchange) run(ctx context.Context) (head, error) {
 	if err != nil && x.rest != nil {
 		c.cut()
 		x.await()
-		if x.reused && c.written.Load() == before && !isTimeout(err) {
-			return head{}, errUnsent
-		}
+	}
+	failed := cmp.Or(c.failed, err)
+	x.partly = x.partly || c.failed != nil
+	if failed != nil && !isTimeout(failed) && x.reused && c.written.Load() == before {
+		return head{}, errUnsent
 	}
 	return h, err
 }
@@ -110,17 +121,21 @@ func (x *exchange) run(ctx context.Context) (head, error) {
 // while the answer is awaited.
 func (x *exchange) send() error {
 	body := x.request.Body
-	if len(body) <= longBody {
-		err := x.out.send(x.conn.stream, body)
-		x.wrote = time.Now()
-		return err
+	switch {
+	case len(body) > longBody:
+		x.rest = make(chan sent, 1)
+		go func() {
+			err := x.out.send(x.conn.stream, body)
+			x.rest <- sent{time.Now(), err}
+		}()
+		return nil
+	case len(body) <= shortBody && x.conn.canAsk():
+		x.conn.unsaid, x.wrote = x.out.whole(body), time.Time{}
+		return nil
 	}
-	x.rest = make(chan sent, 1)
-	go func() {
-		err := x.out.send(x.conn.stream, body)
-		x.rest <- sent{time.Now(), err}
-	}()
-	return nil
+	err := x.out.send(x.conn.stream, body)
+	x.wrote = time.Now()
+	return err
 }
 
 // await waits until nothing is written any more, and tells whether the request
@@ -137,7 +152,11 @@ func (x *exchange) await() bool {
 // receive reads the head of the answer.
 func (x *exchange) receive() (head, error) {
 	x.in.from.Reset(x.conn.stream)
-	if _, err := x.in.from.Peek(1); err != nil {
+	_, err := x.in.from.Peek(1)
+	if x.rest == nil && x.wrote.IsZero() {
+		x.wrote = x.conn.socket.asked
+	}
+	if err != nil {
 		return head{}, err
 	}
 	x.first = time.Now()
@@ -201,11 +220,11 @@ func (x *exchange) breakOff() {
 // unwatched ends the watch for the context's end, and tells whether it did
 // nothing.
 func (x *exchange) unwatched() bool {
-	if x.unwatch == nil {
+	if x.watch == nil {
 		return true
 	}
-	undisturbed := x.unwatch()
-	x.unwatch = nil
+	undisturbed := x.watch.remove(x)
+	x.watch = nil
 	return undisturbed
 }
 

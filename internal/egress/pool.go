@@ -49,17 +49,17 @@ func (p *pool) take(o origin) *conn {
 	return c
 }
 
-// put keeps a connection, in the place of the oldest where there are too many
+// put keeps a connection from now on, in the place of the oldest where there are too many
 // in all. Where there are too many to its origin, or the pool is closed, it
 // closes it.
-func (p *pool) put(c *conn) {
-	if old := p.add(c); old != nil {
+func (p *pool) put(c *conn, now time.Time) {
+	if old := p.add(c, now); old != nil {
 		old.close()
 	}
 }
 
 // add is put without the closing: it gives the connection to close, if any.
-func (p *pool) add(c *conn) (old *conn) {
+func (p *pool) add(c *conn, now time.Time) (old *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.hosts[c.origin]
@@ -71,7 +71,7 @@ func (p *pool) add(c *conn) (old *conn) {
 		p.remove(old)
 		s = p.hosts[c.origin]
 	}
-	c.idle = idle{since: time.Now(), older: p.newest, below: s.top}
+	c.idle = idle{since: now, older: p.newest, below: s.top}
 	p.hosts[c.origin] = stack{c, s.count + 1}
 	if p.newest != nil {
 		p.newest.idle.newer = c

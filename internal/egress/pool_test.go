@@ -31,9 +31,9 @@ func TestPoolGivesTheConnectionUsedLast(t *testing.T) {
 	a, _ := kept(t, one)
 	b, _ := kept(t, one)
 	c, _ := kept(t, two)
-	p.put(a)
-	p.put(b)
-	p.put(c)
+	p.put(a, time.Now())
+	p.put(b, time.Now())
+	p.put(c, time.Now())
 	for i, want := range []*conn{b, a, nil} {
 		if got := p.take(one); got != want {
 			t.Errorf("take %d gives %p, want %p", i, got, want)
@@ -52,8 +52,8 @@ func TestPoolKeepsSoManyOfOneOrigin(t *testing.T) {
 	t.Cleanup(p.close)
 	a, aOpen := kept(t, one)
 	b, bOpen := kept(t, one)
-	p.put(a)
-	p.put(b)
+	p.put(a, time.Now())
+	p.put(b, time.Now())
 	if !aOpen() || bOpen() || p.take(one) != a {
 		t.Error("want the first kept and the second closed")
 	}
@@ -69,10 +69,10 @@ func TestPoolKeepsSoManyInAll(t *testing.T) {
 	b, _ := kept(t, one)
 	c, _ := kept(t, two)
 	d, _ := kept(t, one)
-	p.put(a)
-	p.put(b)
-	p.put(c)
-	p.put(d)
+	p.put(a, time.Now())
+	p.put(b, time.Now())
+	p.put(c, time.Now())
+	p.put(d, time.Now())
 	if aOpen() {
 		t.Error("the oldest is still open")
 	}
@@ -89,9 +89,9 @@ func TestPoolClosesWhatIsIdleForLong(t *testing.T) {
 		p := newPool(10, 10)
 		a, aOpen := kept(t, one)
 		b, bOpen := kept(t, one)
-		p.put(a)
+		p.put(a, time.Now())
 		time.Sleep(idleTimeout / 2)
-		p.put(b)
+		p.put(b, time.Now())
 		time.Sleep(idleTimeout/2 + time.Nanosecond)
 		synctest.Wait()
 		if aOpen() || !bOpen() {
@@ -103,7 +103,7 @@ func TestPoolClosesWhatIsIdleForLong(t *testing.T) {
 			t.Error("the newer is kept for longer than it should")
 		}
 		c, cOpen := kept(t, one) // the timer starts anew
-		p.put(c)
+		p.put(c, time.Now())
 		time.Sleep(idleTimeout + time.Nanosecond)
 		synctest.Wait()
 		if cOpen() {
@@ -119,9 +119,9 @@ func TestPoolClosed(t *testing.T) {
 	p := newPool(10, 10)
 	a, aOpen := kept(t, one)
 	b, bOpen := kept(t, one)
-	p.put(a)
+	p.put(a, time.Now())
 	p.close()
-	p.put(b)
+	p.put(b, time.Now())
 	if aOpen() || bOpen() || p.take(one) != nil {
 		t.Error("a connection is still open or kept")
 	}

@@ -60,14 +60,23 @@ const shortBody = 16 << 10
 // send sends what was written last, and the body.
 func (w *requestWriter) send(to io.Writer, body []byte) error {
 	if len(body) <= shortBody {
-		w.text = append(w.text, body...)
-		body = nil
+		_, err := to.Write(w.whole(body))
+		return err
 	}
 	_, err := to.Write(w.text)
-	if err == nil && len(body) > 0 {
+	if err == nil {
 		_, err = to.Write(body)
 	}
 	return err
+}
+
+// whole gives what was written last with the body, which is short.
+func (w *requestWriter) whole(body []byte) []byte {
+	head := len(w.text)
+	w.text = append(w.text, body...)
+	whole := w.text
+	w.text = whole[:head] // it may have to go out once more
+	return whole
 }
 
 // writeFields appends the fields that are the caller's to set, sorted by name.

@@ -206,7 +206,9 @@ func (d *dispatcher) push(l *lane, delivery *fattorino.Delivery, in map[int64]bo
 // refresh puts the lane where it belongs after a change: in the ring when it
 // can be served, in the heap when something is due later, with the loader when
 // the store has more.
-func (d *dispatcher) refresh(l *lane) {
+func (d *dispatcher) refresh(l *lane) { d.refreshAt(l, time.Now()) }
+
+func (d *dispatcher) refreshAt(l *lane, now time.Time) {
 	if l.tenure.over {
 		return
 	}
@@ -214,7 +216,6 @@ func (d *dispatcher) refresh(l *lane) {
 		d.setAside(l)
 	}
 	d.countBehind(l)
-	now := time.Now()
 	if l.sendable(now) && !l.ready && !l.parked {
 		d.enqueue(l)
 	}
@@ -305,12 +306,13 @@ func (d *dispatcher) next() (task, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for !d.stopped {
-		if l := d.turn(); l != nil {
-			taken, p := l.pop(time.Now())
+		now := time.Now()
+		if l := d.turn(now); l != nil {
+			taken, p := l.pop(now)
 			d.setWaiting(l, p.wait)
 			d.supersede(l, p.superseded)
 			if len(taken) == 0 {
-				d.refresh(l)
+				d.refreshAt(l, now)
 				continue
 			}
 			t := task{lane: l, sub: l.sub, deliveries: taken, stranger: !l.answers, batch: l.batch > 1}
@@ -320,7 +322,7 @@ func (d *dispatcher) next() (task, bool) {
 			if t.stranger {
 				d.strangers.inFlight++
 			}
-			d.refresh(l)
+			d.refreshAt(l, now)
 			d.wakeOne()
 			return t, true
 		}
@@ -357,7 +359,7 @@ func (d *dispatcher) supersede(l *lane, deliveries []*fattorino.Delivery) {
 }
 
 // turn gives the lane whose turn it is, taken out of the ring.
-func (d *dispatcher) turn() *lane {
+func (d *dispatcher) turn(now time.Time) *lane {
 	for !d.paused && d.ring.len() > 0 && !d.committer.full() {
 		c := d.ring.pop()
 		l := c.lanes.pop()
@@ -365,7 +367,6 @@ func (d *dispatcher) turn() *lane {
 			d.ring.push(c)
 		}
 		l.ready = false
-		now := time.Now()
 		switch {
 		case !l.sendable(now):
 		case l.host.park(l), !l.answers && d.strangers.park(l):
@@ -405,6 +406,7 @@ func (d *dispatcher) recorded(outcomes []*outcome, written []fattorino.Outcome) 
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	now := time.Now()
 	for i, o := range outcomes {
 		delivery := written[i].Delivery
 		d.letGo(o.lane, delivery)
@@ -423,7 +425,7 @@ func (d *dispatcher) recorded(outcomes []*outcome, written []fattorino.Outcome) 
 				d.lookUp(o.lane, key)
 			}
 		}
-		d.refresh(o.lane)
+		d.refreshAt(o.lane, now)
 	}
 	d.wakeOne()
 }

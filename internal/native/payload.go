@@ -60,7 +60,7 @@ func (c *Contract) request(s *fattorino.Subscription, id string, told []fattorin
 	if err != nil {
 		return nil, err
 	}
-	const others = 8 // those below and the signature's
+	const others = 5 // those below and that of a signature of Standard Webhooks
 	header := append(
 		make([]fattorino.Header, 0, others+len(told)+len(custom)),
 		fattorino.Header{Name: "User-Agent", Value: c.options.UserAgent},
@@ -81,8 +81,12 @@ func (c *Contract) request(s *fattorino.Subscription, id string, told []fattorin
 // shown gives the event as the subscription is told of it. The event itself is
 // shared with other deliveries and stays as it is.
 func (c *Contract) shown(s *fattorino.Subscription, e *fattorino.Event) *fattorino.Event {
+	asNamed := named(s.Types, e.Type)
+	if asNamed && s.Format == fattorino.Standard && !s.Options.Thin {
+		return e
+	}
 	shown := *e
-	if !named(s.Types, e.Type) {
+	if !asNamed {
 		shown.Type, _ = c.catalog.TypeOf(e)
 	}
 	if s.Options.Thin {
