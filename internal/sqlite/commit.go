@@ -32,7 +32,7 @@ func (s *Store) commit(b *fattorino.Batch) error {
 	if err := s.hot.exec(`BEGIN IMMEDIATE`); err != nil {
 		return err
 	}
-	c := &commit{hot: &s.hot, recent: &s.recent, ids: s.ids, now: b.Now, seqs: map[int64]int64{}, known: map[int64]*accepted{}, lanes: map[int64]*lanePage{}}
+	c := &commit{hot: &s.hot, recent: &s.recent, written: &s.written, ids: s.ids, now: b.Now, seqs: map[int64]int64{}, known: map[int64]*accepted{}, lanes: map[int64]*lanePage{}}
 	err := c.write(b)
 	if err == nil {
 		s.untried.tried(b.Outcomes)
@@ -43,7 +43,7 @@ func (s *Store) commit(b *fattorino.Batch) error {
 		s.hot.forget()
 		return err
 	}
-	s.recent.swept(c.sweep, s.ids.event)
+	s.recent.swept(c.sweep, s.ids.event, &s.written)
 	s.ids = c.ids
 	return nil
 }
@@ -51,13 +51,14 @@ func (s *Store) commit(b *fattorino.Batch) error {
 // commit is one batch being written.
 type commit struct {
 	*hot
-	recent *recent // as it is before the commit
-	sweep  sweep
-	ids    ids
-	now    time.Time
-	seqs   map[int64]int64     // last Seq of the companies in the batch
-	known  map[int64]*accepted // by id hash: the events that the batch may repeat
-	lanes  map[int64]*lanePage // by subscription: the pages begun
+	recent  *recent // as it is before the commit
+	written *bloom  // the same
+	sweep   sweep
+	ids     ids
+	now     time.Time
+	seqs    map[int64]int64     // last Seq of the companies in the batch
+	known   map[int64]*accepted // by id hash: the events that the batch may repeat
+	lanes   map[int64]*lanePage // by subscription: the pages begun
 }
 
 func (c *commit) write(b *fattorino.Batch) error {

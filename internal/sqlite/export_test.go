@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -56,6 +57,32 @@ func (s *Store) Hashed(t *testing.T) (times map[int64]int, inTable int, upTo int
 		t.Fatal(err)
 	}
 	return times, len(written), upTo
+}
+
+// MayBeWritten waits until what is in the table of hashes is known, and gives how
+// many they are, how many of them are looked for there, and of so many others.
+func (s *Store) MayBeWritten(t *testing.T, some int) (written, found, others int) {
+	t.Helper()
+	s.background.Wait()
+	rows, err := s.read.Query(`SELECT id_hash FROM id_hashes`)
+	hashes, err := collect(rows, err, func(r record.Row) (hash int64, err error) { return hash, r.Scan(&hash) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, hash := range hashes {
+		if s.written.mayHave(hash) {
+			found++
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same at each run
+	for range some {
+		if s.written.mayHave(int64(random.Uint64())) {
+			others++
+		}
+	}
+	return len(hashes), found, others
 }
 
 // Pragmas reads the settings of the writing connection.

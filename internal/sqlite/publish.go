@@ -39,7 +39,9 @@ func (c *commit) lookUp(publishes []*fattorino.Publish) error {
 	for _, p := range publishes {
 		for _, e := range p.Events {
 			idHash, _ := e.Hashes()
-			c.bulks.hashed.add(idHash)
+			if c.written.mayHave(idHash) {
+				c.bulks.hashed.add(idHash)
+			}
 			c.recent.with(idHash, func(event int64) { c.bulks.accepted.add(event) })
 		}
 	}

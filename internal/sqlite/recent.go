@@ -112,9 +112,12 @@ func (c *commit) sweepOn() error {
 }
 
 // swept takes note of what a commit wrote; last is the last event before it.
-func (r *recent) swept(s sweep, last int64) {
+func (r *recent) swept(s sweep, last int64, written *bloom) {
 	for i := range s.parts {
 		part := &r.parts[r.next+i]
+		for _, h := range *part {
+			written.add(h.hash)
+		}
 		r.count -= len(*part)
 		*part = (*part)[:0]
 	}

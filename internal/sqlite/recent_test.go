@@ -79,6 +79,34 @@ func with(b *fattorino.Batch, now time.Time, id string) *fattorino.Batch {
 	return b
 }
 
+// An id that was not accepted before is not looked for in the table, but for a few,
+// once a start has read what is there.
+func TestNewIDsAreNotLookedFor(t *testing.T) {
+	t.Parallel()
+	ctx, dir := context.Background(), t.TempDir()
+	s := open(t, sqlite.Options{Dir: dir, RecentIDs: 10})
+	const commits, each = 20, 300
+	for range commits {
+		b := &fattorino.Batch{Now: time.Now()}
+		for i := range each {
+			with(b, b.Now, fmt.Sprint("event-", b.Now, i))
+		}
+		if err := s.Commit(ctx, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, when := range []string{"as it was written", "after a start"} {
+		written, found, others := s.MayBeWritten(t, 100_000)
+		if written < (commits-1)*each || found != written || others > 100 {
+			t.Errorf("%s: %d of %d hashes in the table are looked for, and %d of 100000 others", when, found, written, others)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, sqlite.Options{Dir: dir, RecentIDs: 10})
+	}
+}
+
 // A commit that fails leaves the hashes as they were: the same batch is written
 // when there is room again, and what it holds is known once.
 func TestAFailedCommitLeavesTheHashesAsTheyWere(t *testing.T) {

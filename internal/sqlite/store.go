@@ -47,10 +47,14 @@ type Store struct {
 	write *sql.DB // one connection
 	read  *sql.DB
 
-	mu     sync.Mutex // the one writer
-	hot    hot        // prepared statements of Commit
-	ids    ids        // the last ids given, as committed
-	recent recent
+	mu      sync.Mutex // the one writer
+	hot     hot        // prepared statements of Commit
+	ids     ids        // the last ids given, as committed
+	recent  recent
+	written bloom // the hashes that are in the table
+
+	background sync.WaitGroup
+	stop       context.CancelFunc // ends what is done in the background
 
 	readers readers
 	shared  shared
@@ -86,7 +90,7 @@ func openLocked(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{lock: lock, recent: recent{most: cmp.Or(o.RecentIDs, recentHashes)}}
+	s := &Store{lock: lock, recent: recent{most: cmp.Or(o.RecentIDs, recentHashes)}, stop: func() {}}
 	if err := s.open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -122,7 +126,23 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	readers := forLanes + max(4, runtime.GOMAXPROCS(0))
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
-	return s.loadIDs(ctx)
+	if err := s.loadIDs(ctx); err != nil {
+		return err
+	}
+	s.beginReadingWritten(o.Log)
+	return nil
+}
+
+// beginReadingWritten reads the hashes in the table in the background: until it is
+// done, each new event is looked for there.
+func (s *Store) beginReadingWritten(log *slog.Logger) {
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.background.Go(func() {
+		if err := s.readWritten(ctx); err != nil && log != nil {
+			log.Warn("the hashes of ids could not be read: publishing costs more until the next start", "error", translate(err))
+		}
+	})
 }
 
 // ownOnly makes the file where it is not there, and keeps others from reading
@@ -196,6 +216,8 @@ func (s *Store) loadIDs(ctx context.Context) error {
 
 // Close closes the file and gives the data folder free.
 func (s *Store) Close() error {
+	s.stop()
+	s.background.Wait()
 	var all []error
 	if s.read != nil {
 		all = append(all, s.readers.close(), s.read.Close())
