@@ -139,7 +139,7 @@ func (s *Store) beginReadingWritten(log *slog.Logger) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.background.Go(func() {
-		if err := s.readWritten(ctx); err != nil && log != nil {
+		if err := s.readWritten(ctx); err != nil && ctx.Err() == nil && log != nil {
 			log.Warn("the hashes of ids could not be read: publishing costs more until the next start", "error", translate(err))
 		}
 	})
