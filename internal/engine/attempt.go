@@ -72,13 +72,19 @@ func (t task) discarded(why fattorino.Reason) []*outcome {
 func (t task) attempted(started time.Time, r *fattorino.Request, a *fattorino.Answer) []*outcome {
 	outcomes := make([]*outcome, len(t.deliveries))
 	for i, d := range t.deliveries {
-		attempt := &fattorino.Attempt{Delivery: d.ID, Number: d.Attempts + 1, StartedAt: started, Request: *r, Answer: *a}
+		made := &struct { // both in one piece of memory
+			outcome outcome
+			attempt fattorino.Attempt
+		}{}
+		attempt := &made.attempt
+		*attempt = fattorino.Attempt{Delivery: d.ID, Number: d.Attempts + 1, StartedAt: started, Request: *r, Answer: *a}
+		made.outcome = outcome{lane: t.lane, delivery: d, attempt: attempt, answer: a, sink: t.sub.Sink}
+		outcomes[i] = &made.outcome
 		if i > 0 {
 			attempt.BatchOf = t.deliveries[0].ID
 			attempt.Request.Header, attempt.Request.Body = nil, nil
 			attempt.Answer.Header, attempt.Answer.Body = nil, nil
 		}
-		outcomes[i] = &outcome{lane: t.lane, delivery: d, attempt: attempt, answer: a, sink: t.sub.Sink}
 	}
 	return outcomes
 }

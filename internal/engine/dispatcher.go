@@ -40,6 +40,11 @@ type dispatcher struct {
 
 	dueChanged chan struct{}
 	loads      chan struct{} // one token for each read of the store under way
+
+	toLoad     fifo[*lane]
+	loaders    int
+	loaderIdle bool       // one waits for a lane to load
+	unread     *sync.Cond // signalled when there is one
 }
 
 // maxIdleWorkers is how many workers wait for the next piece of work rather
@@ -55,7 +60,7 @@ func newDispatcher(e *Engine, limits Limits) *dispatcher {
 	}
 	// However many sinks hang, a quarter of the node is left to those that answer.
 	d.strangers.limit = max(1, limits.Node*3/4)
-	d.wanted = sync.NewCond(&d.mu)
+	d.wanted, d.unread = sync.NewCond(&d.mu), sync.NewCond(&d.mu)
 	if e.shared == nil {
 		d.tenures[0] = &tenure{} // everything, for ever
 	}
@@ -179,23 +184,26 @@ func (d *dispatcher) take(l *lane, delivery *fattorino.Delivery) {
 
 // hold takes note that a delivery is in memory, as one of a lane's fresh ones or
 // of those that are due again.
-func (d *dispatcher) hold(delivery *fattorino.Delivery, in map[int64]bool) {
-	in[delivery.ID] = true
+func (d *dispatcher) hold(delivery *fattorino.Delivery, in held) {
+	size := int64(delivery.Event.Size())
+	in[delivery.ID] = size
 	d.held++
-	d.bytes += int64(delivery.Event.Size())
+	d.bytes += size
 }
 
 // letGo takes note that a delivery is not in memory any more, if it was.
 func (d *dispatcher) letGo(l *lane, delivery *fattorino.Delivery) {
-	if l.fresh[delivery.ID] || l.again[delivery.ID] {
-		d.held--
-		d.bytes -= int64(delivery.Event.Size())
+	for _, in := range []held{l.fresh, l.again} {
+		if size, there := in[delivery.ID]; there {
+			delete(in, delivery.ID)
+			d.held--
+			d.bytes -= size
+			return
+		}
 	}
-	delete(l.fresh, delivery.ID)
-	delete(l.again, delivery.ID)
 }
 
-func (d *dispatcher) push(l *lane, delivery *fattorino.Delivery, in map[int64]bool) {
+func (d *dispatcher) push(l *lane, delivery *fattorino.Delivery, in held) {
 	d.hold(delivery, in)
 	if l.window.len() == 0 {
 		l.since = time.Now()
@@ -221,8 +229,7 @@ func (d *dispatcher) refreshAt(l *lane, now time.Time) {
 	}
 	if l.wantsLoad(now, d.capacity(l)) && (d.roomFor(l) || l.order != nil && l.isDue(now)) && !d.stopped {
 		l.loading = true
-		d.workers.Add(1)
-		go d.load(l)
+		d.haveLoaded(l)
 	}
 	d.schedule(l, now)
 	if l.finished() {
@@ -508,4 +515,5 @@ func (d *dispatcher) stop() {
 	defer d.mu.Unlock()
 	d.stopped = true
 	d.wanted.Broadcast()
+	d.unread.Broadcast()
 }

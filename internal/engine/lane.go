@@ -33,8 +33,8 @@ type lane struct {
 
 	// What is in memory and not recorded yet, by id: in the window, in flight,
 	// or waiting to be written. Fresh deliveries have never been tried.
-	fresh map[int64]bool
-	again map[int64]bool
+	fresh held
+	again held
 
 	readTo  int64     // fresh deliveries up to this id have been taken into memory
 	reread  int64     // of those up to this id that are read again, some may be in memory
@@ -50,8 +50,16 @@ type lane struct {
 	heapSlot int            // its place there, from 1; 0 = not in it
 }
 
+// held is deliveries in memory, by id, and how many bytes of it their events take.
+type held map[int64]int64
+
+func (h held) has(delivery int64) bool {
+	_, there := h[delivery]
+	return there
+}
+
 func newLane(t *tenure) *lane {
-	return &lane{tenure: t, fresh: map[int64]bool{}, again: map[int64]bool{}, outdated: map[int64]bool{}}
+	return &lane{tenure: t, fresh: held{}, again: held{}, outdated: map[int64]bool{}}
 }
 
 // follow makes the lane serve the subscription as it now stands, under the
@@ -203,6 +211,9 @@ func (l *lane) dueAt(t time.Time) {
 		l.nextDue = t
 	}
 }
+
+// holds tells whether a delivery is in memory.
+func (l *lane) holds(delivery int64) bool { return l.fresh.has(delivery) || l.again.has(delivery) }
 
 // settled gives the id up to which every fresh delivery has been recorded.
 func (l *lane) settled() int64 {

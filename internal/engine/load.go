@@ -14,9 +14,44 @@ const (
 	pageSize        = 256
 )
 
+// haveLoaded has more of a lane's deliveries read from the store.
+func (d *dispatcher) haveLoaded(l *lane) {
+	d.toLoad.push(l)
+	switch {
+	case d.loaderIdle:
+		d.loaderIdle = false
+		d.unread.Signal()
+	case d.loaders < concurrentLoads:
+		d.loaders++
+		d.workers.Add(1)
+		go d.loader()
+	}
+}
+
+// loader loads one lane after another. One waits for the next, for a stack that
+// is deep enough for the store is as dear as what is read.
+func (d *dispatcher) loader() {
+	defer d.workers.Done()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for {
+		for d.toLoad.len() == 0 {
+			if d.stopped || d.loaders > 1 {
+				d.loaders--
+				return
+			}
+			d.loaderIdle = true
+			d.unread.Wait()
+		}
+		l := d.toLoad.pop()
+		d.mu.Unlock()
+		d.load(l)
+		d.mu.Lock()
+	}
+}
+
 // load reads more of a lane's deliveries from the store.
 func (d *dispatcher) load(l *lane) {
-	defer d.workers.Done()
 	d.loads <- struct{}{}
 	defer func() { <-d.loads }()
 
@@ -83,7 +118,7 @@ func (d *dispatcher) loaded(l *lane, p page, err error) {
 // notes when the rest is.
 func (d *dispatcher) takeDue(l *lane, p page, now time.Time) {
 	for _, delivery := range p.again {
-		known := l.again[delivery.ID] || l.fresh[delivery.ID] || l.outdated[delivery.ID]
+		known := l.holds(delivery.ID) || l.outdated[delivery.ID]
 		later := delivery.DueAt.After(now) && !l.sub.Ended()
 		switch {
 		case known:
@@ -109,7 +144,7 @@ func (d *dispatcher) takeFresh(l *lane, p page) {
 			return
 		}
 		l.readTo = delivery.ID
-		if known := delivery.ID <= l.reread && (l.fresh[delivery.ID] || l.outdated[delivery.ID]); !known {
+		if known := delivery.ID <= l.reread && (l.fresh.has(delivery.ID) || l.outdated[delivery.ID]); !known {
 			d.push(l, delivery, l.fresh)
 		}
 	}
@@ -126,7 +161,7 @@ func (d *dispatcher) setAside(l *lane) {
 	for l.window.len() > 0 {
 		delivery := l.window.pop()
 		switch {
-		case l.fresh[delivery.ID]:
+		case l.fresh.has(delivery.ID):
 			l.readTo = min(l.readTo, delivery.ID-1)
 		case delivery.DueAt.IsZero(): // it was its turn; in the store it waits for that still
 			l.order.turn[l.order.key(delivery)] = 0

@@ -303,7 +303,7 @@ func (d *dispatcher) lookedUp(l *lane, key int64, found []*fattorino.Delivery, e
 		}
 		next.State, next.WaitsFor = fattorino.Pending, 0
 		o.turn[key] = next.ID
-		if !l.again[next.ID] {
+		if !l.again.has(next.ID) {
 			d.push(l, &next, l.again)
 		}
 	case meanwhile:

@@ -24,10 +24,10 @@ type bloom struct {
 type bloomLine [8]uint64
 
 const (
-	bloomLineBits = 16       // of a hash choose the line: 4 MiB in all
-	bloomBitBits  = 9        // of a hash choose a bit of the line
-	bloomBits     = 3        // set for each hash
-	bloomMost     = 16 << 20 // hashes, beyond which hardly any would be told of
+	bloomLineBits = 15      // of a hash choose the line: 2 MiB in all
+	bloomBitBits  = 9       // of a hash choose a bit of the line
+	bloomBits     = 3       // set for each hash
+	bloomMost     = 8 << 20 // hashes, beyond which hardly any would be told of
 )
 
 // place gives the line of a hash, and what is left of the hash. The highest bits

@@ -69,7 +69,8 @@ func backlog(ctx context.Context, b *bench, how failure) (figures, error) {
 	}
 	defer s.stop()
 	f := figures{}
-	if f[besideB], err = s.rateOfB(ctx, b.events/2); err != nil {
+	bBefore, err := s.rateOfB(ctx, firstDown+downCompanies, b.events/2)
+	if err != nil {
 		return nil, err
 	}
 	ofOthers := 3 * b.events // for some seconds: what comes right after the backlog was written is little of it
@@ -97,6 +98,11 @@ func backlog(ctx context.Context, b *bench, how failure) (figures, error) {
 	if f[drainRate], err = sinks.drain(); err != nil {
 		return nil, err
 	}
+	bAfter, err := s.rateOfB(ctx, firstDown+downCompanies+1, b.events/2)
+	if err != nil {
+		return nil, err
+	}
+	f[besideB] = (bBefore + bAfter) / 2 // minutes lie between them
 	f[othersBefore], f[othersBeside], f[othersKept] = before[delivered], beside[delivered], beside[delivered]/before[delivered]
 	f[drainRatio], f[memory] = f[drainRate]/f[besideB], s.peak()
 	f[lost] = float64(sinks.pending()) + before[lost] + beside[lost]
@@ -105,8 +111,7 @@ func backlog(ctx context.Context, b *bench, how failure) (figures, error) {
 }
 
 // rateOfB gives the deliveries/s of case B, in a company of its own.
-func (s *server) rateOfB(ctx context.Context, events int) (float64, error) {
-	const company = firstDown + downCompanies
+func (s *server) rateOfB(ctx context.Context, company, events int) (float64, error) {
 	to := newSink(newArrivals(events, 10))
 	defer to.Close()
 	err := s.subscribeEach(10, func(i int) (int, map[string]any) {
