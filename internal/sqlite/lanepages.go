@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"encoding/binary"
 	"maps"
@@ -33,17 +34,34 @@ func (p *lanePage) add(id, event int64) {
 	p.last, p.event, p.count = id, event, p.count+1
 }
 
+// A laneReader reads the deliveries of a page one by one.
+type laneReader struct {
+	ref           // the last that was read
+	packed []byte // those after it
+}
+
+func readLane(subscription, first int64, packed []byte) laneReader {
+	return laneReader{ref{id: first, subscription: subscription}, packed}
+}
+
+func (r *laneReader) next() (ref, error) {
+	id, n := binary.Uvarint(r.packed)
+	event, m := binary.Uvarint(r.packed[max(n, 0):])
+	if n <= 0 || m <= 0 {
+		return ref{}, errPacked
+	}
+	r.id, r.event, r.packed = r.id+int64(id), r.event+int64(event), r.packed[n+m:]
+	return r.ref, nil
+}
+
 // unpackLane gives the deliveries of a page.
 func unpackLane(subscription, first int64, packed []byte, into []ref) ([]ref, error) {
-	r := ref{id: first, subscription: subscription}
-	for len(packed) > 0 {
-		id, n := binary.Uvarint(packed)
-		event, m := binary.Uvarint(packed[max(n, 0):])
-		if n <= 0 || m <= 0 {
-			return nil, errPacked
+	for r := readLane(subscription, first, packed); len(r.packed) > 0; {
+		next, err := r.next()
+		if err != nil {
+			return nil, err
 		}
-		r.id, r.event, packed = r.id+int64(id), r.event+int64(event), packed[n+m:]
-		into = append(into, r)
+		into = append(into, next)
 	}
 	return into, nil
 }
@@ -79,22 +97,26 @@ const lanePagesUp = `SELECT first, page FROM lane_pages WHERE subscription = ?1
 	AND first >= coalesce((SELECT max(first) FROM lane_pages WHERE subscription = ?1 AND first <= ?2), 0) ORDER BY first`
 
 // laneUp gives deliveries of a subscription with ids above after, in order: n of
-// them, or all there are.
-func laneUp(q querier, subscription, after int64, n int) (found []ref, err error) {
-	var page []ref
-	err = q.query(2, func(row []driver.Value) (err error) {
-		page, err = unpackLane(subscription, row[0].(int64), row[1].([]byte), page[:0])
-		for _, r := range page {
-			if r.id > after && len(found) < n {
-				found = append(found, r)
+// them, or all there are. Those after them on the same page are still to be read.
+func laneUp(q querier, subscription, after int64, n int) (found []ref, rest laneReader, err error) {
+	err = q.query(2, func(row []driver.Value) error {
+		rest = readLane(subscription, row[0].(int64), row[1].([]byte))
+		for len(rest.packed) > 0 {
+			next, err := rest.next()
+			if err != nil {
+				return err
+			}
+			if next.id <= after {
+				continue
+			}
+			if found = append(found, next); len(found) == n {
+				rest.packed = bytes.Clone(rest.packed)
+				return errEnough
 			}
 		}
-		if err == nil && len(found) == n {
-			err = errEnough
-		}
-		return err
+		return nil
 	}, lanePagesUp, subscription, after)
-	return found, untilEnough(err)
+	return found, rest, untilEnough(err)
 }
 
 const lanePagesDown = `SELECT first, page FROM lane_pages WHERE subscription = ? AND first < ? ORDER BY first DESC`

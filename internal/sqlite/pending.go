@@ -21,33 +21,50 @@ import (
 
 // Fresh implements [fattorino.Store].
 func (s *Store) Fresh(ctx context.Context, subscription, after int64, limit int) ([]*fattorino.Delivery, error) {
+	refs := s.ahead.take(subscription, after, limit, s.untried.from(subscription))
+	var known pendingRead
+	if known.addFresh(refs); len(refs) == limit && known.findEvents(&s.shared) {
+		return known.deliveries, nil
+	}
 	return s.pending(ctx, func(h *hot, p *pendingRead) error {
-		refs, err := fresh(h, &s.untried, subscription, after, limit)
 		p.addFresh(refs)
+		if len(refs) == limit {
+			return nil
+		}
+		if len(refs) > 0 {
+			after = refs[len(refs)-1].id
+		}
+		more, rest, err := fresh(h, &s.untried, subscription, after, limit-len(refs))
+		p.addFresh(more)
+		s.ahead.keep(subscription, rest)
 		return err
 	})
 }
 
 // fresh gives deliveries of a subscription that were never tried, with ids above
-// after, in order.
-func fresh(q querier, u *untried, subscription, after int64, limit int) (all []ref, err error) {
+// after, in order; and what comes after them on the same page.
+func fresh(q querier, u *untried, subscription, after int64, limit int) (all []ref, rest laneReader, err error) {
 	const atLeast = 64 // so that it takes few steps over what is settled
+	known := u.from(subscription)
 	for len(all) < limit {
-		n := max(limit-len(all), atLeast)
-		found, err := laneUp(q, subscription, after, n)
-		if err != nil {
-			return nil, err
+		n := limit - len(all)
+		if after < known {
+			n = max(n, atLeast)
 		}
-		left, err := untouched(q, found, u.from(subscription))
+		var found []ref
+		if found, rest, err = laneUp(q, subscription, after, n); err != nil {
+			return nil, rest, err
+		}
+		left, err := untouched(q, found, known)
 		if err != nil {
-			return nil, err
+			return nil, rest, err
 		}
 		if all = append(all, left...); len(found) < n {
 			break
 		}
 		after = found[n-1].id
 	}
-	return all[:min(len(all), limit)], nil
+	return all[:min(len(all), limit)], rest, nil
 }
 
 // untouched gives those of a lane's deliveries of which nothing has become, as is
@@ -128,6 +145,7 @@ type pendingRead struct {
 	deliveries []*fattorino.Delivery
 	keys       []int64                    // of their events, one by one
 	events     map[int64]*fattorino.Event // by key
+	missing    []int64                    // keys of those that are not in memory
 }
 
 func (p *pendingRead) add(d *fattorino.Delivery, event int64) {
@@ -146,6 +164,9 @@ func (p *pendingRead) addFresh(refs []ref) {
 
 // addEvents gives the deliveries their events.
 func (p *pendingRead) addEvents(h *hot, shared *shared) error {
+	if p.findEvents(shared) {
+		return nil
+	}
 	if err := p.readEvents(h, shared); err != nil {
 		return err
 	}
@@ -157,16 +178,26 @@ func (p *pendingRead) addEvents(h *hot, shared *shared) error {
 	return nil
 }
 
-// readEvents reads the events that are not in memory already.
-func (p *pendingRead) readEvents(h *hot, shared *shared) error {
-	keys := slices.Compact(slices.Sorted(slices.Values(p.keys)))
-	p.events = make(map[int64]*fattorino.Event, len(keys))
-	missing := newList(selectEventsByKey)
-	for _, key := range shared.get(keys, p.events) {
-		missing.add(key)
+// findEvents gives the deliveries their events, where all are in memory.
+func (p *pendingRead) findEvents(shared *shared) bool {
+	p.events = make(map[int64]*fattorino.Event, len(p.keys))
+	p.missing = shared.get(p.keys, p.events)
+	if len(p.missing) > 0 {
+		return false
 	}
-	known := len(p.events)
-	err := missing.run(func(query string, keys []driver.Value) error {
+	for i, d := range p.deliveries {
+		d.Event = p.events[p.keys[i]]
+	}
+	return true
+}
+
+// readEvents reads the events that are not in memory.
+func (p *pendingRead) readEvents(h *hot, shared *shared) error {
+	list := newList(selectEventsByKey)
+	for _, key := range slices.Compact(slices.Sorted(slices.Values(p.missing))) {
+		list.add(key)
+	}
+	err := list.run(func(query string, keys []driver.Value) error {
 		return h.query(eventColumnsRead, func(row []driver.Value) error {
 			e, err := eventOf(row)
 			if err == nil {
@@ -175,7 +206,7 @@ func (p *pendingRead) readEvents(h *hot, shared *shared) error {
 			return err
 		}, query, keys...)
 	})
-	if err == nil && len(p.events) > known {
+	if err == nil {
 		shared.put(p.events)
 	}
 	return err

@@ -59,6 +59,7 @@ type Store struct {
 	readers readers
 	shared  shared
 	untried untried
+	ahead   ahead
 }
 
 // ids are the last ids given; listed is the last event that can be found by its

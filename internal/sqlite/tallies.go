@@ -153,7 +153,7 @@ func (s *Store) countFresh(h *hot, subscription int64, most int, left *fattorino
 	if err != nil {
 		return oldest, err
 	}
-	refs, err := fresh(h, &s.untried, subscription, append(settled, 0)[0], most)
+	refs, _, err := fresh(h, &s.untried, subscription, append(settled, 0)[0], most)
 	if len(refs) > 0 {
 		oldest = refs[0]
 	}

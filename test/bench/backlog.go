@@ -15,6 +15,7 @@ const (
 	drainRate    = "drain, deliveries/s"
 	besideB      = "B/s on the same server"
 	drainRatio   = "drain ÷ B"
+	drainCost    = "drain, CPU µs/delivery"
 	fillSeconds  = "fill s"
 )
 
@@ -55,6 +56,7 @@ func backlogCase(name string, how failure) benchCase {
 			{figure: othersBeside},
 			{figure: besideB},
 			{figure: drainRate},
+			{figure: drainCost},
 			{figure: fillSeconds},
 			{lost, "≤", 0},
 			{figure: doubled},
@@ -95,9 +97,11 @@ func backlog(ctx context.Context, b *bench, how failure) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
+	waiting, cpu := sinks.pending(), s.cpu()
 	if f[drainRate], err = sinks.drain(); err != nil {
 		return nil, err
 	}
+	f[drainCost] = float64((s.cpu() - cpu).Microseconds()) / float64(max(waiting-sinks.pending(), 1))
 	bAfter, err := s.rateOfB(ctx, firstDown+downCompanies+1, b.events/2)
 	if err != nil {
 		return nil, err
