@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,23 +76,34 @@ func (m *metrics) attempt(contract string, a *fattorino.Answer) {
 
 // result classes an answer: "2xx" and so on, or the failure.
 func result(a *fattorino.Answer) string {
-	switch {
-	case a.Failure != "":
+	if a.Failure != "" {
 		return string(a.Failure)
-	case a.Status >= 100 && a.Status < 600:
-		return strconv.Itoa(a.Status/100) + "xx"
+	}
+	switch a.Status / 100 {
+	case 1:
+		return "1xx"
+	case 2:
+		return "2xx"
+	case 3:
+		return "3xx"
+	case 4:
+		return "4xx"
+	case 5:
+		return "5xx"
 	}
 	return "other"
 }
 
 func (m *metrics) outcomes(written []fattorino.Outcome) {
+	delivered := 0
 	for _, o := range written {
 		switch o.Delivery.State {
 		case fattorino.Delivered:
-			m.deliveries.WithLabelValues(fattorino.Delivered.String()).Inc()
+			delivered++
 		case fattorino.Discarded:
 			m.deliveries.WithLabelValues(string(o.Delivery.Reason)).Inc()
 		case fattorino.Pending, fattorino.Waiting:
 		}
 	}
+	m.deliveries.WithLabelValues(fattorino.Delivered.String()).Add(float64(delivered))
 }
