@@ -49,9 +49,9 @@ func (p *pool) take(o origin) *conn {
 	return c
 }
 
-// put keeps a connection from now on, in the place of the oldest where there are too many
-// in all. Where there are too many to its origin, or the pool is closed, it
-// closes it.
+// put keeps a connection from now on, in the place of the oldest where there are
+// too many in all. Where there are too many to its origin, or the pool is closed,
+// it closes it.
 func (p *pool) put(c *conn, now time.Time) {
 	if old := p.add(c, now); old != nil {
 		old.close()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// aGlance is how long a socket waits where it cannot but wait.
-const aGlance = time.Millisecond
+// glance is how long a socket waits where it cannot but wait.
+const glance = time.Millisecond
 
 // A socket reads and waits no longer than a glance.
 type socket struct {
@@ -21,7 +21,7 @@ func (s *socket) use(c net.Conn) { s.Conn = c }
 // glance gives what has come, or [os.ErrDeadlineExceeded] where nothing has: an
 // error that TLS takes for passing. It moves the deadline for reading.
 func (s *socket) glance(b []byte) (int, error) {
-	if err := s.SetReadDeadline(time.Now().Add(aGlance)); err != nil {
+	if err := s.SetReadDeadline(time.Now().Add(glance)); err != nil {
 		return 0, err
 	}
 	return s.Read(b)

@@ -105,5 +105,7 @@ func (m *metrics) outcomes(written []fattorino.Outcome) {
 		case fattorino.Pending, fattorino.Waiting:
 		}
 	}
-	m.deliveries.WithLabelValues(fattorino.Delivered.String()).Add(float64(delivered))
+	if delivered > 0 {
+		m.deliveries.WithLabelValues(fattorino.Delivered.String()).Add(float64(delivered))
+	}
 }

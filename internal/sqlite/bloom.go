@@ -74,31 +74,23 @@ const hashesAtOnce = 4096
 // readWritten has s.written know all that is in the table. What is written
 // meanwhile is added by the commits that write it.
 func (s *Store) readWritten(ctx context.Context) error {
-	r, err := s.readers.take(ctx, s.read)
-	if err != nil {
-		return err
-	}
-	defer s.readers.give(r)
-	return r.conn.Raw(func(c any) error {
-		if err := r.use(c.(driver.Conn)); err != nil {
-			return err
-		}
-		last, count, chunk := int64(math.MinInt64), 0, make([]int64, 0, hashesAtOnce)
-		for {
-			chunk = chunk[:0]
-			err := r.query(1, func(row []driver.Value) error {
+	last, count, chunk := int64(math.MinInt64), 0, make([]int64, 0, hashesAtOnce)
+	for {
+		chunk = chunk[:0]
+		err := s.snapshot(ctx, func(h *hot) error {
+			return h.query(1, func(row []driver.Value) error {
 				chunk = append(chunk, row[0].(int64))
 				return nil
 			}, `SELECT id_hash FROM id_hashes WHERE id_hash > ? ORDER BY id_hash LIMIT +?`, last, int64(hashesAtOnce))
-			if err != nil || ctx.Err() != nil {
-				return err
-			}
-			if count += len(chunk); s.noteWritten(chunk, count) {
-				return nil
-			}
-			last = chunk[len(chunk)-1]
+		})
+		if err != nil {
+			return err
 		}
-	})
+		if count += len(chunk); s.noteWritten(chunk, count) {
+			return nil
+		}
+		last = chunk[len(chunk)-1]
+	}
 }
 
 // noteWritten adds hashes to s.written, count with those before them, and tells

@@ -27,8 +27,7 @@ func (s *Store) Fresh(ctx context.Context, subscription, after int64, limit int)
 		return known.deliveries, nil
 	}
 	return s.pending(ctx, func(h *hot, p *pendingRead) error {
-		p.addFresh(refs)
-		if len(refs) == limit {
+		if *p = known; len(refs) == limit {
 			return nil
 		}
 		if len(refs) > 0 {
@@ -170,6 +169,11 @@ func (p *pendingRead) addEvents(h *hot, shared *shared) error {
 	if err := p.readEvents(h, shared); err != nil {
 		return err
 	}
+	return p.giveEvents()
+}
+
+// giveEvents gives the deliveries the events that were found.
+func (p *pendingRead) giveEvents() error {
 	for i, d := range p.deliveries {
 		if d.Event = p.events[p.keys[i]]; d.Event == nil {
 			return fmt.Errorf("the event %d of delivery %d is not there", p.keys[i], d.ID)
@@ -182,13 +186,7 @@ func (p *pendingRead) addEvents(h *hot, shared *shared) error {
 func (p *pendingRead) findEvents(shared *shared) bool {
 	p.events = make(map[int64]*fattorino.Event, len(p.keys))
 	p.missing = shared.get(p.keys, p.events)
-	if len(p.missing) > 0 {
-		return false
-	}
-	for i, d := range p.deliveries {
-		d.Event = p.events[p.keys[i]]
-	}
-	return true
+	return len(p.missing) == 0 && p.giveEvents() == nil
 }
 
 // readEvents reads the events that are not in memory.

@@ -141,7 +141,7 @@ func (s *Store) beginReadingWritten(log *slog.Logger) {
 	s.stop = stop
 	s.background.Go(func() {
 		if err := s.readWritten(ctx); err != nil && ctx.Err() == nil && log != nil {
-			log.Warn("the hashes of ids could not be read: publishing costs more until the next start", "error", translate(err))
+			log.Warn("the hashes of ids could not be read: publishing costs more until the next start", "error", err)
 		}
 	})
 }

@@ -79,7 +79,7 @@ func longLog(ctx context.Context, b *bench) (figures, error) {
 	defer beside.Close()
 	turns := map[string][]float64{}
 	for turn := range turnsOfLog {
-		full, err := s.deliver(ctx, load{first: turn * b.events, events: b.events, batch: 1, publishers: 32}, beside.arrivals)
+		full, err := s.deliver(ctx, ofCaseA(turn*b.events, b.events), beside.arrivals)
 		if err != nil {
 			return nil, err
 		}
@@ -87,12 +87,12 @@ func longLog(ctx context.Context, b *bench) (figures, error) {
 		if err != nil {
 			return nil, err
 		}
-		turn := figures{
+		ofTurn := figures{
 			rateKept: full[delivered] / empty[delivered],
 			fullRate: full[delivered], fullCost: full[cpuPerDelivery],
 			emptyRate: empty[delivered], emptyCost: empty[cpuPerDelivery],
 		}
-		for figure, value := range turn {
+		for figure, value := range ofTurn {
 			turns[figure] = append(turns[figure], value)
 		}
 		f[lost] += full[lost] + empty[lost]
@@ -119,10 +119,17 @@ func (b *bench) onEmptyStore(ctx context.Context) (figures, error) {
 		return nil, err
 	}
 	defer to.Close()
-	if _, err := s.deliver(ctx, load{events: warm, batch: 1, publishers: 32}, to.arrivals); err != nil {
+	if _, err := s.deliver(ctx, ofCaseA(0, warm), to.arrivals); err != nil {
 		return nil, err
 	}
-	return s.deliver(ctx, load{first: warm, events: b.events, batch: 1, publishers: 32}, to.arrivals)
+	return s.deliver(ctx, ofCaseA(warm, b.events), to.arrivals)
+}
+
+// ofCaseA is events as case A publishes them.
+func ofCaseA(first, events int) load {
+	l := oneByOne(hmac).load(events)
+	l.first = first
+	return l
 }
 
 // beside makes subscriptions to company 1 at a healthy sink that has room for
