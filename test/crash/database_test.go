@@ -100,6 +100,7 @@ type heldSink struct {
 func newHeldSink(t *testing.T) *heldSink {
 	released := make(chan struct{})
 	h := &heldSink{sink: newSink(t, "held", func() int { return 0 }), arrived: make(chan struct{}, 10)}
+	h.slow = true // it fails nothing: each of its events is to be delivered by one attempt
 	h.release = sync.OnceFunc(func() { close(released) })
 	t.Cleanup(h.release) // before it is closed, which waits for answers
 	receive := h.Config.Handler

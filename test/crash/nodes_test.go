@@ -135,8 +135,16 @@ func (c *nodes) knowEachOther() {
 		err := maker.call("POST", fmt.Sprintf("/c/%d/subscriptions", company), token, map[string]any{"data": map[string]any{
 			"sink": fmt.Sprintf("%s/fic/%d", c.receiver.URL, company), "types": []string{"it.fattureincloud.webhooks.entities.clients.create"},
 		}}, &made)
-		if err != nil || !made.Data.Verified {
-			c.Fatalf("company %d: verified = %v when it was made, %v", company, made.Data.Verified, err)
+		if err != nil {
+			c.Fatalf("company %d: %v", company, err)
+		}
+		// be it after the answer, which waits for two seconds at most,
+		verified := made.Data.Verified || eventually(func() bool {
+			err := maker.call("GET", fmt.Sprintf("/c/%d/subscriptions/%s", company, made.Data.ID), token, nil, &made)
+			return err == nil && made.Data.Verified
+		})
+		if !verified {
+			c.Fatalf("company %d: %+v is not verified", company, made)
 		}
 		for _, name := range names {
 			// hears of the next event, at whichever node it is published.
