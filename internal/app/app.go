@@ -261,7 +261,7 @@ func (a *App) startEngine(ctx context.Context, policy egress.Policy, contracts [
 			Lane: a.config.LaneLimit, Host: a.config.HostLimit, Node: a.config.NodeLimit,
 			Window: a.config.Window, WindowBytes: a.config.WindowBytes,
 		},
-		Retention: time.Duration(a.config.Retention), Metrics: a.registry, Held: a.held(),
+		Retention: time.Duration(a.config.Retention), Metrics: a.registry, Held: a.held(), ProcessorWait: newProcessorWait(),
 	})
 	if err != nil {
 		return err

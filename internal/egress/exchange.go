@@ -77,7 +77,7 @@ func (x *exchange) begin(ctx context.Context, r *fattorino.Request, total time.D
 func (x *exchange) run(ctx context.Context, w *watcher) (head, error) {
 	c := x.conn
 	x.reused, c.used = c.used, true
-	if err := c.SetDeadline(x.deadline); err != nil {
+	if err := c.endBy(x.deadline); err != nil {
 		return head{}, err
 	}
 	if x.reused && (c.expired() || !c.quiet()) {

@@ -132,6 +132,44 @@ func TestHTTP2IsSpokenToThoseAlone(t *testing.T) {
 	}
 }
 
+// Given a connection that is kept, then each exchange on it has its own time:
+// neither the end of an earlier one's, nor what that had left.
+func TestEachExchangeOfAConnectionHasItsOwnTime(t *testing.T) {
+	t.Parallel()
+	server := egresstest.Serve(t, func(p *egresstest.Peer) {
+		for n := 1; ; n++ {
+			if _, ok := p.ReadRequest(); !ok {
+				return
+			}
+			if n == 2 {
+				p.Pause(500 * time.Millisecond) // until the first would have ended
+				_ = p.SetReadDeadline(time.Time{})
+			}
+			if n < 4 {
+				p.Print("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			}
+		}
+	})
+	client := newClient(t, egress.Options{TotalTimeout: time.Minute})
+	brief := func() context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	for n, ctx := range []context.Context{brief(), t.Context(), t.Context()} {
+		if a := client.Send(ctx, notify(server.URL)); a.Status != 200 {
+			t.Fatalf("exchange %d: status is %d (%s)", n+1, a.Status, a.Detail)
+		}
+	}
+	a := client.Send(brief(), notify(server.URL))
+	if a.Failure != fattorino.FailedTimeout || a.Timing.Total > 30*time.Second {
+		t.Errorf("failure is %q (%s) after %v", a.Failure, a.Detail, a.Timing.Total)
+	}
+	if server.Conns() != 1 {
+		t.Errorf("%d connections, want 1", server.Conns())
+	}
+}
+
 // Given a context that ends while the sink is silent, then so does the
 // exchange.
 func TestExchangeEndsWithItsContext(t *testing.T) {

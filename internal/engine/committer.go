@@ -118,11 +118,11 @@ func (c *committer) between(f func() error) error {
 // addOutcomes takes what an attempt made of its deliveries. It is taken even
 // while stopping: an answer that was received is not thrown away. Deliveries of
 // one batch are due again together.
-func (c *committer) addOutcomes(outcomes []*outcome) {
+func (c *committer) addOutcomes(outcomes []*outcome, now time.Time) {
 	if len(outcomes) == 0 {
 		return
 	}
-	now, shift := time.Now(), 2*rand.Float64()-1
+	shift := 2*rand.Float64() - 1
 	for _, o := range outcomes {
 		o.at, o.shift = now, shift
 	}

@@ -26,6 +26,7 @@ type dispatcher struct {
 	ring      fifo[*company] // companies with a lane to serve
 	strangers gate           // for lanes whose sink has not answered, or was too slow
 	silent    *rate.Limiter  // of the calls of sinks that do not answer
+	crowd     crowd
 	due       dueHeap
 	held      int   // deliveries in memory
 	bytes     int64 // of their events
@@ -51,10 +52,11 @@ type dispatcher struct {
 // than end: enough for steady traffic, few enough to cost nothing.
 const maxIdleWorkers = 64
 
-func newDispatcher(e *Engine, limits Limits) *dispatcher {
+func newDispatcher(e *Engine, c Config, limits Limits) *dispatcher {
 	d := &dispatcher{
 		Engine: e, limits: limits, tenures: make([]*tenure, e.parts()),
 		lanes: map[int64]*lane{}, companies: map[int64]*company{}, hosts: map[string]*host{},
+		crowd:      crowd{wait: c.ProcessorWait, perHost: limits.Host},
 		silent:     rate.NewLimiter(rate.Limit(limits.Silent), limits.Silent),
 		dueChanged: make(chan struct{}, 1), loads: make(chan struct{}, concurrentLoads),
 	}
@@ -296,28 +298,28 @@ type task struct {
 // serve is a worker: it makes one attempt after another while there is work.
 func (d *dispatcher) serve() {
 	defer d.workers.Done()
-	for {
-		t, ok := d.next()
+	for now := time.Now(); ; {
+		t, ok := d.next(now)
 		if !ok {
 			return
 		}
 		outcomes := d.attempt(t)
-		d.finish(t, outcomes)
-		d.committer.addOutcomes(outcomes)
+		now = time.Now()
+		d.finish(t, outcomes, now)
+		d.committer.addOutcomes(outcomes, now)
 	}
 }
 
 // next gives what to attempt next, in turn; false when the worker
 // should end.
-func (d *dispatcher) next() (task, bool) {
+func (d *dispatcher) next(now time.Time) (task, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for !d.stopped {
-		now := time.Now()
 		if l := d.turn(now); l != nil {
 			taken, p := l.pop(now)
-			d.setWaiting(l, p.wait)
-			d.supersede(l, p.superseded)
+			d.setWaiting(l, p.wait, now)
+			d.supersede(l, p.superseded, now)
 			if len(taken) == 0 {
 				d.refreshAt(l, now)
 				continue
@@ -325,7 +327,7 @@ func (d *dispatcher) next() (task, bool) {
 			t := task{lane: l, sub: l.sub, deliveries: taken, stranger: !l.answers, batch: l.batch > 1}
 			l.inFlight++
 			l.tenure.busy++
-			l.host.inFlight++
+			d.enter(l.host)
 			if t.stranger {
 				d.strangers.inFlight++
 			}
@@ -339,30 +341,31 @@ func (d *dispatcher) next() (task, bool) {
 		d.idle++
 		d.wanted.Wait()
 		d.idle--
+		now = time.Now()
 	}
 	d.working--
 	return task{}, false
 }
 
 // setWaiting has deliveries wait in the store for earlier ones of their entity.
-func (d *dispatcher) setWaiting(l *lane, deliveries []*fattorino.Delivery) {
+func (d *dispatcher) setWaiting(l *lane, deliveries []*fattorino.Delivery, now time.Time) {
 	outcomes := make([]*outcome, len(deliveries))
 	for i, delivery := range deliveries {
 		outcomes[i] = &outcome{lane: l, delivery: delivery, waitsFor: l.order.key(delivery)}
 	}
 	l.tenure.busy += len(outcomes)
-	d.committer.addOutcomes(outcomes)
+	d.committer.addOutcomes(outcomes, now)
 }
 
 // supersede skips deliveries that something newer about their entity has made
 // pointless.
-func (d *dispatcher) supersede(l *lane, deliveries []*fattorino.Delivery) {
+func (d *dispatcher) supersede(l *lane, deliveries []*fattorino.Delivery, now time.Time) {
 	outcomes := make([]*outcome, len(deliveries))
 	for i, delivery := range deliveries {
 		outcomes[i] = &outcome{lane: l, delivery: delivery, reason: fattorino.Superseded}
 	}
 	l.tenure.busy += len(outcomes)
-	d.committer.addOutcomes(outcomes)
+	d.committer.addOutcomes(outcomes, now)
 }
 
 // turn gives the lane whose turn it is, taken out of the ring.
@@ -374,6 +377,7 @@ func (d *dispatcher) turn(now time.Time) *lane {
 			d.ring.push(c)
 		}
 		l.ready = false
+		l.host.limit = d.crowd.perHost
 		switch {
 		case !l.sendable(now):
 		case l.host.park(l), !l.answers && d.strangers.park(l):
@@ -387,22 +391,23 @@ func (d *dispatcher) turn(now time.Time) *lane {
 }
 
 // finish gives back what an attempt held.
-func (d *dispatcher) finish(t task, outcomes []*outcome) {
+func (d *dispatcher) finish(t task, outcomes []*outcome, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := t.lane
 	l.inFlight--
 	l.tenure.rest(1 - len(outcomes))
-	l.host.inFlight--
+	d.leave(l.host)
 	if len(outcomes) > 0 && outcomes[0].attempt != nil {
-		d.adapt(l, &outcomes[0].attempt.Answer)
+		d.adapt(l, &outcomes[0].attempt.Answer, now)
 	}
+	d.ease(now)
 	d.unpark(&l.host.gate)
 	if t.stranger {
 		d.strangers.inFlight--
 		d.unpark(&d.strangers)
 	}
-	d.refresh(l)
+	d.refreshAt(l, now)
 	d.wakeOne()
 }
 

@@ -61,6 +61,9 @@ type Config struct {
 	// Held gives a channel that is closed where this process may send, and that
 	// is closed once it may again where it may not; nil = it always may.
 	Held func() <-chan struct{}
+	// ProcessorWait tells how long goroutines that could run have waited for a
+	// processor, on average, since it was last asked; nil = not known.
+	ProcessorWait func() time.Duration
 }
 
 // An Engine accepts events and delivers them. It implements
@@ -107,7 +110,7 @@ func New(c Config) (*Engine, error) {
 	}
 	e.work, e.stopWork = context.WithCancel(context.Background())
 	e.index = newIndex(c)
-	e.dispatcher = newDispatcher(e, limits)
+	e.dispatcher = newDispatcher(e, c, limits)
 	e.committer = newCommitter(e)
 	e.handshakes = newHandshakes(e)
 	return e, nil

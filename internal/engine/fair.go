@@ -85,8 +85,7 @@ func (d *dispatcher) unpark(g *gate) {
 // has at first, and one more for each answer: a thousand hanging sinks hold a
 // thousand workers, not eight thousand. One that fails at once, as a host that
 // refuses connections, is called ever more rarely.
-func (d *dispatcher) adapt(l *lane, a *fattorino.Answer) {
-	now := time.Now()
+func (d *dispatcher) adapt(l *lane, a *fattorino.Answer, now time.Time) {
 	if a.Status != 0 {
 		back := l.silent > 0
 		l.limit, l.answers, l.silent, l.quietTo = min(l.limit+1, l.most), true, 0, time.Time{}

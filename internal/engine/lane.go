@@ -141,14 +141,17 @@ func (l *lane) pop(now time.Time) (taken []*fattorino.Delivery, p picked) {
 		}
 		return taken, p
 	}
+	l.since = now
 	taken = append(taken, l.window.pop())
+	if l.batch == 1 {
+		return taken, p
+	}
 	for size := taken[0].Event.Size(); len(taken) < l.batch && l.window.len() > 0; {
 		if size += l.window.first().Event.Size(); size > maxBatchBytes {
 			break
 		}
 		taken = append(taken, l.window.pop())
 	}
-	l.since = now
 	return taken, p
 }
 

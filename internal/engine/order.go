@@ -290,7 +290,7 @@ func (d *dispatcher) lookedUp(l *lane, key int64, found []*fattorino.Delivery, e
 		// a crash could bring them back after it.
 		older := found[:len(found)-1]
 		o.parking[key] += len(older)
-		d.supersede(l, older)
+		d.supersede(l, older, time.Now())
 	case len(found) == 1 && o.passedOver(key, found[0]) && (meanwhile || o.parking[key] > 0):
 		// Since it was read something newer has begun to wait, which skips it.
 		if meanwhile {
@@ -349,7 +349,7 @@ func (d *dispatcher) learn(l *lane) {
 	for _, delivery := range wait { // a reading before they are written shows them due
 		d.hold(delivery, l.again)
 	}
-	d.setWaiting(l, wait)
+	d.setWaiting(l, wait, time.Now())
 	o.ready = true
 	for _, key := range waited {
 		if _, held := o.turn[key]; !held {

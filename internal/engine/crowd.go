@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"runtime"
+	"time"
+)
+
+// A crowd is how many attempts each host may have in flight. Where goroutines
+// wait for a processor, more in flight than keep the processors busy are no
+// faster, but slower: their stacks, buffers and connections drive each other out
+// of the caches, here and at the sink. There are fewer then; where the processors
+// wait for sinks, as many as [Limits] allow.
+type crowd struct {
+	wait    func() time.Duration // as Config.ProcessorWait
+	askedAt time.Time
+	perHost int
+	busy    int // hosts with an attempt in flight
+}
+
+const (
+	askEvery     = 50 * time.Millisecond
+	longWait     = 200 * time.Microsecond // with half of the processors idle it is a third of that
+	perProcessor = 24                     // attempts in flight that keep a processor busy, where sinks are quick
+	leastPerHost = 8                      // for some may be slow
+	perHostMore  = 4
+)
+
+// ease adapts the crowd to how long goroutines have waited.
+func (d *dispatcher) ease(now time.Time) {
+	c := &d.crowd
+	if c.wait == nil || now.Sub(c.askedAt) < askEvery {
+		return
+	}
+	c.askedAt = now
+	if c.wait() < longWait {
+		c.perHost = min(c.perHost+perHostMore, d.limits.Host)
+		return
+	}
+	enough := runtime.GOMAXPROCS(0) * perProcessor / max(c.busy, 1)
+	c.perHost = min(max(c.perHost*7/8, enough, leastPerHost), d.limits.Host)
+}
+
+// enter and leave count an attempt to a host.
+func (d *dispatcher) enter(h *host) {
+	if h.inFlight++; h.inFlight == 1 {
+		d.crowd.busy++
+	}
+}
+
+func (d *dispatcher) leave(h *host) {
+	if h.inFlight--; h.inFlight == 0 {
+		d.crowd.busy--
+	}
+}
