@@ -402,10 +402,10 @@ func (d *dispatcher) finish(t task, outcomes []*outcome, now time.Time) {
 		d.adapt(l, &outcomes[0].attempt.Answer, now)
 	}
 	d.ease(now)
-	d.unpark(&l.host.gate)
+	d.unpark(&l.host.gate, now)
 	if t.stranger {
 		d.strangers.inFlight--
-		d.unpark(&d.strangers)
+		d.unpark(&d.strangers, now)
 	}
 	d.refreshAt(l, now)
 	d.wakeOne()

@@ -70,11 +70,11 @@ func (g *gate) park(l *lane) bool {
 
 // unpark puts a lane that waited at the gate back into the ring, now that a
 // place is free.
-func (d *dispatcher) unpark(g *gate) {
+func (d *dispatcher) unpark(g *gate, now time.Time) {
 	for g.parked.len() > 0 {
 		l := g.parked.pop()
 		l.parked = false
-		d.refresh(l)
+		d.refreshAt(l, now)
 		if l.ready {
 			return
 		}

@@ -117,6 +117,9 @@ func (k *Keychain) Signers(secrets []fattorino.Secret, now time.Time) (WebhookKe
 
 // open gives the key that was sealed.
 func (k *Keychain) open(sealed []byte) (WebhookKey, error) {
+	if len(sealed) == 0 {
+		return nil, errors.New("open signing secret: there is none")
+	}
 	if key, ok := k.keys.get(sealed); ok {
 		return key, nil
 	}
@@ -253,22 +256,26 @@ const cacheSize = 4096
 // cacheAge is how long a generation of a cache lasts at most.
 const cacheAge = 10 * time.Minute
 
-// A cache holds what was opened lately, by its sealed form: up to two
-// generations of cacheSize. When the younger is full or old the elder is
-// dropped, with all that was not asked for since the younger began: nothing
-// stays open that is not used.
+// A cache holds what was opened lately, up to two generations of cacheSize. When
+// the younger is full or old the elder is dropped, with all that was not asked
+// for since the younger began: nothing stays open that is not used.
+//
+// It goes by where the sealed form lies in memory, and keeps that there. A
+// subscription in force has it in one place and never changes it, and to compare
+// a hundred bytes for each notification costs half as much as to sign it.
 type cache[T any] struct {
 	mu           sync.RWMutex
-	young, elder map[string]T
+	young, elder map[*byte]T
 	aging        bool // age is going to be called
 }
 
+// get gives what was sealed, which is not empty.
 func (c *cache[T]) get(sealed []byte) (T, bool) {
 	c.mu.RLock()
-	v, young := c.young[string(sealed)]
+	v, young := c.young[&sealed[0]]
 	found := young
 	if !young {
-		v, found = c.elder[string(sealed)]
+		v, found = c.elder[&sealed[0]]
 	}
 	c.mu.RUnlock()
 	if found && !young {
@@ -284,9 +291,9 @@ func (c *cache[T]) put(sealed []byte, v T) {
 		c.young, c.elder = nil, c.young
 	}
 	if c.young == nil {
-		c.young = make(map[string]T)
+		c.young = make(map[*byte]T)
 	}
-	c.young[string(sealed)] = v
+	c.young[&sealed[0]] = v
 	c.ageLater()
 }
 

@@ -21,8 +21,8 @@ func TestASecretThatIsNotUsedDoesNotStayOpen(t *testing.T) {
 		open := func(s fattorino.Secret) bool {
 			k.keys.mu.RLock()
 			defer k.keys.mu.RUnlock()
-			_, young := k.keys.young[string(s.Sealed)]
-			_, elder := k.keys.elder[string(s.Sealed)]
+			_, young := k.keys.young[&s.Sealed[0]]
+			_, elder := k.keys.elder[&s.Sealed[0]]
 			return young || elder
 		}
 		show(t, k, used)
