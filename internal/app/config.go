@@ -58,7 +58,7 @@ type Config struct {
 	AttemptTimeout   Duration `key:"attempt_timeout" group:"sinks" help:"For a whole attempt, the answer included."`
 
 	LaneLimit         int      `key:"lane_limit" group:"limits" help:"Attempts in flight for one subscription."`
-	HostLimit         int      `key:"host_limit" group:"limits" help:"Attempts in flight for one host."`
+	HostLimit         int      `key:"host_limit" group:"limits" help:"Attempts in flight for one host, at most; fewer where processors are short."`
 	NodeLimit         int      `key:"node_limit" group:"limits" help:"Attempts in flight in all."`
 	Window            int      `key:"window" group:"limits" help:"Deliveries of one subscription held in memory; the rest waits in the database."`
 	WindowBytes       int64    `key:"window_bytes" group:"limits" help:"About how many bytes of events are held in memory in all."`

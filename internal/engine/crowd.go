@@ -19,6 +19,7 @@ type crowd struct {
 
 const (
 	askEvery     = 50 * time.Millisecond
+	askedLongAgo = time.Second            // by then nobody knows how it is
 	longWait     = 200 * time.Microsecond // with half of the processors idle it is a third of that
 	perProcessor = 24                     // attempts in flight that keep a processor busy, where sinks are quick
 	leastPerHost = 8                      // for some may be slow
@@ -28,16 +29,20 @@ const (
 // ease adapts the crowd to how long goroutines have waited.
 func (d *dispatcher) ease(now time.Time) {
 	c := &d.crowd
-	if c.wait == nil || now.Sub(c.askedAt) < askEvery {
+	since := now.Sub(c.askedAt)
+	if c.wait == nil || since < askEvery {
 		return
 	}
 	c.askedAt = now
-	if c.wait() < longWait {
+	switch waited := c.wait(); {
+	case since > askedLongAgo:
+		c.perHost = d.limits.Host
+	case waited < longWait:
 		c.perHost = min(c.perHost+perHostMore, d.limits.Host)
-		return
+	default:
+		enough := runtime.GOMAXPROCS(0) * perProcessor / max(c.busy, 1)
+		c.perHost = min(max(c.perHost*7/8, enough, leastPerHost), d.limits.Host)
 	}
-	enough := runtime.GOMAXPROCS(0) * perProcessor / max(c.busy, 1)
-	c.perHost = min(max(c.perHost*7/8, enough, leastPerHost), d.limits.Host)
 }
 
 // enter and leave count an attempt to a host.

@@ -66,6 +66,7 @@ func newDispatcher(e *Engine, c Config, limits Limits) *dispatcher {
 	if e.shared == nil {
 		d.tenures[0] = &tenure{} // everything, for ever
 	}
+	d.measureCrowd(c.Metrics)
 	return d
 }
 
@@ -370,6 +371,7 @@ func (d *dispatcher) supersede(l *lane, deliveries []*fattorino.Delivery, now ti
 
 // turn gives the lane whose turn it is, taken out of the ring.
 func (d *dispatcher) turn(now time.Time) *lane {
+	d.ease(now)
 	for !d.paused && d.ring.len() > 0 && !d.committer.full() {
 		c := d.ring.pop()
 		l := c.lanes.pop()
@@ -401,7 +403,6 @@ func (d *dispatcher) finish(t task, outcomes []*outcome, now time.Time) {
 	if len(outcomes) > 0 && outcomes[0].attempt != nil {
 		d.adapt(l, &outcomes[0].attempt.Answer, now)
 	}
-	d.ease(now)
 	d.unpark(&l.host.gate, now)
 	if t.stranger {
 		d.strangers.inFlight--

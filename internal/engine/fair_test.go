@@ -30,11 +30,18 @@ func downUntil(up *atomic.Bool) *sink {
 func (f *fixture) fill(t *testing.T, sinks, events int, sink func(i int) string) {
 	t.Helper()
 	for i := range sinks {
-		company := int64(1 + i)
-		f.subscribe(t, company, sink(i), "invoice.paid")
+		f.subscribe(t, int64(1+i), sink(i), "invoice.paid")
+	}
+	f.flood(t, sinks, events, "e")
+}
+
+// flood publishes events for each of the companies.
+func (f *fixture) flood(t *testing.T, companies, events int, prefix string) {
+	t.Helper()
+	for i := range companies {
 		batch := make([]*fattorino.Event, events)
 		for e := range batch {
-			batch[e] = event(company, fmt.Sprint("e", e), "invoice.paid", nil)
+			batch[e] = event(int64(1+i), fmt.Sprint(prefix, e), "invoice.paid", nil)
 		}
 		if _, err := f.service.Publish(context.Background(), f.admin, batch); err != nil {
 			t.Fatal(err)

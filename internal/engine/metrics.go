@@ -58,6 +58,20 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
+// measureCrowd tells how many attempts a host may have in flight.
+func (d *dispatcher) measureCrowd(r prometheus.Registerer) {
+	if r == nil {
+		return
+	}
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "fattorino_host_limit", Help: "Attempts that a host may have in flight now: fewer than were configured where processors are short.",
+	}, func() float64 {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return float64(d.crowd.perHost)
+	}))
+}
+
 func (m *metrics) accepted(n int) { m.events.Add(float64(n)) }
 
 func (m *metrics) commit(started time.Time, size int, err error) {
