@@ -299,13 +299,13 @@ type task struct {
 // serve is a worker: it makes one attempt after another while there is work.
 func (d *dispatcher) serve() {
 	defer d.workers.Done()
-	for now := time.Now(); ; {
-		t, ok := d.next(now)
+	for {
+		t, ok := d.next()
 		if !ok {
 			return
 		}
 		outcomes := d.attempt(t)
-		now = time.Now()
+		now := time.Now()
 		d.finish(t, outcomes, now)
 		d.committer.addOutcomes(outcomes, now)
 	}
@@ -313,10 +313,11 @@ func (d *dispatcher) serve() {
 
 // next gives what to attempt next, in turn; false when the worker
 // should end.
-func (d *dispatcher) next(now time.Time) (task, bool) {
+func (d *dispatcher) next() (task, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for !d.stopped {
+		now := time.Now() // no earlier than when a lane was found sendable and put into the ring
 		if l := d.turn(now); l != nil {
 			taken, p := l.pop(now)
 			d.setWaiting(l, p.wait, now)
@@ -342,7 +343,6 @@ func (d *dispatcher) next(now time.Time) (task, bool) {
 		d.idle++
 		d.wanted.Wait()
 		d.idle--
-		now = time.Now()
 	}
 	d.working--
 	return task{}, false
