@@ -41,7 +41,7 @@ func newConn(socket net.Conn) *conn {
 func (c *conn) Read(b []byte) (int, error) {
 	switch {
 	case c.probing:
-		return c.socket.glance(b)
+		return c.socket.glance(b, c.bound)
 	case c.unsaid != nil:
 		return c.readAnswer(b)
 	}

@@ -3,6 +3,7 @@
 package egress
 
 import (
+	"cmp"
 	"net"
 	"time"
 )
@@ -19,12 +20,14 @@ type socket struct {
 func (s *socket) use(c net.Conn) { s.Conn = c }
 
 // glance gives what has come, or [os.ErrDeadlineExceeded] where nothing has: an
-// error that TLS takes for passing. It moves the deadline for reading.
-func (s *socket) glance(b []byte) (int, error) {
+// error that TLS takes for passing. The deadline for reading, which it moves, is
+// as it was when it returns.
+func (s *socket) glance(b []byte, deadline time.Time) (int, error) {
 	if err := s.SetReadDeadline(time.Now().Add(glance)); err != nil {
 		return 0, err
 	}
-	return s.Read(b)
+	n, err := s.Read(b)
+	return n, cmp.Or(err, s.SetReadDeadline(deadline))
 }
 
 // canAsk tells that ask is not possible.

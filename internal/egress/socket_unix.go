@@ -58,7 +58,7 @@ func (s *socket) writeThenRead(fd uintptr) bool {
 
 // glance gives what has come, or [os.ErrDeadlineExceeded] where nothing has: an
 // error that TLS takes for passing. It does not wait.
-func (s *socket) glance(b []byte) (int, error) {
+func (s *socket) glance(b []byte, _ time.Time) (int, error) {
 	if s.raw == nil {
 		return 0, io.ErrUnexpectedEOF // nothing is known, so that it is not used again
 	}
