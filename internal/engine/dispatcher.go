@@ -60,8 +60,6 @@ func newDispatcher(e *Engine, c Config, limits Limits) *dispatcher {
 		silent:     rate.NewLimiter(rate.Limit(limits.Silent), limits.Silent),
 		dueChanged: make(chan struct{}, 1), loads: make(chan struct{}, concurrentLoads),
 	}
-	// However many sinks hang, a quarter of the node is left to those that answer.
-	d.strangers.limit = max(1, limits.Node*3/4)
 	d.wanted, d.unread = sync.NewCond(&d.mu), sync.NewCond(&d.mu)
 	if e.shared == nil {
 		d.tenures[0] = &tenure{} // everything, for ever
@@ -138,7 +136,7 @@ func (d *dispatcher) place(l *lane) {
 	}
 	name := hostOf(l.sub.Sink)
 	if l.host = d.hosts[name]; l.host == nil {
-		l.host = &host{name: name, gate: gate{limit: d.limits.Host}, lanes: map[*lane]struct{}{}}
+		l.host = &host{name: name, lanes: map[*lane]struct{}{}}
 		d.hosts[name] = l.host
 	}
 	l.host.lanes[l] = struct{}{}
@@ -379,10 +377,9 @@ func (d *dispatcher) turn(now time.Time) *lane {
 			d.ring.push(c)
 		}
 		l.ready = false
-		l.host.limit = d.crowd.perHost
 		switch {
 		case !l.sendable(now):
-		case l.host.park(l), !l.answers && d.strangers.park(l):
+		case l.host.park(l, d.crowd.perHost), !l.answers && d.strangers.park(l, d.mostStrangers()):
 		case !l.spend(now):
 			d.schedule(l, now)
 		default:

@@ -53,20 +53,23 @@ func (d *dispatcher) countBehind(l *lane) {
 
 // A gate lets so many attempts through at a time.
 type gate struct {
-	limit    int
 	inFlight int
 	parked   fifo[*lane] // lanes that could be served but for the limit
 }
 
 // park has the lane wait where the gate lets no more through.
-func (g *gate) park(l *lane) bool {
-	if g.inFlight < g.limit {
+func (g *gate) park(l *lane, limit int) bool {
+	if g.inFlight < limit {
 		return false
 	}
 	l.parked = true
 	g.parked.push(l)
 	return true
 }
+
+// mostStrangers gives how many attempts may be in flight to sinks that have not
+// answered: however many of them hang, a quarter of the node is left to others.
+func (d *dispatcher) mostStrangers() int { return max(1, d.limits.Node*3/4) }
 
 // unpark puts a lane that waited at the gate back into the ring, now that a
 // place is free.
