@@ -59,8 +59,8 @@ func (o Options) withDefaults() Options {
 // It speaks HTTP/1.1 itself, in the goroutine that calls Send. Sinks that want
 // HTTP/2 are left to net/http.
 type Client struct {
-	policy    Policy
 	options   Options
+	targets   targets
 	dialer    *dialer
 	pool      *pool
 	exchanges sync.Pool // of *exchange
@@ -73,8 +73,8 @@ type Client struct {
 func NewClient(p Policy, o Options) *Client {
 	o = o.withDefaults()
 	return &Client{
-		policy:    p,
 		options:   o,
+		targets:   targets{policy: p},
 		dialer:    newDialer(p, o, "http/1.1"),
 		pool:      newPool(o.MaxIdlePerHost, o.MaxIdle),
 		exchanges: sync.Pool{New: func() any { return newExchange() }},
@@ -132,7 +132,7 @@ func (c *Client) Send(ctx context.Context, r *fattorino.Request) *fattorino.Answ
 // be dead before a byte was written, it goes out on another as if nothing had
 // happened.
 func (c *Client) exchange(ctx context.Context, x *exchange) (head, error) {
-	to, err := c.policy.target(x.request.URL)
+	to, err := c.targets.read(x.request.URL)
 	if err != nil {
 		return head{}, err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/http/httptest"
-	"net/url"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -117,7 +116,7 @@ func TestRequestsGoOutOnQuietConnectionsOnly(t *testing.T) {
 	t.Cleanup(server.Close)
 	client := NewClient(Policy{Dev: true}, Options{})
 	t.Cleanup(client.Close)
-	to, err := client.policy.target(server.URL)
+	to, err := client.targets.read(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +174,7 @@ func asking(t *testing.T, on *conn, body []byte) (*exchange, *fattorino.Request)
 	x := newExchange()
 	request := &fattorino.Request{Method: "POST", Body: body}
 	x.begin(t.Context(), request, time.Minute)
-	if err := x.out.write(request, target{url: &url.URL{}, field: "sink.example"}); err != nil {
+	if err := x.out.write(request, target{path: "/", field: "sink.example"}); err != nil {
 		t.Fatal(err)
 	}
 	x.conn = on

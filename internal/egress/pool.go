@@ -12,8 +12,8 @@ type pool struct {
 	perHost, total int
 
 	mu             sync.Mutex
-	hosts          map[origin]stack
-	newest, oldest *conn // of all, linked by idle.newer and idle.older
+	stacks         map[origin]*stack // those that hold any
+	newest, oldest *conn             // of all, linked by idle.newer and idle.older
 	count          int
 	sweeper        *time.Timer // closes the oldest when its time is up; nil = none is kept
 	closed         bool
@@ -30,11 +30,12 @@ type stack struct {
 type idle struct {
 	since        time.Time
 	newer, older *conn
+	stack        *stack
 	below        *conn // in the stack
 }
 
 func newPool(perHost, total int) *pool {
-	return &pool{perHost: perHost, total: total, hosts: map[origin]stack{}}
+	return &pool{perHost: perHost, total: total, stacks: map[origin]*stack{}}
 }
 
 // take gives the connection to o that was used last, and keeps it no longer;
@@ -42,10 +43,12 @@ func newPool(perHost, total int) *pool {
 func (p *pool) take(o origin) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := p.hosts[o].top
-	if c != nil {
-		p.remove(c)
+	s := p.stacks[o]
+	if s == nil {
+		return nil
 	}
+	c := s.top
+	p.remove(c)
 	return c
 }
 
@@ -62,17 +65,20 @@ func (p *pool) put(c *conn, now time.Time) {
 func (p *pool) add(c *conn, now time.Time) (old *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.hosts[c.origin]
-	if p.closed || s.count >= p.perHost {
+	if s := p.stacks[c.origin]; p.closed || (s != nil && s.count >= p.perHost) {
 		return c
 	}
 	if p.count >= p.total {
 		old = p.oldest
 		p.remove(old)
-		s = p.hosts[c.origin]
 	}
-	c.idle = idle{since: now, older: p.newest, below: s.top}
-	p.hosts[c.origin] = stack{c, s.count + 1}
+	s := p.stacks[c.origin]
+	if s == nil {
+		s = &stack{}
+		p.stacks[c.origin] = s
+	}
+	c.idle = idle{since: now, older: p.newest, stack: s, below: s.top}
+	s.top, s.count = c, s.count+1
 	if p.newest != nil {
 		p.newest.idle.newer = c
 	} else {
@@ -99,19 +105,18 @@ func (p *pool) remove(c *conn) {
 		p.oldest = c.idle.newer
 	}
 	p.count--
-	s := p.hosts[c.origin]
-	switch {
-	case s.count == 1:
-		delete(p.hosts, c.origin)
-	case s.top == c:
-		p.hosts[c.origin] = stack{c.idle.below, s.count - 1}
-	default:
+	s := c.idle.stack
+	if s.top == c {
+		s.top = c.idle.below
+	} else {
 		above := s.top
 		for above.idle.below != c {
 			above = above.idle.below
 		}
 		above.idle.below = c.idle.below
-		p.hosts[c.origin] = stack{s.top, s.count - 1}
+	}
+	if s.count--; s.count == 0 {
+		delete(p.stacks, c.origin)
 	}
 	c.idle = idle{}
 }

@@ -39,7 +39,7 @@ func TestPoolGivesTheConnectionUsedLast(t *testing.T) {
 			t.Errorf("take %d gives %p, want %p", i, got, want)
 		}
 	}
-	if p.take(two) != c || p.count != 0 || len(p.hosts) != 0 || p.oldest != nil || p.newest != nil {
+	if p.take(two) != c || p.count != 0 || len(p.stacks) != 0 || p.oldest != nil || p.newest != nil {
 		t.Errorf("the pool is not empty: %+v", p)
 	}
 }

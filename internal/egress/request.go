@@ -29,19 +29,9 @@ func (w *requestWriter) write(r *fattorino.Request, to target) error {
 	if !isToken(method) || method == "CONNECT" {
 		return unwritable()
 	}
-	b := w.text[:0]
-	b = append(append(b, method...), ' ')
-	path := len(b)
-	if b = append(b, to.url.EscapedPath()...); len(b) == path {
-		b = append(b, '/')
-	}
-	if to.url.ForceQuery || to.url.RawQuery != "" {
-		b = append(append(b, '?'), to.url.RawQuery...)
-	}
-	if slices.ContainsFunc(b[path:], func(c byte) bool { return c <= ' ' || c == 0x7f }) {
-		return unwritable()
-	}
-	b = append(append(b, " HTTP/1.1\r\nHost: "...), to.field...)
+	b := append(append(w.text[:0], method...), ' ')
+	b = append(append(b, to.path...), " HTTP/1.1\r\nHost: "...)
+	b = append(b, to.field...)
 	if len(r.Body) > 0 || method == "POST" || method == "PUT" || method == "PATCH" { // RFC 9110, section 8.6
 		b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), int64(len(r.Body)), 10)
 	}

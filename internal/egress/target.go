@@ -3,6 +3,8 @@ package egress
 import (
 	"net"
 	"net/url"
+	"strings"
+	"sync"
 
 	"golang.org/x/net/http/httpguts"
 	"golang.org/x/net/idna"
@@ -18,7 +20,40 @@ type origin struct{ scheme, host string }
 type target struct {
 	origin origin
 	url    *url.URL
+	path   string // path and query, as a request's first line has them (RFC 9112, section 3.2.1)
 	field  string // the value of Host (RFC 9110, section 7.2)
+}
+
+// maxTargets is how many targets are remembered: some 2 MB of them.
+const maxTargets = 4096
+
+// targets reads sinks' URLs, and remembers how: the same ones are called again
+// and again. It is safe for concurrent use.
+type targets struct {
+	policy Policy
+
+	mu    sync.RWMutex
+	known map[string]target
+}
+
+func (t *targets) read(sink string) (target, error) {
+	t.mu.RLock()
+	to, found := t.known[sink]
+	t.mu.RUnlock()
+	if found {
+		return to, nil
+	}
+	to, err := t.policy.target(sink)
+	if err != nil {
+		return target{}, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.known == nil || len(t.known) >= maxTargets {
+		t.known = map[string]target{}
+	}
+	t.known[sink] = to
+	return to, nil
 }
 
 // target reads a sink's URL.
@@ -34,7 +69,11 @@ func (p Policy) target(sink string) (target, error) {
 	if err != nil || u.Host == "" || !httpguts.ValidHostHeader(field) {
 		return target{}, unwritable()
 	}
-	return target{origin: origin{u.Scheme, u.Host}, url: u, field: field}, nil
+	path := u.RequestURI()
+	if strings.ContainsFunc(path, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+		return target{}, unwritable()
+	}
+	return target{origin: origin{u.Scheme, u.Host}, url: u, path: path, field: field}, nil
 }
 
 // address gives host and port to dial, with the host as it is looked up.

@@ -332,7 +332,9 @@ func (d *dispatcher) next() (task, bool) {
 				d.strangers.inFlight++
 			}
 			d.refreshAt(l, now)
-			d.wakeOne()
+			if d.advance(now) {
+				d.wakeOne()
+			}
 			return t, true
 		}
 		if d.idle >= maxIdleWorkers {
@@ -370,23 +372,38 @@ func (d *dispatcher) supersede(l *lane, deliveries []*fattorino.Delivery, now ti
 // turn gives the lane whose turn it is, taken out of the ring.
 func (d *dispatcher) turn(now time.Time) *lane {
 	d.ease(now)
-	for !d.paused && d.ring.len() > 0 && !d.committer.full() {
-		c := d.ring.pop()
-		l := c.lanes.pop()
-		if c.ready = c.lanes.len() > 0; c.ready {
-			d.ring.push(c)
-		}
-		l.ready = false
-		switch {
-		case !l.sendable(now):
-		case l.host.park(l, d.crowd.perHost), !l.answers && d.strangers.park(l, d.mostStrangers()):
-		case !l.spend(now):
-			d.schedule(l, now)
-		default:
+	for d.advance(now) {
+		l := d.popRing()
+		if l.spend(now) {
 			return l
 		}
+		d.schedule(l, now)
 	}
 	return nil
+}
+
+// advance takes lanes out of the ring up to the first that can be served, and
+// tells whether there is one.
+func (d *dispatcher) advance(now time.Time) bool {
+	for !d.paused && d.ring.len() > 0 && !d.committer.full() {
+		l := d.ring.first().lanes.first()
+		if l.sendable(now) && !l.host.park(l, d.crowd.perHost) && (l.answers || !d.strangers.park(l, d.mostStrangers())) {
+			return true
+		}
+		d.popRing()
+	}
+	return false
+}
+
+// popRing takes out the first lane of the company whose turn it is.
+func (d *dispatcher) popRing() *lane {
+	c := d.ring.pop()
+	l := c.lanes.pop()
+	if c.ready = c.lanes.len() > 0; c.ready {
+		d.ring.push(c)
+	}
+	l.ready = false
+	return l
 }
 
 // finish gives back what an attempt held.
@@ -405,8 +422,7 @@ func (d *dispatcher) finish(t task, outcomes []*outcome, now time.Time) {
 		d.strangers.inFlight--
 		d.unpark(&d.strangers, now)
 	}
-	d.refreshAt(l, now)
-	d.wakeOne()
+	d.refreshAt(l, now) // the worker itself looks for what can be served now
 }
 
 // recorded takes note of outcomes that have been written.

@@ -105,7 +105,7 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{
 		store: c.Store, shared: c.Shared, sender: c.Sender, held: c.Held, log: c.Log,
-		retention: c.Retention, metrics: newMetrics(c.Metrics), stopping: make(chan struct{}), endsChanged: make(chan struct{}, 1),
+		retention: c.Retention, metrics: newMetrics(c.Metrics, c.Contracts), stopping: make(chan struct{}), endsChanged: make(chan struct{}, 1),
 		reading: outage{log: c.Log},
 	}
 	e.work, e.stopWork = context.WithCancel(context.Background())

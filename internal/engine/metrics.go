@@ -14,14 +14,18 @@ type metrics struct {
 	events     prometheus.Counter
 	deliveries *prometheus.CounterVec
 	attempts   *prometheus.CounterVec
+	accepting  map[string]prometheus.Counter // of those that sinks accepted, by contract: most are
 	seconds    prometheus.Histogram
 	commits    prometheus.Histogram
 	batch      prometheus.Histogram
 	failures   prometheus.Counter
 }
 
-func newMetrics(r prometheus.Registerer) *metrics {
+const resultAccepted = "2xx"
+
+func newMetrics(r prometheus.Registerer, contracts []fattorino.Contract) *metrics {
 	m := &metrics{
+		accepting: map[string]prometheus.Counter{},
 		events: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "fattorino_events_accepted_total", Help: "Events accepted and durable, repeats not counted.",
 		}),
@@ -51,6 +55,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		fattorino.Delivered.String(), string(fattorino.Refused), string(fattorino.Exhausted), string(fattorino.SinkGone), string(fattorino.Unfit), string(fattorino.Superseded),
 	} {
 		m.deliveries.WithLabelValues(outcome)
+	}
+	for _, c := range contracts {
+		m.accepting[c.Name()] = m.attempts.WithLabelValues(c.Name(), resultAccepted)
 	}
 	if r != nil {
 		r.MustRegister(m.events, m.deliveries, m.attempts, m.seconds, m.commits, m.batch, m.failures)
@@ -84,7 +91,11 @@ func (m *metrics) commit(started time.Time, size int, err error) {
 }
 
 func (m *metrics) attempt(contract string, a *fattorino.Answer) {
-	m.attempts.WithLabelValues(contract, result(a)).Inc()
+	if result := result(a); result == resultAccepted {
+		m.accepting[contract].Inc()
+	} else {
+		m.attempts.WithLabelValues(contract, result).Inc()
+	}
 	m.seconds.Observe(a.Timing.Total.Seconds())
 }
 
@@ -97,7 +108,7 @@ func result(a *fattorino.Answer) string {
 	case 1:
 		return "1xx"
 	case 2:
-		return "2xx"
+		return resultAccepted
 	case 3:
 		return "3xx"
 	case 4:

@@ -63,7 +63,7 @@ func (c *Contract) checkSignature(f *faults, n *fattorino.NewSubscription) {
 		f.add("signature", "the signature %q is not one of v1, v1a", chosen)
 		return
 	}
-	keys, err := c.keychain.Signers(n.Secrets, time.Now())
+	keys, err := c.keychain.AppendSigners(nil, n.Secrets, time.Now())
 	if err != nil {
 		f.add("secret", "the secret cannot be used")
 		return

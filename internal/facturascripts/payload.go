@@ -8,6 +8,7 @@ import (
 
 	"github.com/fattorino-dev/fattorino/internal/cloudevents"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/sign"
 )
 
 // Notification builds the POST that tells the subscription of the event:
@@ -31,7 +32,8 @@ func (c *Contract) Notification(s *fattorino.Subscription, e *fattorino.Event, n
 	if !told {
 		return nil, fattorino.Errorf(fattorino.Invalid, "the type %q has no name under this contract", e.Type)
 	}
-	keys, err := c.keychain.Signers(s.Secrets, now)
+	var known [2]sign.WebhookKey // more than that where secrets change often
+	keys, err := c.keychain.AppendSigners(known[:0], s.Secrets, now)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (b *Bins) keysFor(bin *Bin, r *Request, senders []*fattorino.Subscription, 
 // open adds the key of a secret, whether it still signs or not.
 func (k *Keys) open(keychain *sign.Keychain, s fattorino.Secret, note string) {
 	s.EndsAt = time.Time{}
-	opened, err := keychain.Signers([]fattorino.Secret{s}, time.Time{})
+	opened, err := keychain.AppendSigners(nil, []fattorino.Secret{s}, time.Time{})
 	if err != nil || len(opened) == 0 {
 		k.sealed = true
 		return

@@ -141,7 +141,7 @@ func TestABinSignsNothing(t *testing.T) {
 // public gives what a receiver checks the subscription's signatures with.
 func (f *fixture) public(s *fattorino.Subscription) string {
 	f.t.Helper()
-	keys, err := f.keychain.Signers(s.Secrets, time.Now())
+	keys, err := f.keychain.AppendSigners(nil, s.Secrets, time.Now())
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func (c *Contract) BatchNotification(s *fattorino.Subscription, events []*fattor
 		size += 512 + len(told[i].Data)
 	}
 	body := cloudevents.AppendBatch(make([]byte, 0, size), told)
-	return c.request(s, batchID(s.ID, events), contentType(cloudevents.BatchType), body, now)
+	return c.request(s, batchID(s.ID, events), body, now, contentType(cloudevents.BatchType))
 }
 
 // batchID gives the webhook-id of a batch: a hash of those that its events

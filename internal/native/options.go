@@ -82,7 +82,7 @@ func (c *Contract) checkHandshake(f *faults, chosen string) {
 // the newest of the secrets where there are any, and over the sink.
 func (c *Contract) checkSignature(f *faults, n *fattorino.NewSubscription) {
 	now, chosen := time.Now(), n.Options.Signature
-	keys, err := c.options.Keychain.Signers(n.Secrets, now)
+	keys, err := c.options.Keychain.AppendSigners(nil, n.Secrets, now)
 	if err != nil {
 		f.add("secret", "the secret cannot be used")
 		return

@@ -47,15 +47,19 @@ func (c *Contract) Notification(s *fattorino.Subscription, e *fattorino.Event, n
 		if err != nil {
 			return nil, err
 		}
-		return c.request(s, messageID(s.ID, e), contentType(jsonType), body, now)
+		return c.request(s, messageID(s.ID, e), body, now, contentType(jsonType))
 	}
-	told, body := message(s.Format, c.shown(s, e))
-	return c.request(s, messageID(s.ID, e), told, body, now)
+	id, shown := messageID(s.ID, e), c.shown(s, e)
+	if s.Format == fattorino.Standard {
+		return c.request(s, id, standardBody(shown), now, contentType(jsonType))
+	}
+	told, body := message(s.Format, shown)
+	return c.request(s, id, body, now, told...)
 }
 
 // request builds the POST around a body and the header fields that belong to
 // its format, told.
-func (c *Contract) request(s *fattorino.Subscription, id string, told []fattorino.Header, body []byte, now time.Time) (*fattorino.Request, error) {
+func (c *Contract) request(s *fattorino.Subscription, id string, body []byte, now time.Time, told ...fattorino.Header) (*fattorino.Request, error) {
 	custom, err := c.options.Keychain.OpenHeaders(s.Options.Headers)
 	if err != nil {
 		return nil, err
@@ -150,24 +154,19 @@ func (c *Contract) thin(e *fattorino.Event) []byte {
 	return append(data, '}')
 }
 
-// message gives the body, and the header fields that belong to the format. A
+// message gives the body and the header fields of an event of CloudEvents. A
 // notification always has a body and says what it is (WH-3): an event that has
 // none, or does not say, is told in structured mode.
 func message(f fattorino.Format, e *fattorino.Event) (header []fattorino.Header, body []byte) {
-	switch f {
-	case fattorino.Standard:
-		return contentType(jsonType), standardBody(e)
-	case fattorino.Structured:
-	default:
-		if len(e.Data) > 0 && (e.DataContentType != "" || e.Form == fattorino.JSONData) {
-			return cloudevents.WriteBinary(e)
-		}
+	if f != fattorino.Structured && len(e.Data) > 0 && (e.DataContentType != "" || e.Form == fattorino.JSONData) {
+		return cloudevents.WriteBinary(e)
 	}
-	return contentType(cloudevents.StructuredType), cloudevents.AppendStructured(make([]byte, 0, 512+len(e.Data)), e)
+	body = cloudevents.AppendStructured(make([]byte, 0, 512+len(e.Data)), e)
+	return []fattorino.Header{contentType(cloudevents.StructuredType)}, body
 }
 
-func contentType(t string) []fattorino.Header {
-	return []fattorino.Header{{Name: "Content-Type", Value: t}}
+func contentType(t string) fattorino.Header {
+	return fattorino.Header{Name: "Content-Type", Value: t}
 }
 
 // standardBody gives the body that Standard Webhooks 1.0.0 recommends: type,

@@ -51,7 +51,8 @@ func (c *Contract) sign(r *fattorino.Request, s *fattorino.Subscription, id stri
 	case SignatureJWT:
 		return c.signJWT(r, s, id, now)
 	}
-	keys, err := c.options.Keychain.Signers(s.Secrets, now)
+	var known [2]sign.WebhookKey // more than that where secrets change often
+	keys, err := c.options.Keychain.AppendSigners(known[:0], s.Secrets, now)
 	switch {
 	case err != nil:
 		return err

@@ -97,11 +97,10 @@ func (k *Keychain) Show(secret fattorino.Secret) (string, error) {
 	return "", errors.New("show secret: it is of an unknown kind")
 }
 
-// Signers gives the keys of a subscription's secrets that are in force at now,
-// in the order of the secrets: each an [*HMACSecret] or an [*Ed25519Key]. None
-// is no error here.
-func (k *Keychain) Signers(secrets []fattorino.Secret, now time.Time) (WebhookKeys, error) {
-	keys := make(WebhookKeys, 0, len(secrets))
+// AppendSigners appends the keys of a subscription's secrets that are in force
+// at now to keys, in the order of the secrets: each an [*HMACSecret] or an
+// [*Ed25519Key]. None is no error here.
+func (k *Keychain) AppendSigners(keys WebhookKeys, secrets []fattorino.Secret, now time.Time) (WebhookKeys, error) {
 	for _, s := range secrets {
 		if !s.EndsAt.IsZero() && !now.Before(s.EndsAt) {
 			continue

@@ -44,7 +44,7 @@ func TestKeychain_NewSecretSignsWithWhatItShows(t *testing.T) {
 			t.Errorf("%s: shown again it is another, error %v", scheme, err)
 		}
 		restarted := newKeychain(t)
-		keys, err := restarted.Signers([]fattorino.Secret{s}, now)
+		keys, err := restarted.AppendSigners(nil, []fattorino.Secret{s}, now)
 		if err != nil || len(keys) != 1 {
 			t.Fatalf("%s: %d keys, error %v", scheme, len(keys), err)
 		}
@@ -81,7 +81,7 @@ func TestKeychain_SignersAreThoseInForce(t *testing.T) {
 		{"at its end", now.Add(time.Second), vectorV1a},
 		{"after it", now.Add(time.Hour), vectorV1a},
 	} {
-		keys, err := k.Signers(secrets, tc.at)
+		keys, err := k.AppendSigners(nil, secrets, tc.at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func TestKeychain_SignersAreThoseInForce(t *testing.T) {
 			t.Errorf("%s: %s", tc.name, got)
 		}
 	}
-	if keys, err := k.Signers(nil, now); err != nil || len(keys) != 0 {
+	if keys, err := k.AppendSigners(nil, nil, now); err != nil || len(keys) != 0 {
 		t.Errorf("no secrets give %d keys, error %v", len(keys), err)
 	}
 }
@@ -161,7 +161,7 @@ func TestKeychain_UsesAreKeptApart(t *testing.T) {
 			if _, err := k.Show(fattorino.Secret{Sealed: sealed}); err == nil {
 				t.Errorf("%s open as a secret", name)
 			}
-			if _, err := k.Signers([]fattorino.Secret{{Sealed: sealed}}, time.Now()); err == nil {
+			if _, err := k.AppendSigners(nil, []fattorino.Secret{{Sealed: sealed}}, time.Now()); err == nil {
 				t.Errorf("%s sign", name)
 			}
 		}
@@ -267,7 +267,7 @@ func BenchmarkKeychainSigners(b *testing.B) {
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := k.Signers(secrets, now); err != nil {
+		if _, err := k.AppendSigners(nil, secrets, now); err != nil {
 			b.Fatal(err)
 		}
 	}
