@@ -144,6 +144,10 @@ func (w *Writer) header(fields []fattorino.Header) {
 
 // text points to s.
 func (w *Writer) text(s string) {
+	if w.place < len(w.before) && string(w.bytesOf(w.before[w.place])) == s {
+		w.point()
+		return
+	}
 	w.scratch = append(w.scratch[:0], s...)
 	w.bytes(w.scratch)
 }
@@ -151,22 +155,28 @@ func (w *Writer) text(s string) {
 // bytes points to b, which is put among the texts where it is not there yet. Most
 // texts are as in the same place of the attempt before: to look there is cheaper.
 func (w *Writer) bytes(b []byte) {
-	if w.place == len(w.before) {
+	switch {
+	case w.place == len(w.before):
 		w.before = append(w.before, w.find(b))
+	case !bytes.Equal(w.bytesOf(w.before[w.place]), b):
+		w.before[w.place] = w.find(b)
 	}
-	t := &w.before[w.place]
-	if !bytes.Equal(w.texts[t.from:t.end], b) {
-		*t = w.find(b)
-	}
+	w.point()
+}
+
+func (w *Writer) bytesOf(t text) []byte { return w.texts[t.from:t.end] }
+
+// point points to the text in this place, and goes on to the next.
+func (w *Writer) point() {
+	w.one = binary.AppendUvarint(w.one, w.before[w.place].number)
 	w.place++
-	w.numbers(t.number)
 }
 
 // find gives the text b, and puts it there if need be. Of two with the same hash
 // the later is the one that is found again.
 func (w *Writer) find(b []byte) text {
 	hash := maphash.Bytes(w.seed, b)
-	if t, ok := w.known[hash]; ok && bytes.Equal(w.texts[t.from:t.end], b) {
+	if t, ok := w.known[hash]; ok && bytes.Equal(w.bytesOf(t), b) {
 		return t
 	}
 	w.texts = binary.AppendUvarint(w.texts, uint64(len(b)))
