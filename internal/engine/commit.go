@@ -146,6 +146,7 @@ func (c *committer) giveUp(outcomes []*outcome) {
 	for _, o := range outcomes {
 		c.dispatcher.refused(o)
 	}
+	c.dispatcher.kick() // attempts may have waited for fewer to be unwritten
 }
 
 // settle works the outcomes into copies of their deliveries and subscriptions,

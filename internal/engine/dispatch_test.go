@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -779,6 +780,50 @@ func TestWhatWasWrittenThoughItWasToldAsFailedIsDelivered(t *testing.T) {
 		slices.Sort(events)
 		if seq != 1 || !slices.Equal(events, []string{"doubtful", "next"}) {
 			t.Errorf("seq %d, received %v", seq, events)
+		}
+	})
+}
+
+// adverse is the real store, which takes no outcome of an attempt, and thinks
+// about the first for long.
+type adverse struct {
+	fattorino.Store
+	thought atomic.Bool
+}
+
+func (s *adverse) Commit(ctx context.Context, b *fattorino.Batch) error {
+	if len(b.Outcomes) == 0 {
+		return s.Store.Commit(ctx, b)
+	}
+	if !s.thought.Swap(true) {
+		time.Sleep(10 * time.Second)
+	}
+	return errors.New("it does not fit")
+}
+
+func TestAttemptsGoOnWhenAllThatWaitedToBeWrittenIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Given more deliveries than may wait to be written, none of which the store
+		// takes,
+		const sinks, events = 300, 5
+		up := make(chan struct{})
+		receiver := &sink{answer: func(int, string, string) *fattorino.Answer {
+			<-up
+			return &fattorino.Answer{Status: 200}
+		}}
+		f := start(t, t.TempDir(), receiver, func(c *setup) {
+			c.wrap = func(s fattorino.Store) fattorino.Store { return &adverse{Store: s} }
+		})
+		defer f.stop(t)
+		f.fill(t, sinks, events, hostOfItsOwn)
+		synctest.Wait()
+		// when all sinks answer,
+		close(up)
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		// then each is told of everything, once.
+		if n := len(receiver.received()); n != sinks*events {
+			t.Errorf("%d attempts for %d deliveries", n, sinks*events)
 		}
 	})
 }

@@ -142,6 +142,7 @@ func (d *dispatcher) forget(late []*outcome) {
 	for _, o := range late {
 		d.letGo(o.lane, o.delivery)
 	}
+	d.wakeOne()
 }
 
 // arrived hands deliveries that others have written to their lanes, in the order
