@@ -132,7 +132,7 @@ func (c *Client) Send(ctx context.Context, r *fattorino.Request) *fattorino.Answ
 // be dead before a byte was written, it goes out on another as if nothing had
 // happened.
 func (c *Client) exchange(ctx context.Context, x *exchange) (head, error) {
-	to, err := c.targets.read(x.request.URL)
+	to, err := c.targets.read(x.request.URL, x.start)
 	if err != nil {
 		return head{}, err
 	}

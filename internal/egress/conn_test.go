@@ -116,7 +116,7 @@ func TestRequestsGoOutOnQuietConnectionsOnly(t *testing.T) {
 	t.Cleanup(server.Close)
 	client := NewClient(Policy{Dev: true}, Options{})
 	t.Cleanup(client.Close)
-	to, err := client.targets.read(server.URL)
+	to, err := client.targets.read(server.URL, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

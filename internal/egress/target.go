@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 	"golang.org/x/net/idna"
@@ -24,8 +25,13 @@ type target struct {
 	field  string // the value of Host (RFC 9110, section 7.2)
 }
 
-// maxTargets is how many targets are remembered: some 2 MB of them.
-const maxTargets = 4096
+// Limits of what is remembered of targets: some 3 MB in all. URLs can hold
+// secrets, which do not stay for long after they were used last.
+const (
+	maxTargets     = 4096
+	longestTarget  = 256 // bytes of its URL
+	targetsKeptFor = 10 * time.Minute
+)
 
 // targets reads sinks' URLs, and remembers how: the same ones are called again
 // and again. It is safe for concurrent use.
@@ -34,26 +40,39 @@ type targets struct {
 
 	mu    sync.RWMutex
 	known map[string]target
+	until time.Time // when they are forgotten
 }
 
-func (t *targets) read(sink string) (target, error) {
+// read gives the target of a sink's URL.
+func (t *targets) read(sink string, now time.Time) (target, error) {
 	t.mu.RLock()
 	to, found := t.known[sink]
+	found = found && now.Before(t.until)
 	t.mu.RUnlock()
 	if found {
 		return to, nil
 	}
 	to, err := t.policy.target(sink)
-	if err != nil {
-		return target{}, err
+	if err == nil && len(sink) <= longestTarget {
+		t.remember(sink, to, now)
 	}
+	return to, err
+}
+
+// remember remembers a target, in the place of another where there are too many.
+func (t *targets) remember(sink string, to target, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.known == nil || len(t.known) >= maxTargets {
-		t.known = map[string]target{}
+	if !now.Before(t.until) {
+		t.known, t.until = map[string]target{}, now.Add(targetsKeptFor)
+	}
+	for other := range t.known {
+		if len(t.known) < maxTargets {
+			break
+		}
+		delete(t.known, other)
 	}
 	t.known[sink] = to
-	return to, nil
 }
 
 // target reads a sink's URL.

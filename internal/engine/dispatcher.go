@@ -378,6 +378,7 @@ func (d *dispatcher) turn(now time.Time) *lane {
 			return l
 		}
 		d.schedule(l, now)
+		d.passOn(l.host, now)
 	}
 	return nil
 }
@@ -387,12 +388,28 @@ func (d *dispatcher) turn(now time.Time) *lane {
 func (d *dispatcher) advance(now time.Time) bool {
 	for !d.paused && d.ring.len() > 0 && !d.committer.full() {
 		l := d.ring.first().lanes.first()
-		if l.sendable(now) && !l.host.park(l, d.crowd.perHost) && (l.answers || !d.strangers.park(l, d.mostStrangers())) {
+		switch sendable := l.sendable(now); {
+		case sendable && l.host.park(l, d.crowd.perHost):
+			d.popRing()
+		case sendable && (l.answers || !d.strangers.park(l, d.mostStrangers())):
 			return true
+		default:
+			d.popRing()
+			d.passOn(l.host, now)
 		}
-		d.popRing()
 	}
 	return false
+}
+
+// passOn lets others through at the gates that a lane has passed and makes no use
+// of.
+func (d *dispatcher) passOn(h *host, now time.Time) {
+	if h.inFlight < d.crowd.perHost {
+		d.unpark(&h.gate, now)
+	}
+	if d.strangers.inFlight < d.mostStrangers() {
+		d.unpark(&d.strangers, now)
+	}
 }
 
 // popRing takes out the first lane of the company whose turn it is.
@@ -511,8 +528,10 @@ func (d *dispatcher) changed(s *fattorino.Subscription) {
 	moved, served := l.sub.Sink != s.Sink, l.served()
 	l.follow(s, d.contract(s), d.limits.Lane)
 	if moved && l.inFlight == 0 && !l.parked {
+		left := l.host
 		d.leaveHost(l)
 		d.place(l)
+		d.passOn(left, time.Now())
 	}
 	if !served && l.served() {
 		d.lookUpTurns(l)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -127,6 +128,49 @@ func TestLanesThatAreBehindHaveEqualWindows(t *testing.T) {
 		windows := f.engine.Windows()
 		if least, most := slices.Min(windows), slices.Max(windows); least == 0 || most > 80 {
 			t.Errorf("windows of %v deliveries, want about as many in each", windows)
+		}
+	})
+}
+
+func TestAPlaceAtAHostIsPassedOnByALaneThatHasNoUseForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Given a host with two attempts in flight, as many as it may have,
+		receiver := &sink{answer: func(_ int, url, event string) *fattorino.Answer {
+			if strings.Contains(event, "slow") {
+				time.Sleep(5 * time.Second)
+			}
+			return &fattorino.Answer{Status: 200}
+		}}
+		f := start(t, t.TempDir(), receiver, limits(engine.Limits{Host: 2}))
+		defer f.stop(t)
+		const paced, slow, other = 2, 2, 1
+		for i := range paced + slow + other {
+			sub := f.subscribe(t, int64(1+i), fmt.Sprintf("https://shared.example/%d", i), "invoice.paid")
+			if i < paced {
+				once := fattorino.Options{Rate: 1} // in a minute
+				if _, _, err := f.service.ModifySubscription(context.Background(), f.app, sub.Company, "plain", sub.ID, fattorino.SubscriptionChange{Options: &once}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		time.Sleep(5 * time.Minute)
+		publish := func(from, n int, id string) {
+			for i := range n {
+				f.publish(t, event(int64(1+from+i), id, "invoice.paid", nil))
+			}
+			synctest.Wait()
+		}
+		publish(0, paced, "first")
+		publish(paced, slow, "slow")
+		// when lanes that have to rest wait for a place, and one that has not,
+		publish(0, paced, "second")
+		publish(paced+slow, other, "now")
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		// then this one has it as soon as there is one.
+		all := receiver.received()
+		if last := all[len(all)-1]; last.event != "now" {
+			t.Errorf("%d were sent, the last of them %q; want %q", len(all), last.event, "now")
 		}
 	})
 }
