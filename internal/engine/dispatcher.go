@@ -388,21 +388,17 @@ func (d *dispatcher) turn(now time.Time) *lane {
 func (d *dispatcher) advance(now time.Time) bool {
 	for !d.paused && d.ring.len() > 0 && !d.committer.full() {
 		l := d.ring.first().lanes.first()
-		switch sendable := l.sendable(now); {
-		case sendable && l.host.park(l, d.crowd.perHost):
-			d.popRing()
-		case sendable && (l.answers || !d.strangers.park(l, d.mostStrangers())):
+		if l.sendable(now) && !l.host.park(l, d.crowd.perHost) && (l.answers || !d.strangers.park(l, d.mostStrangers())) {
 			return true
-		default:
-			d.popRing()
-			d.passOn(l.host, now)
 		}
+		d.popRing()
+		d.passOn(l.host, now)
 	}
 	return false
 }
 
-// passOn lets others through at the gates that a lane has passed and makes no use
-// of.
+// passOn lets others through at gates that a lane has passed for nothing, be it
+// that it has to rest or that the other gate has stopped it.
 func (d *dispatcher) passOn(h *host, now time.Time) {
 	if h.inFlight < d.crowd.perHost {
 		d.unpark(&h.gate, now)
