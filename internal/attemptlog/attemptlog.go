@@ -142,26 +142,31 @@ func (w *Writer) header(fields []fattorino.Header) {
 	}
 }
 
-// text points to s.
+// text points to s, as bytes does.
 func (w *Writer) text(s string) {
-	if w.place < len(w.before) && string(w.bytesOf(w.before[w.place])) == s {
-		w.point()
-		return
+	if w.place == len(w.before) || string(w.bytesOf(w.before[w.place])) != s {
+		w.scratch = append(w.scratch[:0], s...)
+		w.put(w.find(w.scratch))
 	}
-	w.scratch = append(w.scratch[:0], s...)
-	w.bytes(w.scratch)
+	w.point()
 }
 
 // bytes points to b, which is put among the texts where it is not there yet. Most
 // texts are as in the same place of the attempt before: to look there is cheaper.
 func (w *Writer) bytes(b []byte) {
-	switch {
-	case w.place == len(w.before):
-		w.before = append(w.before, w.find(b))
-	case !bytes.Equal(w.bytesOf(w.before[w.place]), b):
-		w.before[w.place] = w.find(b)
+	if w.place == len(w.before) || !bytes.Equal(w.bytesOf(w.before[w.place]), b) {
+		w.put(w.find(b))
 	}
 	w.point()
+}
+
+// put has the text stand in this place.
+func (w *Writer) put(t text) {
+	if w.place == len(w.before) {
+		w.before = append(w.before, t)
+		return
+	}
+	w.before[w.place] = t
 }
 
 func (w *Writer) bytesOf(t text) []byte { return w.texts[t.from:t.end] }

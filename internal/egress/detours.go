@@ -38,11 +38,16 @@ func (d *detours) add(o origin) {
 	if d.until == nil {
 		d.until = map[origin]time.Time{}
 	}
-	for other := range d.until {
-		if len(d.until) < maxDetours {
-			break
-		}
-		delete(d.until, other)
-	}
+	makeRoom(d.until, maxDetours)
 	d.until[o] = time.Now().Add(detourTime)
+}
+
+// makeRoom takes some out of m, whichever, so that one more is no more than most.
+func makeRoom[K comparable, V any](m map[K]V, most int) {
+	for k := range m {
+		if len(m) < most {
+			return
+		}
+		delete(m, k)
+	}
 }

@@ -65,14 +65,15 @@ func (p *pool) put(c *conn, now time.Time) {
 func (p *pool) add(c *conn, now time.Time) (old *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s := p.stacks[c.origin]; p.closed || (s != nil && s.count >= p.perHost) {
+	s := p.stacks[c.origin]
+	if p.closed || (s != nil && s.count >= p.perHost) {
 		return c
 	}
 	if p.count >= p.total {
 		old = p.oldest
 		p.remove(old)
+		s = p.stacks[c.origin] // gone, where that was its last
 	}
-	s := p.stacks[c.origin]
 	if s == nil {
 		s = &stack{}
 		p.stacks[c.origin] = s

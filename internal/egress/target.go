@@ -66,12 +66,7 @@ func (t *targets) remember(sink string, to target, now time.Time) {
 	if !now.Before(t.until) {
 		t.known, t.until = map[string]target{}, now.Add(targetsKeptFor)
 	}
-	for other := range t.known {
-		if len(t.known) < maxTargets {
-			break
-		}
-		delete(t.known, other)
-	}
+	makeRoom(t.known, maxTargets)
 	t.known[sink] = to
 }
 

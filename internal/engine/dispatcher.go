@@ -397,8 +397,8 @@ func (d *dispatcher) advance(now time.Time) bool {
 	return false
 }
 
-// passOn lets others through at gates that a lane has passed for nothing, be it
-// that it has to rest or that the other gate has stopped it.
+// passOn lets others through at the gates of a lane that has no use for its place
+// any more: its attempt is over, it has to rest, or the other gate has stopped it.
 func (d *dispatcher) passOn(h *host, now time.Time) {
 	if h.inFlight < d.crowd.perHost {
 		d.unpark(&h.gate, now)
@@ -430,11 +430,10 @@ func (d *dispatcher) finish(t task, outcomes []*outcome, now time.Time) {
 	if len(outcomes) > 0 && outcomes[0].attempt != nil {
 		d.adapt(l, &outcomes[0].attempt.Answer, now)
 	}
-	d.unpark(&l.host.gate, now)
 	if t.stranger {
 		d.strangers.inFlight--
-		d.unpark(&d.strangers, now)
 	}
+	d.passOn(l.host, now)
 	d.refreshAt(l, now) // the worker itself looks for what can be served now
 }
 
