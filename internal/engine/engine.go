@@ -145,12 +145,12 @@ func (l Limits) complete() (Limits, error) {
 
 // Start reads what there is to do and begins.
 func (e *Engine) Start(ctx context.Context) error {
-	pending, err := e.readSubscriptions(ctx)
-	if err != nil {
+	if err := e.readSubscriptions(ctx); err != nil {
 		return fmt.Errorf("read subscriptions: %w", err)
 	}
 	var backlogs []fattorino.Backlog
 	if e.shared == nil {
+		var err error
 		if backlogs, err = e.store.Backlogs(ctx); err != nil {
 			return fmt.Errorf("read backlogs: %w", err)
 		}
@@ -159,15 +159,22 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.running.Go(e.dispatcher.watchDue)
 	e.running.Go(e.keepHouse)
 	e.dispatcher.restore(backlogs)
-	for _, s := range pending {
-		e.handshakes.start(s)
-	}
+	e.challengeSinks()
 	return nil
 }
 
-// readSubscriptions puts the subscriptions in force, and gives those with a
-// challenge to be sent: none where parts have yet to be taken up.
-func (e *Engine) readSubscriptions(ctx context.Context) (pending []*fattorino.Subscription, err error) {
+// challengeSinks begins the challenges that are pending in the parts that this
+// process serves.
+func (e *Engine) challengeSinks() {
+	for _, s := range e.index.toChallenge() {
+		if e.dispatcher.servesPart(e.partOf(s.Company)) {
+			e.handshakes.start(s)
+		}
+	}
+}
+
+// readSubscriptions puts the subscriptions in force.
+func (e *Engine) readSubscriptions(ctx context.Context) error {
 	var unknown error
 	put := func(s *fattorino.Subscription) {
 		if e.contract(s) == nil {
@@ -177,25 +184,21 @@ func (e *Engine) readSubscriptions(ctx context.Context) (pending []*fattorino.Su
 		if err := e.index.put(s); err != nil {
 			unknown = fmt.Errorf("the filters of subscription %d: %w", s.ID, err)
 		}
-		if s.Handshake.Pending {
-			pending = append(pending, s)
-		}
 	}
 	if e.shared == nil {
-		err = e.store.LiveSubscriptions(ctx, put)
-		return pending, errors.Join(err, unknown)
+		return errors.Join(e.store.LiveSubscriptions(ctx, put), unknown)
 	}
 	for part := range e.parts() {
 		all, version, err := e.shared.Changed(ctx, part, 0)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, s := range all {
 			put(s)
 		}
 		e.committer.versions[part] = version
 	}
-	return nil, unknown
+	return unknown
 }
 
 // Stop takes up nothing new, lets attempts in flight end until ctx does, and

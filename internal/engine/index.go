@@ -22,6 +22,8 @@ type index struct {
 	filters   map[int64]func(*fattorino.Event) bool // of the subscriptions that have some
 	ends      map[int64]time.Time                   // of the subscriptions that have an end date
 	undos     map[int64]time.Time                   // of those that can be restored: until when
+
+	challenges map[int64]struct{} // subscriptions whose sink has to be challenged
 }
 
 // hearing is who hears what in one company.
@@ -40,7 +42,7 @@ func newIndex(c Config) *index {
 	x := &index{
 		contracts: map[string]fattorino.Contract{}, compile: c.CompileFilters,
 		byID: map[int64]*fattorino.Subscription{}, companies: map[int64]*hearing{}, filters: map[int64]func(*fattorino.Event) bool{},
-		ends: map[int64]time.Time{}, undos: map[int64]time.Time{},
+		ends: map[int64]time.Time{}, undos: map[int64]time.Time{}, challenges: map[int64]struct{}{},
 	}
 	for _, contract := range c.Contracts {
 		x.contracts[contract.Name()] = contract
@@ -65,6 +67,9 @@ func (x *index) put(s *fattorino.Subscription) error {
 	}
 	x.byID[s.ID] = s
 	x.date(s)
+	if delete(x.challenges, s.ID); s.Handshake.Pending {
+		x.challenges[s.ID] = struct{}{}
+	}
 	if !s.State.Hears() {
 		return nil
 	}
@@ -92,6 +97,16 @@ func (x *index) date(s *fattorino.Subscription) {
 	}
 }
 
+// toChallenge gives the subscriptions whose sink has to be challenged.
+func (x *index) toChallenge() (all []*fattorino.Subscription) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for id := range x.challenges {
+		all = append(all, x.byID[id])
+	}
+	return all
+}
+
 // forget drops a subscription that is gone and has nothing left to do; not one
 // that has just been restored.
 func (x *index) forget(id int64) {
@@ -100,6 +115,7 @@ func (x *index) forget(id int64) {
 	if s := x.byID[id]; s != nil && s.State.Gone() {
 		delete(x.byID, id)
 		delete(x.undos, id)
+		delete(x.challenges, id)
 	}
 }
 

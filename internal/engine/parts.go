@@ -47,13 +47,10 @@ func (e *Engine) Own(ctx context.Context, lease fattorino.Lease) error {
 	if err != nil {
 		return err
 	}
-	var gone, pending []*fattorino.Subscription
+	var gone []*fattorino.Subscription
 	err = e.store.LiveSubscriptions(ctx, func(s *fattorino.Subscription) {
 		if s.State.Gone() {
 			gone = append(gone, s)
-		}
-		if s.Handshake.Pending {
-			pending = append(pending, s)
 		}
 	}, lease.Part)
 	if err != nil {
@@ -82,11 +79,7 @@ func (e *Engine) Own(ctx context.Context, lease fattorino.Lease) error {
 		at := standings[lease.Part]
 		e.committer.known[lease.Part] = known{seen: at.Last, last: at.Last, resent: at.Resent}
 		e.dispatcher.restore(backlogs)
-		for _, s := range pending {
-			if now := e.index.get(s.ID); now != nil && now.Handshake.Pending {
-				e.handshakes.start(now)
-			}
-		}
+		e.challengeSinks()
 		// What was written since it was read was heard of when the part was not ours.
 		e.committer.hear(map[int]fattorino.Standing{lease.Part: now[lease.Part]})
 		e.dispatcher.kick()

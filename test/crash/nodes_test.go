@@ -102,6 +102,87 @@ func TestWhatIsMadeAtOneNodeIsKnownAtEveryOther(t *testing.T) {
 	c.knowEachOther()
 }
 
+func TestASinkIsChallengedWhereverItsPartGoesMeanwhile(t *testing.T) {
+	t.Parallel()
+	// Given a node where subscriptions are made all the time, in every part,
+	c := newNodes(t)
+	c.begin("a")
+	token := c.program("a").token(t)
+	var mu sync.Mutex
+	var made []ficSubscription
+	var next atomic.Int64
+	var makers sync.WaitGroup
+	stopped := make(chan struct{})
+	for range 16 {
+		makers.Go(func() {
+			for {
+				select {
+				case <-stopped:
+					return
+				default:
+				}
+				s, err := c.program("a").subscribeFIC(token, int(next.Add(1)), c.receiver.URL)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				made = append(made, s)
+				mu.Unlock()
+			}
+		})
+	}
+
+	// when parts go to other nodes, and come back, again and again,
+	for range 3 {
+		c.begin("b", "c")
+		c.awaitParts(21, "a", "b", "c")
+		for _, name := range []string{"b", "c"} {
+			c.leave(name)
+			if err := c.program(name).stop(); err != nil {
+				t.Error(err)
+			}
+		}
+		c.awaitParts(64, "a")
+	}
+	close(stopped)
+	makers.Wait()
+
+	// then each sink is challenged.
+	all := len(made)
+	verified := func(s ficSubscription) bool { return c.program("a").verified(token, &s) }
+	if !eventually(func() bool { made = slices.DeleteFunc(made, verified); return len(made) == 0 }) {
+		t.Errorf("%d of %d subscriptions are not verified: %+v", len(made), all, made)
+	}
+}
+
+// A ficSubscription is one under the contract of Fatture in Cloud.
+type ficSubscription struct {
+	company int
+	Data    struct {
+		ID       string
+		Verified bool
+	}
+}
+
+// subscribeFIC makes a subscription to new customers of a company.
+func (p *program) subscribeFIC(token string, company int, sink string) (made ficSubscription, err error) {
+	made.company = company
+	err = p.call("POST", fmt.Sprintf("/c/%d/subscriptions", company), token, map[string]any{"data": map[string]any{
+		"sink": fmt.Sprintf("%s/fic/%d", sink, company), "types": []string{"it.fattureincloud.webhooks.entities.clients.create"},
+	}}, &made)
+	return made, err
+}
+
+// verified tells whether the sink has proved itself, be it after the answer, which
+// waits for that for two seconds at most.
+func (p *program) verified(token string, s *ficSubscription) bool {
+	if !s.Data.Verified {
+		_ = p.call("GET", fmt.Sprintf("/c/%d/subscriptions/%s", s.company, s.Data.ID), token, nil, s) // it is asked again
+	}
+	return s.Data.Verified
+}
+
 func TestNodesShareTheWorkBehindAConnectionPooler(t *testing.T) {
 	t.Parallel()
 	c := newNodes(t)
@@ -126,24 +207,11 @@ func (c *nodes) knowEachOther() {
 		// A subscription that is made at one node, and proved by the one that serves
 		// its part,
 		maker := c.program(names[company%len(names)])
-		var made struct {
-			Data struct {
-				ID       string
-				Verified bool
-			}
-		}
-		err := maker.call("POST", fmt.Sprintf("/c/%d/subscriptions", company), token, map[string]any{"data": map[string]any{
-			"sink": fmt.Sprintf("%s/fic/%d", c.receiver.URL, company), "types": []string{"it.fattureincloud.webhooks.entities.clients.create"},
-		}}, &made)
+		made, err := maker.subscribeFIC(token, company, c.receiver.URL)
 		if err != nil {
 			c.Fatalf("company %d: %v", company, err)
 		}
-		// be it after the answer, which waits for two seconds at most,
-		verified := made.Data.Verified || eventually(func() bool {
-			err := maker.call("GET", fmt.Sprintf("/c/%d/subscriptions/%s", company, made.Data.ID), token, nil, &made)
-			return err == nil && made.Data.Verified
-		})
-		if !verified {
+		if !eventually(func() bool { return maker.verified(token, &made) }) {
 			c.Fatalf("company %d: %+v is not verified", company, made)
 		}
 		for _, name := range names {
