@@ -161,8 +161,8 @@ func (h *handshakes) settle(tx fattorino.Tx, asked *fattorino.Subscription, rate
 	if err != nil {
 		return err
 	}
-	if found.State != fattorino.Unverified || found.Handshake.Round != asked.Handshake.Round {
-		return nil
+	if !found.Handshake.Pending || found.Handshake.Round != asked.Handshake.Round {
+		return nil // among them one that another process has asked, too, as its part went there
 	}
 	s, now := found.Clone(), time.Now()
 	rules := h.contract(s)

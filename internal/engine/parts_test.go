@@ -30,29 +30,19 @@ func (s *interrupted) Backlogs(ctx context.Context, parts ...int) ([]fattorino.B
 	return s.Store.Backlogs(ctx, parts...)
 }
 
-func TestASinkIsChallengedThatIsNamedWhileItsPartIsTakenUp(t *testing.T) {
-	t.Parallel()
-	ctx := t.Context()
-	cluster, err := pgcluster.New(ctx, pgcluster.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cluster.Close() })
-	options := postgres.Options{URL: cluster.URL("postgres")}
-	inner, err := postgres.Open(ctx, options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = inner.Close() })
-
-	// Given a subscription that is made in the instant in which a node takes its
-	// part up,
-	store := &interrupted{Store: inner, part: inner.PartOf(7)}
+// beginShared starts an engine on a database that others may share. It serves no
+// part yet.
+func beginShared(t *testing.T, inner *postgres.Store, store fattorino.Store, sender engine.Sender) *fixture {
+	t.Helper()
 	contracts := []fattorino.Contract{newPlain(t)}
-	e, err := engine.New(engine.Config{Store: store, Shared: inner, Contracts: contracts, Sender: &sink{}, Log: slog.New(slog.DiscardHandler)})
+	e, err := engine.New(engine.Config{Store: store, Shared: inner, Contracts: contracts, Sender: sender, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := e.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Stop(context.Background()) })
 	service, err := fattorino.NewService(fattorino.Config{
 		Store: store, Engine: e, Contracts: contracts,
 		Limits:    fattorino.Limits{Subscriptions: 100, AwaitSink: time.Millisecond},
@@ -61,15 +51,39 @@ func TestASinkIsChallengedThatIsNamedWhileItsPartIsTakenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Start(ctx); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = e.Stop(context.Background()) })
-	app, err := service.CreateApp(ctx, &fattorino.Token{Kind: fattorino.AdminToken, Scopes: []string{"*"}}, "app")
+	app, err := service.CreateApp(t.Context(), &fattorino.Token{Kind: fattorino.AdminToken, Scopes: []string{"*"}}, "app")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{service: service, app: &fattorino.Token{Kind: fattorino.APIToken, App: app.ID, Scopes: []string{"*"}}}
+	return &fixture{engine: e, service: service, app: &fattorino.Token{Kind: fattorino.APIToken, App: app.ID, Scopes: []string{"*"}}}
+}
+
+// openShared opens a store on a database of its own.
+func openShared(t *testing.T) (*postgres.Store, postgres.Options) {
+	t.Helper()
+	cluster, err := pgcluster.New(t.Context(), pgcluster.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cluster.Close() })
+	options := postgres.Options{URL: cluster.URL("postgres")}
+	s, err := postgres.Open(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s, options
+}
+
+func TestASinkIsChallengedThatIsNamedWhileItsPartIsTakenUp(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	inner, options := openShared(t)
+	store := &interrupted{Store: inner, part: inner.PartOf(7)}
+	f := beginShared(t, inner, store, &sink{})
+
+	// Given a subscription that is made in the instant in which a node takes its
+	// part up,
 	var made *fattorino.Subscription
 	store.do = func() { made = f.subscribe(t, 7, "https://a.example", "invoice.paid") }
 
@@ -78,14 +92,52 @@ func TestASinkIsChallengedThatIsNamedWhileItsPartIsTakenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node.Start(ctx, e, func() {})
+	node.Start(ctx, f.engine, func() {})
 	t.Cleanup(func() { _ = node.Close(context.Background()) })
 
 	// then the sink is challenged.
 	patience, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	e.AwaitHandshake(patience, made.ID)
+	f.engine.AwaitHandshake(patience, made.ID)
 	if s, err := store.Subscription(ctx, made.ID); err != nil || s.State != fattorino.Active {
 		t.Errorf("the subscription is %v, %v; want active", s.State, err)
+	}
+}
+
+func TestAChallengeThatTwoNodesAskCountsOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	inner, _ := openShared(t)
+	asked, answers := make(chan struct{}), make(chan struct{})
+	first := beginShared(t, inner, inner, &door{open: func(int, string) *fattorino.Answer {
+		close(asked)
+		<-answers
+		return wrong()
+	}})
+	second := beginShared(t, inner, inner, &door{open: func(int, string) *fattorino.Answer { return wrong() }})
+	part := inner.PartOf(7)
+
+	// Given a challenge under way at a node whose part goes to another, which asks
+	// the sink, too, and is refused,
+	if err := first.engine.Own(ctx, fattorino.Lease{Part: part, Epoch: 1}); err != nil {
+		t.Fatal(err)
+	}
+	s := first.subscribe(t, 7, "https://a.example", "invoice.paid")
+	<-asked
+	if err := first.engine.HandOver(ctx, part); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.engine.Own(ctx, fattorino.Lease{Part: part, Epoch: 2}); err != nil {
+		t.Fatal(err)
+	}
+	second.engine.AwaitHandshake(ctx, s.ID)
+
+	// when the first is refused as well,
+	close(answers)
+	first.engine.AwaitHandshake(ctx, s.ID)
+
+	// then that is one of the attempts that the contract allows.
+	if now, err := inner.Subscription(ctx, s.ID); err != nil || now.Handshake.Failed != 1 {
+		t.Errorf("%+v, %v; want one failed attempt", now.Handshake, err)
 	}
 }
