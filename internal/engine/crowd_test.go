@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/fattorino-dev/fattorino/internal/engine"
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
@@ -108,6 +109,39 @@ func TestFewerAttemptsAreInFlightWhereGoroutinesWaitForAProcessor(t *testing.T) 
 		c.wait.Store(0)
 		time.Sleep(9 * time.Second / 2)
 		c.want(t, "the processors are idle again", crowdLimit)
+	})
+}
+
+func TestSinksThatAreDownAreCalledLessOftenWhereGoroutinesWaitForAProcessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Given many sinks that are down,
+		var up atomic.Bool
+		receiver := downUntil(&up)
+		var wait atomic.Int64
+		f := start(t, t.TempDir(), receiver, limits(engine.Limits{Silent: 40}), func(s *setup) {
+			s.ProcessorWait = func() time.Duration { return time.Duration(wait.Load()) }
+		})
+		defer f.stop(t)
+		f.fill(t, 60, 100, hostOfItsOwn)
+		for _, at := range []struct {
+			when   string
+			wait   time.Duration
+			perSec int
+		}{
+			{"the processors are idle", 0, 40},
+			{"the processors are busy", time.Millisecond, 10},
+			{"the processors are idle again", 0, 40},
+		} {
+			// when the processors are so for a while,
+			wait.Store(int64(at.wait))
+			time.Sleep(time.Minute)
+			before := len(receiver.received())
+			time.Sleep(2 * time.Minute)
+			// then all of them together are called so often.
+			if n, want := len(receiver.received())-before, 2*60*at.perSec; n < want*9/10 || n > want*11/10 {
+				t.Errorf("%s: %d attempts in two minutes, want about %d", at.when, n, want)
+			}
+		}
 	})
 }
 

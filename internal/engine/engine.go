@@ -32,7 +32,7 @@ type Limits struct {
 	Lane        int   // attempts in flight for one subscription
 	Host        int   // attempts in flight for one host
 	Node        int   // attempts in flight in all
-	Silent      int   // attempts in a second, about, at all sinks that do not answer
+	Silent      int   // attempts in a second, about, at all sinks that do not answer; fewer where processors are short
 	Window      int   // deliveries of one subscription held in memory
 	WindowBytes int64 // about how many bytes of events are held in memory in all
 }

@@ -2,18 +2,20 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
 // The figures of case E.
 const (
-	othersBefore = "A/s of others before"
+	othersAlone  = "A/s of others alone"
 	othersBeside = "A/s of others beside it"
-	othersKept   = "others beside ÷ before"
+	othersKept   = "others beside ÷ alone"
 	drainRate    = "drain, deliveries/s"
-	besideB      = "B/s on the same server"
+	besideB      = "B/s alone"
 	drainRatio   = "drain ÷ B"
 	drainCost    = "drain, CPU µs/delivery"
 	fillSeconds  = "fill s"
@@ -27,8 +29,13 @@ const (
 	downPerCompany    = 100 // subscriptions
 )
 
-// othersFor is how long others publish, where they are held up.
-const othersFor = 20 * time.Second
+// Beside the backlog others publish in so many turns, each for so long where they
+// are held up; and the drain takes so many.
+const (
+	turnsOfOthers = 5
+	othersFor     = 20 * time.Second
+	turnsOfDrain  = 10
+)
 
 // firstDown is the first company whose sink is down; company 1 is well.
 const firstDown = 2
@@ -52,7 +59,7 @@ func backlogCase(name string, how failure) benchCase {
 			{memory, "≤", 150},
 			{othersKept, "≥", 0.9},
 			{drainRatio, "≥", 0.8},
-			{figure: othersBefore},
+			{figure: othersAlone},
 			{figure: othersBeside},
 			{figure: besideB},
 			{figure: drainRate},
@@ -65,67 +72,145 @@ func backlogCase(name string, how failure) benchCase {
 }
 
 func backlog(ctx context.Context, b *bench, how failure) (figures, error) {
-	s, err := b.start(ctx)
-	if err != nil {
+	c := &besideBacklog{bench: b}
+	var err error
+	if c.server, err = b.start(ctx); err != nil {
 		return nil, err
 	}
-	defer s.stop()
-	f := figures{}
-	bBefore, err := s.rateOfB(ctx, firstDown+downCompanies, b.events/2)
-	if err != nil {
+	defer c.server.stop()
+	if c.alone, err = b.start(ctx); err != nil {
 		return nil, err
 	}
-	ofOthers := 3 * b.events // for some seconds: what comes right after the backlog was written is little of it
-	others, err := s.beside(hmac, 1, 2*ofOthers)
-	if err != nil {
-		return nil, err
-	}
-	defer others.Close()
-	a := load{events: ofOthers, batch: 1, publishers: 32, prefix: "others-", most: othersFor}
-	before, err := s.deliver(ctx, a, others.arrivals)
-	if err != nil {
+	defer c.alone.stop()
+	if _, err := c.rateOfB(ctx); err != nil { // it warms up
 		return nil, err
 	}
 	events := b.scaled(pendingDeliveries, 10_000) / downPerCompany
 	sinks := newDownSinks(events, how)
 	defer sinks.close()
-	if f[fillSeconds], err = sinks.fill(ctx, s, events); err != nil {
+	f := figures{}
+	if f[fillSeconds], err = sinks.fill(ctx, c.server, events); err != nil {
 		return nil, err
 	}
-	a.first = ofOthers
-	beside, err := s.deliver(ctx, a, others.arrivals)
-	if err != nil {
+	if err := c.others(ctx, f); err != nil {
 		return nil, err
 	}
-	waiting, cpu := sinks.pending(), s.cpu()
-	if f[drainRate], err = sinks.drain(); err != nil {
+	if err := c.drain(ctx, sinks, f); err != nil {
 		return nil, err
 	}
-	f[drainCost] = float64((s.cpu() - cpu).Microseconds()) / float64(max(waiting-sinks.pending(), 1))
-	bAfter, err := s.rateOfB(ctx, firstDown+downCompanies+1, b.events/2)
-	if err != nil {
-		return nil, err
-	}
-	f[besideB] = (bBefore + bAfter) / 2 // minutes lie between them
-	f[othersBefore], f[othersBeside], f[othersKept] = before[delivered], beside[delivered], beside[delivered]/before[delivered]
-	f[drainRatio], f[memory] = f[drainRate]/f[besideB], s.peak()
-	f[lost] = float64(sinks.pending()) + before[lost] + beside[lost]
+	f[memory] = c.server.peak()
+	f[lost] += float64(sinks.pending())
 	f[doubled] = float64(sinks.doubled.Load())
 	return f, nil
 }
 
-// rateOfB gives the deliveries/s of case B, in a company of its own.
-func (s *server) rateOfB(ctx context.Context, company, events int) (float64, error) {
+// besideBacklog compares a server on which a backlog waits or drains with one that
+// has none. They take turns, the first one halted while the other is measured: in
+// the minutes that a backlog takes the machine may become another.
+type besideBacklog struct {
+	*bench
+	server, alone *server
+	rounds        int // of case B, each in a company of its own
+}
+
+// whileHalted does something while the server with the backlog is halted.
+func (c *besideBacklog) whileHalted(do func() error) error {
+	if err := c.server.halt(); err != nil {
+		return err
+	}
+	return errors.Join(do(), c.server.goOn())
+}
+
+// others publishes the events of case A to both.
+func (c *besideBacklog) others(ctx context.Context, f figures) error {
+	warm := c.events / 2 // in which what was put off by the halt is done, too
+	each := warm + c.events
+	rate := func(s *server, to *sink, turn int) (float64, error) {
+		a := ofCaseA(turn*each, warm)
+		a.most = othersFor
+		if _, err := s.deliver(ctx, a, to.arrivals); err != nil {
+			return 0, err
+		}
+		a.first, a.events = a.first+warm, c.events
+		of, err := s.deliver(ctx, a, to.arrivals)
+		f[lost] += of[lost]
+		return of[delivered], err
+	}
+	beside, err := c.server.beside(hmac, 1, turnsOfOthers*each)
+	if err != nil {
+		return err
+	}
+	defer beside.Close()
+	alone, err := c.alone.beside(hmac, 1, turnsOfOthers*each)
+	if err != nil {
+		return err
+	}
+	defer alone.Close()
+	turns := turnsOf{}
+	for turn := range turnsOfOthers {
+		var without float64
+		err := c.whileHalted(func() (err error) { without, err = rate(c.alone, alone, turn); return err })
+		if err != nil {
+			return err
+		}
+		with, err := rate(c.server, beside, turn)
+		if err != nil {
+			return err
+		}
+		turns.add(figures{othersKept: with / without, othersBeside: with, othersAlone: without})
+	}
+	turns.medians(f)
+	return nil
+}
+
+// drain has the sinks answer and waits for all that is pending. The rate is that
+// until a twentieth is left: the last are those that wait for a retry.
+func (c *besideBacklog) drain(ctx context.Context, sinks *downSinks, f figures) error {
+	all := len(sinks.came) * len(sinks.sent)
+	most, each := all/20*19, all/turnsOfDrain
+	if err := sinks.answer(); err != nil {
+		return err
+	}
+	var drained int
+	var took, cpu time.Duration
+	var ofB []float64
+	for left := most - sinks.delivered(); left > 0; left = most - sinks.delivered() {
+		before, cpuBefore, begun := sinks.delivered(), c.server.cpu(), time.Now()
+		sinks.await(before+min(each, left), 2*time.Minute)
+		if sinks.delivered() == before {
+			break // that much is lost
+		}
+		drained, took, cpu = drained+sinks.delivered()-before, took+sinks.lastAt().Sub(begun), cpu+c.server.cpu()-cpuBefore
+		err := c.whileHalted(func() error {
+			rate, err := c.rateOfB(ctx)
+			ofB = append(ofB, rate)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	sinks.await(all, 2*time.Minute)
+	slices.Sort(ofB)
+	f[drainRate], f[besideB] = float64(drained)/took.Seconds(), ofB[len(ofB)/2]
+	f[drainRatio], f[drainCost] = f[drainRate]/f[besideB], float64(cpu.Microseconds())/float64(max(drained, 1))
+	return nil
+}
+
+// rateOfB gives the deliveries/s of case B at the server that has no backlog.
+func (c *besideBacklog) rateOfB(ctx context.Context) (float64, error) {
+	events, company := c.events/4, firstDown+c.rounds
+	c.rounds++
 	to := newSink(newArrivals(events, 10))
 	defer to.Close()
-	err := s.subscribeEach(10, func(i int) (int, map[string]any) {
+	err := c.alone.subscribeEach(10, func(i int) (int, map[string]any) {
 		return company, map[string]any{"sink": fmt.Sprintf("%s/%d", to.URL, i), "types": []string{eventType}}
 	})
 	if err != nil {
 		return 0, err
 	}
-	f, err := s.deliver(ctx, load{
-		events: events, batch: 100, publishers: 8, prefix: "b-", company: func(int) int { return company },
+	f, err := c.alone.deliver(ctx, load{
+		events: events, batch: 100, publishers: 8, prefix: fmt.Sprintf("b-%d-", c.rounds), company: func(int) int { return company },
 	}, to.arrivals)
 	return f[delivered], err
 }
@@ -191,26 +276,19 @@ func (d *downSinks) fill(ctx context.Context, s *server, events int) (float64, e
 	return time.Since(begun).Seconds(), err
 }
 
-// pending is how many deliveries have not come yet.
-func (d *downSinks) pending() int {
-	return len(d.came)*len(d.sent) - int(d.count.Load())
-}
+// pending is how many deliveries have not come yet, and delivered how many have.
+func (d *downSinks) pending() int   { return len(d.came)*len(d.sent) - d.delivered() }
+func (d *downSinks) delivered() int { return int(d.count.Load()) }
 
-// drain has the sinks answer and waits for all that is pending. It gives the
-// rate until a twentieth is left: the last are those that wait for a retry.
-func (d *downSinks) drain() (rate float64, err error) {
-	begun := time.Now()
+// answer has the sinks be up.
+func (d *downSinks) answer() error {
 	close(d.up)
 	for _, open := range d.open {
 		if err := open(); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	most := len(d.came) * len(d.sent) / 20 * 19
-	d.await(most, 2*time.Minute)
-	rate = float64(d.count.Load()) / d.lastAt().Sub(begun).Seconds()
-	d.await(len(d.came)*len(d.sent), 2*time.Minute)
-	return rate, nil
+	return nil
 }
 
 func (d *downSinks) close() {

@@ -77,7 +77,7 @@ func longLog(ctx context.Context, b *bench) (figures, error) {
 		return nil, err
 	}
 	defer beside.Close()
-	turns := map[string][]float64{}
+	turns := turnsOf{}
 	for turn := range turnsOfLog {
 		full, err := s.deliver(ctx, ofCaseA(turn*b.events, b.events), beside.arrivals)
 		if err != nil {
@@ -87,22 +87,33 @@ func longLog(ctx context.Context, b *bench) (figures, error) {
 		if err != nil {
 			return nil, err
 		}
-		ofTurn := figures{
+		turns.add(figures{
 			rateKept: full[delivered] / empty[delivered],
 			fullRate: full[delivered], fullCost: full[cpuPerDelivery],
 			emptyRate: empty[delivered], emptyCost: empty[cpuPerDelivery],
-		}
-		for figure, value := range ofTurn {
-			turns[figure] = append(turns[figure], value)
-		}
+		})
 		f[lost] += full[lost] + empty[lost]
 	}
-	for figure, all := range turns {
+	turns.medians(f)
+	f[memory] = s.peak()
+	return f, nil
+}
+
+// turnsOf are the figures of what took turns.
+type turnsOf map[string][]float64
+
+func (t turnsOf) add(f figures) {
+	for figure, value := range f {
+		t[figure] = append(t[figure], value)
+	}
+}
+
+// medians adds those of all turns to the figures.
+func (t turnsOf) medians(f figures) {
+	for figure, all := range t {
 		slices.Sort(all)
 		f[figure] = all[len(all)/2]
 	}
-	f[memory] = s.peak()
-	return f, nil
 }
 
 // onEmptyStore publishes the events of case A to a server that was just started,

@@ -132,6 +132,11 @@ func (s *server) restart(ctx context.Context) (time.Duration, error) {
 	return time.Since(begun), err
 }
 
+// halt has the process do nothing until goOn.
+func (s *server) halt() error { return s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+func (s *server) goOn() error { return s.cmd.Process.Signal(syscall.SIGCONT) }
+
 // end ends the process; its folder stays.
 func (s *server) end() {
 	s.http.CloseIdleConnections()
