@@ -25,6 +25,7 @@ run: ## serve on this machine, with the data in ./data; ARGS are passed on
 .PHONY: test
 test: setup ## run every test, those with other people's SDKs included
 	$(GO) test -race -shuffle=on -timeout 15m ./...
+	$(GO) test -shuffle=on -timeout 15m -run '^TestAPageOfAMillion' ./internal/sqlite # too slow with the race detector
 
 .PHONY: check
 check: $(GOFUMPT) $(GOLANGCI_LINT) ## format, vet, lint, modules, generated code

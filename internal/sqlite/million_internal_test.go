@@ -1,3 +1,5 @@
+//go:build !race
+
 package sqlite
 
 import (
@@ -57,6 +59,9 @@ func touched(t *testing.T, c driver.Conn) (pages int) {
 	return pages
 }
 
+// With the race detector SQLite in Go takes ten times as long to fill the log, and
+// nothing runs at the same time here: `make test` runs it without.
+//
 // The first page of the log, and one from its middle, costs about the same
 // behind a million deliveries as behind a few, whatever it is narrowed to: it
 // looks at some hundreds of pages of the file, at a few thousand where several
