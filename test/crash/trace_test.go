@@ -125,8 +125,12 @@ func (c *call) known() bool {
 // whole tells whether strace saw all the bytes that the call was to write.
 func (c *call) whole() bool { return strconv.Itoa(len(c.bytes(1))) == c.args[2] }
 
-// ended tells whether the call has ended before its process did.
-func (c *call) ended() bool { return c.result != "" && !strings.HasPrefix(c.result, "?") }
+// ended tells whether the call has ended before its process did. Of a process
+// that is killed as a call of it ends strace cannot read the result, and shows ?
+// or an error that has no name.
+func (c *call) ended() bool {
+	return c.result != "" && !strings.HasPrefix(c.result, "?") && !strings.HasPrefix(c.result, "-1 (errno ")
+}
 
 // ok tells whether the call succeeded.
 func (c *call) ok() bool { return c.ended() && !strings.HasPrefix(c.result, "-1") }
