@@ -186,7 +186,8 @@ func (e *Engine) readSubscriptions(ctx context.Context) error {
 		}
 	}
 	if e.shared == nil {
-		return errors.Join(e.store.LiveSubscriptions(ctx, put), unknown)
+		err := e.store.LiveSubscriptions(ctx, put)
+		return errors.Join(err, unknown)
 	}
 	for part := range e.parts() {
 		all, version, err := e.shared.Changed(ctx, part, 0)
