@@ -43,14 +43,7 @@ func beginShared(t *testing.T, inner *postgres.Store, store fattorino.Store, sen
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.Stop(context.Background()) })
-	service, err := fattorino.NewService(fattorino.Config{
-		Store: store, Engine: e, Contracts: contracts,
-		Limits:    fattorino.Limits{Subscriptions: 100, AwaitSink: time.Millisecond},
-		CheckSink: func(string) error { return nil },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	service := newService(t, store, e, contracts, time.Millisecond)
 	app, err := service.CreateApp(t.Context(), &fattorino.Token{Kind: fattorino.AdminToken, Scopes: []string{"*"}}, "app")
 	if err != nil {
 		t.Fatal(err)

@@ -167,14 +167,7 @@ func start(tb testing.TB, dir string, sender engine.Sender, options ...option) *
 	if err := e.Start(context.Background()); err != nil {
 		tb.Fatal(err)
 	}
-	service, err := fattorino.NewService(fattorino.Config{
-		Store: store, Engine: e, Contracts: c.Contracts,
-		Limits:    fattorino.Limits{Subscriptions: 100, AwaitSink: 2 * time.Second},
-		CheckSink: func(string) error { return nil },
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
+	service := newService(tb, store, e, c.Contracts, 2*time.Second)
 	f := &fixture{
 		dir: dir, store: store, engine: e, service: service,
 		app:   &fattorino.Token{Kind: fattorino.APIToken, App: 1, Scopes: []string{"*"}},
@@ -188,6 +181,21 @@ func start(tb testing.TB, dir string, sender engine.Sender, options ...option) *
 		tb.Fatal(err)
 	}
 	return f
+}
+
+// newService puts the use cases on top of an engine. An answer waits so long for a
+// sink to prove itself.
+func newService(tb testing.TB, store fattorino.Store, e *engine.Engine, contracts []fattorino.Contract, awaitSink time.Duration) *fattorino.Service {
+	tb.Helper()
+	service, err := fattorino.NewService(fattorino.Config{
+		Store: store, Engine: e, Contracts: contracts,
+		Limits:    fattorino.Limits{Subscriptions: 100, AwaitSink: awaitSink},
+		CheckSink: func(string) error { return nil },
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return service
 }
 
 // stop ends the engine gracefully and closes the store.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 )
 
@@ -173,7 +172,7 @@ func (c *besideBacklog) drain(ctx context.Context, sinks *downSinks, f figures) 
 	}
 	var drained int
 	var took, cpu time.Duration
-	var ofB []float64
+	turns := turnsOf{}
 	for left := most - sinks.delivered(); left > 0; left = most - sinks.delivered() {
 		before, cpuBefore, begun := sinks.delivered(), c.server.cpu(), time.Now()
 		sinks.await(before+min(each, left), 2*time.Minute)
@@ -183,17 +182,20 @@ func (c *besideBacklog) drain(ctx context.Context, sinks *downSinks, f figures) 
 		drained, took, cpu = drained+sinks.delivered()-before, took+sinks.lastAt().Sub(begun), cpu+c.server.cpu()-cpuBefore
 		err := c.whileHalted(func() error {
 			rate, err := c.rateOfB(ctx)
-			ofB = append(ofB, rate)
+			turns.add(figures{besideB: rate})
 			return err
 		})
 		if err != nil {
 			return err
 		}
 	}
+	if drained == 0 {
+		return errors.New("nothing drains, though the sinks are up")
+	}
 	sinks.await(all, 2*time.Minute)
-	slices.Sort(ofB)
-	f[drainRate], f[besideB] = float64(drained)/took.Seconds(), ofB[len(ofB)/2]
-	f[drainRatio], f[drainCost] = f[drainRate]/f[besideB], float64(cpu.Microseconds())/float64(max(drained, 1))
+	turns.medians(f)
+	f[drainRate], f[drainCost] = float64(drained)/took.Seconds(), float64(cpu.Microseconds())/float64(drained)
+	f[drainRatio] = f[drainRate] / f[besideB]
 	return nil
 }
 
@@ -210,7 +212,7 @@ func (c *besideBacklog) rateOfB(ctx context.Context) (float64, error) {
 		return 0, err
 	}
 	f, err := c.alone.deliver(ctx, load{
-		events: events, batch: 100, publishers: 8, prefix: fmt.Sprintf("b-%d-", c.rounds), company: func(int) int { return company },
+		events: events, batch: 100, publishers: 8, company: func(int) int { return company },
 	}, to.arrivals)
 	return f[delivered], err
 }
