@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -26,8 +27,10 @@ const (
 type conn struct {
 	net.Conn
 	server *Server
-	in     *bufio.Reader
-	last   frame // of the last head
+	known  net.Conn // as which it was taken over, and others know it
+	from   *begunConn
+	in     *bufio.Reader // of from
+	last   frame         // of the last head
 	remote string
 	ctx    context.Context //nolint:containedctx // of its requests; ends with it
 	cancel context.CancelFunc
@@ -39,13 +42,17 @@ type conn struct {
 	goesOn  bool // with net/http
 }
 
-func newConn(s *Server, c net.Conn, buffered *bufio.Reader, remote string) *conn {
+func newConn(s *Server, known net.Conn, buffered *bufio.Reader, remote string) *conn {
 	begun, _ := buffered.Peek(buffered.Buffered())
+	socket := known
+	if before, ok := known.(*begunConn); ok { // it was given back, and may be again
+		socket, begun = before.Conn, slices.Concat(begun, before.begun)
+	}
+	from := &begunConn{Conn: socket, begun: begun}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &conn{
-		Conn: c, server: s, remote: remote, ctx: ctx, cancel: cancel,
-		in:  bufio.NewReaderSize(&begunConn{Conn: c, begun: begun}, headBytes),
-		out: response{header: http.Header{}},
+		Conn: socket, server: s, known: known, remote: remote, ctx: ctx, cancel: cancel,
+		from: from, in: bufio.NewReaderSize(from, headBytes), out: response{header: http.Header{}},
 	}
 }
 
@@ -79,13 +86,13 @@ func (c *conn) serve(r *http.Request) {
 // request that came last, or to nobody.
 func (c *conn) end() {
 	c.cancel()
-	c.server.Changed(c.Conn, http.StateClosed) // given back, it comes anew
+	c.server.Changed(c.known, http.StateClosed) // given back, it comes anew
 	if !c.goesOn || c.SetDeadline(time.Time{}) != nil {
 		_ = c.Close() // whatever it says, nobody is left to be told
 		return
 	}
 	unread, _ := c.in.Peek(c.in.Buffered())
-	c.server.back.give(&begunConn{Conn: c.Conn, begun: unread})
+	c.server.back.give(&begunConn{Conn: c.Conn, begun: slices.Concat(unread, c.from.begun)})
 }
 
 // stop ends a connection without a request; one with a request ends after it.
@@ -98,7 +105,7 @@ func (c *conn) stop() {
 // next waits for the next request, and gives its head; nil where the connection
 // is at its end, or given back.
 func (c *conn) next() *http.Request {
-	c.server.Changed(c.Conn, http.StateIdle)
+	c.server.Changed(c.known, http.StateIdle)
 	if c.within(c.server.Idle) != nil || !c.doing.CompareAndSwap(busy, resting) {
 		return nil
 	}
@@ -109,7 +116,7 @@ func (c *conn) next() *http.Request {
 	if !c.doing.CompareAndSwap(resting, busy) || err != nil {
 		return nil
 	}
-	c.server.Changed(c.Conn, http.StateActive)
+	c.server.Changed(c.known, http.StateActive)
 	// Old clients end the body of a POST with an empty line (RFC 9112, section 2.2).
 	_, _ = c.in.Discard(len(begun) - len(bytes.TrimLeft(begun, "\r\n")))
 	head, err := c.head()

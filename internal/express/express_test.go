@@ -13,8 +13,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,6 +192,102 @@ func TestAPublishersConnectionIsTakenOverAndGivenBack(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// A deepConn notes how deep in calls it is read from.
+type deepConn struct {
+	net.Conn
+	depth *atomic.Int32
+}
+
+func (c deepConn) Read(p []byte) (int, error) {
+	c.depth.Store(int32(runtime.Callers(0, make([]uintptr, 10_000))))
+	return c.Conn.Read(p)
+}
+
+func TestAConnectionMayGoToAndFroForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// Given a connection that net/http and we have given to each other,
+		l, depth := make(pipes), &atomic.Int32{}
+		serve(t, l, echo)
+		ours, its := net.Pipe()
+		l <- deepConn{its, depth}
+		defer ours.Close() //nolint:errcheck // the test is over
+		c := &client{T: t, Conn: ours, in: bufio.NewReader(ours)}
+		there := func() int32 {
+			for _, request := range []string{plain("ours"), "GET /v1/events HTTP/1.1\r\nHost: b\r\n\r\n"} {
+				c.send(request)
+				c.answer()
+			}
+			return depth.Load()
+		}
+		// when that goes on, then it is read from no deeper in calls than before.
+		const calls = 50
+		for range 2 * calls {
+			if deep := there(); deep > calls {
+				t.Fatalf("it is read from %d calls deep", deep)
+			}
+		}
+	})
+}
+
+// Most answers on a connection are alike, and are told apart all the same.
+func TestEachAnswerIsItsOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := make(pipes)
+		serve(t, l, func(w http.ResponseWriter, r *http.Request) {
+			wanted, _ := io.ReadAll(r.Body)
+			status := http.StatusAccepted
+			for field := range strings.SplitSeq(string(wanted), ";") {
+				if name, value, _ := strings.Cut(field, "="); name == "Status" {
+					status, _ = strconv.Atoi(value)
+				} else {
+					w.Header().Add(name, value)
+				}
+			}
+			w.WriteHeader(status)
+			_, _ = w.Write(wanted)
+		})
+		c := l.dial(t)
+		begun := time.Now()
+		for i, x := range []struct {
+			wanted string
+			status int
+			header http.Header
+		}{
+			{"A=1", 202, http.Header{"A": {"1"}}},
+			{"A=1", 202, http.Header{"A": {"1"}}},
+			{"A=1;Status=503", 503, http.Header{"A": {"1"}}},
+			{"A=2;Status=503", 503, http.Header{"A": {"2"}}},
+			{"A=2;A=3", 202, http.Header{"A": {"2", "3"}}},
+			{"A=2;B=3", 202, http.Header{"A": {"2"}, "B": {"3"}}},
+			{"B=3", 202, http.Header{"B": {"3"}}},
+			{"B=a\r\nC: b", 202, http.Header{"B": {"a  C: b"}}}, // as net/http writes it
+			{"Content-Length=7", 202, http.Header{}},
+			{"Date=today;B=3", 202, http.Header{"B": {"3"}, "Date": {"today"}}},
+			{"B=3", 202, http.Header{"B": {"3"}}},
+		} {
+			c.send(plain(x.wanted))
+			r, err := http.ReadResponse(c.in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(r.Body)
+			if err != nil || string(body) != x.wanted || r.StatusCode != x.status {
+				t.Errorf("%q was answered with %d and %q, %v", x.wanted, r.StatusCode, body, err)
+			}
+			if x.header["Date"] == nil {
+				x.header["Date"] = []string{begun.Add(time.Duration(i) * time.Second).UTC().Format(http.TimeFormat)}
+			}
+			x.header["Content-Length"] = []string{strconv.Itoa(len(x.wanted))}
+			if diff := cmp.Diff(x.header, r.Header); diff != "" {
+				t.Errorf("%q: %s", x.wanted, diff)
+			}
+			time.Sleep(time.Second)
 		}
 	})
 }
