@@ -20,50 +20,93 @@ import (
 type router struct {
 	server     *server
 	mux        *http.ServeMux
-	operations map[string]operation // by pattern of mux
+	operations map[string]*operation // by pattern of mux
+	fixed      map[route]*operation  // those whose paths have no parameters
+
+	nosniff, noStore []string // fields that many answers have
 }
+
+// A route is what a request asks for.
+type route struct{ method, path string }
 
 // An operation is what the description says of one, as far as the router must
 // know.
 type operation struct {
-	public bool     // no token is needed
-	query  []string // the query parameters that it takes
+	pattern string       // of mux
+	handler http.Handler // what mux leads to, if the path has no parameters; else mux
+	public  bool         // no token is needed
+	query   []string     // the query parameters that it takes
 }
 
 func newRouter(s *server, spec *description) http.Handler {
-	rt := &router{server: s, mux: http.NewServeMux(), operations: map[string]operation{}}
+	rt := &router{
+		server: s, mux: http.NewServeMux(), operations: map[string]*operation{}, fixed: map[route]*operation{},
+		nosniff: []string{"nosniff"}, noStore: []string{"no-store"},
+	}
 	HandlerWithOptions(s, StdHTTPServerOptions{
-		BaseRouter: rt.mux, ErrorHandlerFunc: s.refuseParameter, Middlewares: []MiddlewareFunc{s.checkIDs},
+		BaseRouter: checkedMux{rt.mux, s}, ErrorHandlerFunc: s.refuseParameter,
 	})
 	for path, methods := range spec.Paths.all() {
 		for method, op := range methods.operations() {
-			rt.operations[method+" "+path] = operation{public: op.public(), query: op.queryNames(methods)}
+			rt.add(route{method, path}, &operation{
+				pattern: method + " " + path, handler: rt.mux, public: op.public(), query: op.queryNames(methods),
+			})
 		}
 	}
 	return httpjson.Handle(s.Log, writeError, rt.serve)
 }
 
+// A checkedMux has the ids in the path checked before an operation is called.
+type checkedMux struct {
+	*http.ServeMux
+	server *server
+}
+
+// HandleFunc registers an operation.
+func (m checkedMux) HandleFunc(pattern string, operation func(http.ResponseWriter, *http.Request)) {
+	m.Handle(pattern, m.server.checkIDs(http.HandlerFunc(operation)))
+}
+
+func (rt *router) add(at route, op *operation) {
+	rt.operations[op.pattern] = op
+	if !strings.Contains(at.path, "{") {
+		op.handler, _ = rt.mux.Handler(&http.Request{Method: at.method, URL: &url.URL{Path: at.path}})
+		rt.fixed[at] = op
+	}
+}
+
+// find gives the operation of a request; nil where none has its path and method.
+// To look among the fixed paths, by one of which events come in, costs a tenth of
+// asking the mux, which would have to be asked twice.
+func (rt *router) find(r *http.Request) *operation {
+	if op := rt.fixed[route{r.Method, r.URL.Path}]; op != nil {
+		return op
+	}
+	_, pattern := rt.mux.Handler(r)
+	return rt.operations[pattern]
+}
+
 // serve hands the request to its operation.
 func (rt *router) serve(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, pattern := rt.mux.Handler(r)
-	if pattern == "" {
+	w.Header()["X-Content-Type-Options"] = rt.nosniff
+	op := rt.find(r)
+	if op == nil {
 		return rt.refuseRoute(w, r)
 	}
-	op := rt.operations[pattern]
 	if !op.public {
 		caller, err := auth.Caller(rt.server.Service, r)
 		if err != nil {
 			challenge(w, r)
 			return err
 		}
-		w.Header().Set("Cache-Control", "no-store") // what a token gives is for its holder alone
+		w.Header()["Cache-Control"] = rt.noStore // what a token gives is for its holder alone
 		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, caller))
 	}
 	if err := checkQuery(r.URL.RawQuery, op.query); err != nil {
 		return err
 	}
-	rt.mux.ServeHTTP(w, r)
+	r.Pattern = op.pattern
+	op.handler.ServeHTTP(w, r)
 	return nil
 }
 

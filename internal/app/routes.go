@@ -67,7 +67,25 @@ func (a *App) routes(keys *keyring, masterKeys *masterKeyring, c contracts) (htt
 	mux.Handle(inspect.Path+"{bin}/{rest...}", recorder)
 	mux.Handle("GET /{$}", http.RedirectHandler("/ui/", http.StatusSeeOther))
 	mux.Handle("/", native) // which says that there is no such thing
-	return noRedirects(mux), nil
+	return hot{path: publishPath, handler: native, others: noRedirects(mux)}, nil
+}
+
+// publishPath is where events come in, one request after the other.
+const publishPath = "/v1/events"
+
+// A hot path leads to its handler without a look at all the others.
+type hot struct {
+	path            string
+	handler, others http.Handler
+}
+
+// ServeHTTP implements [http.Handler].
+func (h hot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == h.path {
+		h.handler.ServeHTTP(w, r)
+		return
+	}
+	h.others.ServeHTTP(w, r)
 }
 
 // noRedirects answers a path that is not in its shortest form like any other

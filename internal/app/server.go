@@ -23,7 +23,7 @@ type server struct {
 func newServer(log *slog.Logger, h http.Handler, connections *connections) *server {
 	const head, body, write, idle = 10 * time.Second, time.Minute, 2 * time.Minute, 2 * time.Minute
 	publishers := express.New(express.Config{
-		Handler: h, Path: "/v1/events", Changed: connections.changed, Head: head, Body: body, Write: write, Idle: idle,
+		Handler: h, Path: publishPath, Changed: connections.changed, Head: head, Body: body, Write: write, Idle: idle,
 	})
 	return &server{express: publishers, http: &http.Server{
 		Handler:           publishers,
