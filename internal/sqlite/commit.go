@@ -32,7 +32,10 @@ func (s *Store) commit(b *fattorino.Batch) error {
 	if err := s.hot.exec(`BEGIN IMMEDIATE`); err != nil {
 		return err
 	}
-	c := &commit{hot: &s.hot, recent: &s.recent, written: &s.written, ids: s.ids, now: b.Now, seqs: map[int64]int64{}, known: map[int64]*accepted{}, lanes: map[int64]*lanePage{}}
+	c := &commit{
+		hot: &s.hot, recent: &s.recent, written: &s.written, ids: s.ids, now: b.Now, last: s.seqs, unlisted: s.unlisted,
+		seqs: seqs{}, known: map[int64]*accepted{}, lanes: map[int64]*lanePage{},
+	}
 	err := c.write(b)
 	if err == nil {
 		s.untried.tried(b.Outcomes)
@@ -41,7 +44,13 @@ func (s *Store) commit(b *fattorino.Batch) error {
 	if err != nil {
 		_ = s.hot.exec(`ROLLBACK`) // SQLite may have rolled back by itself already
 		s.hot.forget()
+		s.seqs = nil
 		return err
+	}
+	s.seqs = s.seqs.with(c.seqs)
+	s.unlisted = append(s.unlisted, c.added...)
+	if c.ids.listed > s.ids.listed {
+		s.unlisted = s.unlisted[:0]
 	}
 	s.recent.swept(c.sweep, s.ids.event, &s.written)
 	s.ids = c.ids
@@ -56,9 +65,13 @@ type commit struct {
 	sweep   sweep
 	ids     ids
 	now     time.Time
-	seqs    map[int64]int64     // last Seq of the companies in the batch
+	last    seqs                // as they are before the commit
+	seqs    seqs                // of the companies in the batch
 	known   map[int64]*accepted // by id hash: the events that the batch may repeat
 	lanes   map[int64]*lanePage // by subscription: the pages begun
+
+	unlisted []listing // of the commits before
+	added    []listing // of the batch
 }
 
 func (c *commit) write(b *fattorino.Batch) error {
@@ -111,6 +124,7 @@ func (s *Store) Update(ctx context.Context, f func(fattorino.Tx) error) error {
 	s.ids = u.ids
 	for _, h := range u.pruned {
 		s.recent.forget(h)
+		s.unlisted = nil // the events tell which are left
 	}
 	return nil
 }

@@ -44,8 +44,6 @@ func (s *Store) eventsOfTypes(ctx context.Context, q fattorino.EventQuery) ([]*f
 	return events, err
 }
 
-const listedFrom = `SELECT event FROM kinds WHERE company = ? AND common = ? AND type = ? AND heard = ? AND event >= ? ORDER BY event LIMIT ?`
-
 const unlistedFrom = `SELECT key FROM events NOT INDEXED WHERE company = ?1 AND seq > 0
 	AND (type IN (SELECT value FROM json_each(?2)) OR common IN (SELECT value FROM json_each(?2)))
 	AND key >= max(?3, 1 + (SELECT listed FROM ids)) ORDER BY key LIMIT ?4`
@@ -62,8 +60,8 @@ func (h *hot) keysOfTypes(q fattorino.EventQuery, from int64) ([]int64, error) {
 		return nil, err
 	}
 	for _, k := range kinds {
-		for _, by := range []int64{0, 1} {
-			keys, err := numbers(h, listedFrom, q.Company, k.common, k.typ, by, from, int64(q.Limit))
+		for _, by := range []int64{heardByNobody, heardBySome} {
+			keys, err := group{q.Company, k, by}.up(h, from, q.Limit)
 			if err != nil {
 				return nil, err
 			}

@@ -24,7 +24,7 @@ type hot struct {
 }
 
 // bulks are the statements for many rows.
-type bulks struct{ hashed, accepted, events, hashes, entities, lanes, successes, forgotten *bulk }
+type bulks struct{ hashed, accepted, events, hashes, entities, groups, lanes, successes, forgotten *bulk }
 
 func newBulks() *bulks {
 	return &bulks{
@@ -33,6 +33,7 @@ func newBulks() *bulks {
 		hashes:    newBulk(`INSERT INTO id_hashes VALUES `, 2, ""),
 		events:    newBulk(eventInto, eventColumnCount, ""),
 		entities:  newBulk(entityInto, 3, ""),
+		groups:    newBulk(groupPageInto, 6, ""),
 		lanes:     newBulk(lanePageInto, 4, ""),
 		successes: newBulk(successInto, 2, successAfter),
 		forgotten: newList(forgetRow),

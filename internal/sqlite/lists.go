@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"database/sql/driver"
 	"slices"
 	"strings"
@@ -16,26 +17,71 @@ import (
 // listEvery is how many events are listed at once.
 const listEvery = 512
 
-const (
-	heard    = `iif(seq = 0, 2, deliveries > 0)`
-	listKind = `INSERT INTO kinds SELECT company, common, type, ` + heard + `, key FROM events NOT INDEXED
-		WHERE key > ? AND key <= ?`
-	listEntity = `INSERT INTO entities SELECT company, entity, key FROM events NOT INDEXED
-		WHERE key > ? AND key <= ? AND entity <> '' AND instr(entity, ',') = 0 AND deliveries > 0`
-)
+// A listing is an event as it is listed.
+type listing struct {
+	group
+	event  int64
+	entity string // empty where the list of entities has it not, or has it by each of several
+}
+
+const heard = `iif(seq = 0, 2, deliveries > 0)`
+
+const selectListings = `SELECT company, common, type, ` + heard + `, key, iif(deliveries > 0 AND instr(entity, ',') = 0, entity, '')
+	FROM events NOT INDEXED WHERE key > ? AND key <= ?`
+
+// listingOf gives how an event of a batch is listed.
+func listingOf(e *fattorino.Event, targets []int64) listing {
+	l := listing{group: group{company: e.Company, kind: kind{e.Common, e.Type}}, event: e.Key}
+	if len(targets) > 0 {
+		l.heard = heardBySome
+		if text := e.Entity.String(); !strings.Contains(text, ",") {
+			l.entity = text
+		}
+	}
+	return l
+}
 
 // list lists the events since the last time, once there are enough.
 func (c *commit) list() error {
 	if c.ids.event-c.ids.listed < listEvery {
 		return nil
 	}
-	for _, query := range []string{listKind, listEntity} {
-		if err := c.exec(query, c.ids.listed, c.ids.event); err != nil {
-			return err
+	all, err := c.toList()
+	if err != nil {
+		return err
+	}
+	if err := c.writeGroups(all); err != nil {
+		return err
+	}
+	slices.SortFunc(all, func(a, b listing) int {
+		return cmp.Or(cmp.Compare(a.company, b.company), strings.Compare(a.entity, b.entity), cmp.Compare(a.event, b.event))
+	})
+	for _, l := range all {
+		if l.entity != "" {
+			c.bulks.entities.add(l.company, l.entity, l.event)
 		}
+	}
+	if err := c.execBulk(c.bulks.entities); err != nil {
+		return err
 	}
 	c.ids.listed = c.ids.event
 	return c.exec(`UPDATE ids SET listed = ?`, c.ids.listed)
+}
+
+// toList gives the events that are not listed: from memory, if those are all.
+func (c *commit) toList() ([]listing, error) {
+	all := slices.Concat(c.unlisted, c.added) // a copy: the commit may fail
+	if int64(len(all)) == c.ids.event-c.ids.listed {
+		return all, nil
+	}
+	all = all[:0]
+	err := c.query(6, func(row []driver.Value) error {
+		all = append(all, listing{
+			group: group{row[0].(int64), kind{row[1].(string), row[2].(string)}, row[3].(int64)}, event: row[4].(int64), entity: row[5].(string),
+		})
+		return nil
+	}, selectListings, c.ids.listed, c.ids.event)
+	return all, err
 }
 
 const entityInto = `INSERT OR IGNORE INTO entities (company, entity, event) VALUES `
@@ -54,28 +100,24 @@ func eachOfSeveral(e fattorino.Entity) []string {
 	return each
 }
 
-// unlist takes an event off the lists.
-func (t *tx) unlist(key int64) error {
-	_, err := t.exec(`DELETE FROM kinds WHERE (company, common, type, heard, event) =
-		(SELECT company, common, type, `+heard+`, key FROM events WHERE key = ?)`, key)
+// unlist takes an event off the list of entities, and gives its listing.
+func (t *tx) unlist(key int64) (l listing, err error) {
+	l.event = key
+	err = t.tx.QueryRowContext(t.ctx, `SELECT company, common, type, `+heard+`, entity FROM events WHERE key = ?`, key).
+		Scan(&l.company, &l.common, &l.typ, &l.heard, &l.entity)
+	if err != nil || l.entity == "" {
+		return l, err
+	}
+	entity, err := fattorino.ParseEntity(l.entity)
 	if err != nil {
-		return err
+		return l, err
 	}
-	var company int64
-	var text string
-	if err := t.tx.QueryRowContext(t.ctx, `SELECT company, entity FROM events WHERE key = ?`, key).Scan(&company, &text); err != nil || text == "" {
-		return err
-	}
-	entity, err := fattorino.ParseEntity(text)
-	if err != nil {
-		return err
-	}
-	for _, one := range append(eachOfSeveral(entity), text) {
-		if _, err := t.exec(`DELETE FROM entities WHERE company = ? AND entity = ? AND event = ?`, company, one, key); err != nil {
-			return err
+	for _, one := range append(eachOfSeveral(entity), l.entity) {
+		if _, err := t.exec(`DELETE FROM entities WHERE company = ? AND entity = ? AND event = ?`, l.company, one, key); err != nil {
+			return l, err
 		}
 	}
-	return nil
+	return l, nil
 }
 
 const listedAbout = `SELECT event FROM entities WHERE company = ?1 AND entity = ?2 AND event >= ?3 AND event < ?4 ORDER BY event DESC LIMIT ?5`
@@ -96,9 +138,6 @@ func (l *logSearch) aboutEntity(companies []int64) (streams []stream[int64]) {
 	return streams
 }
 
-const listedHeard = `SELECT event FROM kinds WHERE company = ?1 AND common = ?2 AND type = ?3 AND heard = ?4
-	AND event >= ?5 AND event < ?6 ORDER BY event DESC LIMIT ?7`
-
 const unlistedHeard = `SELECT key FROM events NOT INDEXED WHERE company = ?1 AND deliveries > 0
 	AND (type IN (SELECT value FROM json_each(?2)) OR common IN (SELECT value FROM json_each(?2)))
 	AND key >= max(?3, 1 + (SELECT listed FROM ids)) AND key < ?4 ORDER BY key DESC LIMIT ?5`
@@ -115,49 +154,12 @@ func (l *logSearch) ofTypes(companies []int64) (streams []stream[int64], err err
 			return nil, err
 		}
 		for _, k := range kinds {
-			for _, by := range []int64{1, 2} {
+			for _, by := range []int64{heardBySome, heardByItsOwn} {
 				streams = append(streams, func(in span, limit int) ([]int64, error) {
-					return numbers(l, listedHeard, company, k.common, k.typ, by, in.low, in.high, int64(limit))
+					return group{company, k, by}.down(l, in, limit)
 				})
 			}
 		}
 	}
 	return streams, nil
-}
-
-// kind is the type of events and the common name they were published under.
-type kind struct{ common, typ string }
-
-// The next type under a common name, and the first under the next one. In one
-// comparison of both SQLite would go by the name alone, through all events of it.
-const (
-	nextType   = `SELECT common, type FROM kinds WHERE company = ? AND common = ? AND type > ? ORDER BY type LIMIT 1`
-	nextCommon = `SELECT common, type FROM kinds WHERE company = ? AND common > ? ORDER BY common, type LIMIT 1`
-)
-
-// kinds gives those of the company's events that have one of the types, or
-// stand for one as a common name. It skips from one to the next in the list.
-func (h *hot) kinds(company int64, types []string) (all []kind, err error) {
-	for k, more := (kind{}), true; more; {
-		if k, more, err = h.nextKind(company, k); err != nil {
-			return nil, err
-		}
-		if more && (slices.Contains(types, k.typ) || slices.Contains(types, k.common)) {
-			all = append(all, k)
-		}
-	}
-	return all, nil
-}
-
-// nextKind gives the kind that comes after one; false where there is none.
-func (h *hot) nextKind(company int64, after kind) (next kind, found bool, err error) {
-	read := func(row []driver.Value) error {
-		next, found = kind{row[0].(string), row[1].(string)}, true
-		return nil
-	}
-	err = h.query(2, read, nextType, company, after.common, after.typ)
-	if err == nil && !found {
-		err = h.query(2, read, nextCommon, company, after.common)
-	}
-	return next, found, err
 }

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bytes"
 	"database/sql/driver"
+	"maps"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 	"github.com/fattorino-dev/fattorino/internal/record"
@@ -96,6 +97,7 @@ func (c *commit) publish(p *fattorino.Publish) error {
 		p.First[i] = c.ids.delivery + 1
 		hash, _ := e.Hashes()
 		c.sweep.added = append(c.sweep.added, idHash{hash, e.Key})
+		c.added = append(c.added, listingOf(e, p.Targets[i]))
 		c.bulks.events.values = appendEvent(c.bulks.events.values, e, p.First[i], p.Targets[i])
 		if len(p.Targets[i]) > 0 {
 			for _, entity := range eachOfSeveral(e.Entity) {
@@ -134,12 +136,9 @@ func (c *commit) takeBack(p *fattorino.Publish, first []*accepted) {
 
 // stamp gives an event its Key, its Seq and the time.
 func (c *commit) stamp(e *fattorino.Event) error {
-	seq, known := c.seqs[e.Company]
-	if !known {
-		var err error
-		if seq, err = c.lastSeq(e.Company); err != nil {
-			return err
-		}
+	seq, err := c.lastSeq(e.Company)
+	if err != nil {
+		return err
 	}
 	c.ids.event++
 	c.seqs[e.Company] = seq + 1
@@ -147,13 +146,34 @@ func (c *commit) stamp(e *fattorino.Event) error {
 	return nil
 }
 
+// seqs are the last Seq of companies, as far as they are known.
+type seqs map[int64]int64
+
+// maxSeqs is of how many companies it is known.
+const maxSeqs = 4096
+
+// with gives them with those that a commit has given.
+func (s seqs) with(given seqs) seqs {
+	if s == nil || len(s) > maxSeqs {
+		s = seqs{}
+	}
+	maps.Copy(s, given)
+	return s
+}
+
+// lastSeq gives the last Seq of a company, which is made where there is none.
 func (c *commit) lastSeq(company int64) (seq int64, err error) {
-	known := false
+	for _, known := range []seqs{c.seqs, c.last} {
+		if seq, ok := known[company]; ok {
+			return seq, nil
+		}
+	}
+	found := false
 	err = c.query(1, func(row []driver.Value) error {
-		seq, known = row[0].(int64), true
+		seq, found = row[0].(int64), true
 		return nil
 	}, `SELECT `+lastSeq+` FROM companies c WHERE id = ?`, company)
-	if err != nil || known {
+	if err != nil || found {
 		return seq, err
 	}
 	return 0, c.exec(`INSERT INTO companies (id, created_at) VALUES (?, ?)`, company, c.ids.accepted)

@@ -47,11 +47,14 @@ type Store struct {
 	write *sql.DB // one connection
 	read  *sql.DB
 
-	mu      sync.Mutex // the one writer
-	hot     hot        // prepared statements of Commit
-	ids     ids        // the last ids given, as committed
-	recent  recent
-	written bloom // the hashes that are in the table
+	mu   sync.Mutex // the one writer
+	hot  hot        // prepared statements of Commit
+	ids  ids        // the last ids given, as committed
+	seqs seqs
+
+	unlisted []listing // of events since the last that is listed, all or not
+	recent   recent
+	written  bloom // the hashes that are in the table
 
 	background sync.WaitGroup
 	stop       context.CancelFunc // ends what is done in the background

@@ -181,9 +181,10 @@ func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, delete
 		return 0, 0, err
 	}
 	lanes, blocks := map[int64][]int64{}, map[int64][]int64{} // what is gone, by subscription and by block
+	groups := map[group][]int64{}
 	for _, e := range events {
 		last = e.key
-		gone, pending, err := t.pruneEvent(idHash{e.hash, e.key})
+		listed, gone, pending, err := t.pruneEvent(idHash{e.hash, e.key})
 		if err != nil {
 			return 0, 0, fmt.Errorf("prune event %d: %w", e.key, err)
 		}
@@ -194,6 +195,7 @@ func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, delete
 			lanes[r.subscription] = append(lanes[r.subscription], r.id)
 			blocks[blockOf(r.id)] = append(blocks[blockOf(r.id)], r.id)
 		}
+		groups[listed.group] = append(groups[listed.group], e.key)
 		deleted++
 		t.pruned = append(t.pruned, idHash{e.hash, e.key})
 		if _, err := t.exec(`UPDATE companies SET pruned_seq = max(pruned_seq, ?) WHERE id = ?`, e.seq, e.company); err != nil {
@@ -203,6 +205,11 @@ func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, delete
 	for subscription, gone := range lanes {
 		if err := t.pruneLane(subscription, gone); err != nil {
 			return 0, 0, fmt.Errorf("prune what subscription %d has heard: %w", subscription, err)
+		}
+	}
+	for group, gone := range groups {
+		if err := t.pruneGroup(group, gone); err != nil {
+			return 0, 0, fmt.Errorf("prune the events of type %q: %w", group.typ, err)
 		}
 	}
 	for block, gone := range blocks {
@@ -225,34 +232,35 @@ func (t *tx) prunePages(before time.Time, limit int) error {
 	return err
 }
 
-// pruneEvent deletes an event whose deliveries are all settled, and gives those.
-func (t *tx) pruneEvent(e idHash) (gone []ref, pending bool, err error) {
+// pruneEvent deletes an event whose deliveries are all settled, and gives those
+// and how it is listed.
+func (t *tx) pruneEvent(e idHash) (listed listing, gone []ref, pending bool, err error) {
 	if gone, err = ofEvent(t, e.event); err != nil {
-		return nil, false, err
+		return listed, nil, false, err
 	}
 	standing, err := standingOf(t, gone)
 	if err != nil {
-		return nil, false, err
+		return listed, nil, false, err
 	}
 	for _, d := range standing {
 		if d.State == fattorino.Pending || d.State == fattorino.Waiting {
-			return nil, true, nil
+			return listed, nil, true, nil
 		}
 	}
-	if err := t.unlist(e.event); err != nil {
-		return nil, false, err
+	if listed, err = t.unlist(e.event); err != nil {
+		return listed, nil, false, err
 	}
 	if _, err := t.exec(`DELETE FROM id_hashes WHERE id_hash = ? AND event = ?`, e.hash, e.event); err != nil {
-		return nil, false, err
+		return listed, nil, false, err
 	}
 	if len(gone) > 0 {
 		first, last := gone[0].id, gone[len(gone)-1].id
 		for _, query := range []string{`DELETE FROM retries WHERE delivery >= ? AND delivery <= ?`, `DELETE FROM deliveries WHERE id >= ? AND id <= ?`} {
 			if _, err := t.exec(query, first, last); err != nil {
-				return nil, false, err
+				return listed, nil, false, err
 			}
 		}
 	}
 	_, err = t.exec(`DELETE FROM events WHERE key = ?`, e.event)
-	return gone, false, err
+	return listed, gone, false, err
 }

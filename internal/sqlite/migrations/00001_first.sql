@@ -150,16 +150,17 @@ CREATE TABLE id_hashes (
     PRIMARY KEY (id_hash, event)
 ) STRICT, WITHOUT ROWID;
 
--- The events of a type, and those about an entity: what they are found by.
--- Every few hundred events are listed at once, which costs a fraction of what
+-- The events of a type, in pages, and those about an entity: what they are found
+-- by. Every few hundred events are listed at once, which costs a fraction of what
 -- an index of events would; ids.listed tells up to where.
 CREATE TABLE kinds (
     company INTEGER NOT NULL,
     common  TEXT    NOT NULL, -- or empty
     type    TEXT    NOT NULL,
     heard   INTEGER NOT NULL, -- 0 by nobody, 1 by some subscription, 2 by its own: private
-    event   INTEGER NOT NULL,
-    PRIMARY KEY (company, common, type, heard, event)
+    first   INTEGER NOT NULL, -- the smallest key in it
+    page    BLOB    NOT NULL, -- keys of events
+    PRIMARY KEY (company, common, type, heard, first)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE entities ( -- of events that somebody heard; those about several are listed at once

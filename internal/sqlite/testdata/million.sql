@@ -13,7 +13,10 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
 INSERT INTO events SELECT i, 7, i, 1700000000000000 + i * 3600000, 'event-' || i, '/erp',
 	iif(i % 10000 = 1, 'rare.type', iif(i % 2 = 0, 'invoice.paid', 'invoice.created')), '', 'company:7', '', 'application/json', '', '',
 	iif(i % 50000 = 1, 'customer/1', 'invoice/' || (i % 1000)), 0, i, x'00', 10 * i - 9, 10, x'02020202020202020202', CAST('{"id":42}' AS BLOB) FROM n;
-INSERT INTO kinds SELECT company, common, type, 1, key FROM events ORDER BY 1, 2, 3, 5;
+-- Pages of what is of one type among 512 events: how far each is from the one before, in a byte.
+INSERT INTO kinds SELECT company, common, type, 1, min(key), unhex(group_concat(printf('%02x', step), '')) FROM (
+	SELECT company, common, type, key, key - lag(key, 1, key) OVER (PARTITION BY type, key / 512 ORDER BY key) AS step FROM events)
+	GROUP BY company, common, type, key / 512;
 INSERT INTO entities SELECT company, entity, key FROM events ORDER BY 1, 2, 3;
 INSERT INTO deliveries (id, event, subscription, state, reason, attempts, tries, status, settled_at)
 SELECT 10 * key, key, 10, 2, 'refused', 1, 1, 200, accepted_at + 3600000 FROM events WHERE key % 100 = 0 AND key <= 99990;
