@@ -325,11 +325,11 @@ func (cs *Catalogs) Noun(typ string) string {
 	if common := cs.common[typ]; common != "" {
 		typ = common
 	}
-	parts := strings.Split(typ, ".")
-	if len(parts) < 2 {
+	last := strings.LastIndexByte(typ, '.')
+	if last < 0 {
 		return typ
 	}
-	return parts[len(parts)-2]
+	return typ[strings.LastIndexByte(typ[:last], '.')+1 : last]
 }
 
 // Nearest gives the known name closest to an unknown one, for a hint; empty

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -143,9 +142,17 @@ func (e *Event) hashContent() []byte {
 	if !e.Time.IsZero() {
 		buf = e.Time.UTC().AppendFormat(buf, time.RFC3339Nano)
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.Extensions)) {
-		buf = appendField(buf, name)
-		buf = appendField(buf, fmt.Sprint(e.Extensions[name]))
+	names := make([]string, 0, 8)
+	for name := range e.Extensions {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		text, ok := e.Extensions[name].(string)
+		if !ok {
+			text = fmt.Sprint(e.Extensions[name])
+		}
+		buf = appendField(appendField(buf, name), text)
 	}
 	hash := sha256.New()
 	_, _ = hash.Write(append(buf, byte(e.Form))) // a hash never fails

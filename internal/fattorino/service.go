@@ -71,6 +71,7 @@ type Config struct {
 type Service struct {
 	Config
 	contracts map[string]Contract
+	operator  *Token // that AdminTokenHash stands for
 	tokens    tokenCache
 	resends   resends
 	pruning   pruning
@@ -82,7 +83,8 @@ type Service struct {
 // NewService makes a Service. It fails on a contract given twice, and on an own
 // contract that is not among them.
 func NewService(c Config) (*Service, error) {
-	s := &Service{Config: c, contracts: map[string]Contract{}}
+	operator := &Token{Kind: AdminToken, Scopes: []string{"*"}, Hash: c.AdminTokenHash}
+	s := &Service{Config: c, contracts: map[string]Contract{}, operator: operator}
 	var catalogs []*Catalog
 	for _, contract := range c.Contracts {
 		if _, twice := s.contracts[contract.Name()]; twice {
