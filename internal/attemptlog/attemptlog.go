@@ -3,7 +3,8 @@
 // point into it. Attempts that are recorded together have most of their texts in
 // common (header names, URLs, the body of an event that went to ten sinks), so
 // that a page is several times smaller than its attempts, and costs a store one
-// row.
+// row. Of a body that has the event's data in it as it was published, and most
+// have, a page can hold what is around it alone, if whoever reads it has the data.
 //
 // A page is a version byte, the texts, and the attempts:
 //
@@ -19,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,11 +36,15 @@ const MaxAttempts = 256
 
 // Flags of an attempt.
 const (
-	truncated  = 1 << iota // the answer's body was cut
-	hasRequest             // the request has a body, if an empty one
-	hasAnswer              // the answer has a body, if an empty one
-	knownFlags = 1<<iota - 1
+	truncated   = 1 << iota // the answer's body was cut
+	hasRequest              // the request has a body, if an empty one
+	hasAnswer               // the answer has a body, if an empty one
+	withoutData             // of the request's body there is what comes before the event's data and what after
+	knownFlags  = 1<<iota - 1
 )
+
+// minData is how long data must be to be left out.
+const minData = 64
 
 // A Writer packs attempts. Its zero value is an empty page; it may be used
 // again after Reset.
@@ -75,23 +81,31 @@ func (w *Writer) Len() int { return w.count }
 func (w *Writer) Size() int { return 1 + 2*binary.MaxVarintLen32 + len(w.texts) + len(w.attempts) }
 
 // Add packs one attempt. Values that are secret and the query of the URL,
-// which can hold secrets, are left out. Times are kept in microseconds.
-func (w *Writer) Add(a *fattorino.Attempt) {
+// which can hold secrets, are left out. Times are kept in microseconds. Data is
+// what the event's is, if those who read the page have it; else nil.
+func (w *Writer) Add(a *fattorino.Attempt, data []byte) {
 	if w.known == nil {
 		w.known, w.seed = map[uint64]text{}, maphash.MakeSeed()
 	}
-	t := a.Answer.Timing
+	t, flags := a.Answer.Timing, flagsOf(a)
+	before, after, cut := cut(a.Request.Body, data)
+	if cut {
+		flags |= withoutData
+	}
 	w.one, w.place = w.one[:0], 0
 	w.numbers(
 		uint64(a.Delivery), uint64(a.Number), uint64(a.StartedAt.UnixMicro()), uint64(a.BatchOf),
 		micros(t.DNS), micros(t.Connect), micros(t.TLS), micros(t.FirstByte), micros(t.Total),
-		uint64(a.Answer.Status), flags(a),
+		uint64(a.Answer.Status), flags,
 	)
 	w.text(a.Request.Method)
 	base, _, _ := strings.Cut(a.Request.URL, "?")
 	w.text(base)
 	w.header(a.Request.Header)
-	w.bytes(a.Request.Body)
+	w.bytes(before)
+	if cut {
+		w.bytes(after)
+	}
 	w.header(a.Answer.Header)
 	w.bytes(a.Answer.Body)
 	w.text(string(a.Answer.Failure))
@@ -112,7 +126,16 @@ func (w *Writer) AppendTo(b []byte) []byte {
 
 func micros(d time.Duration) uint64 { return uint64(max(0, d.Microseconds())) }
 
-func flags(a *fattorino.Attempt) (f uint64) {
+// cut gives what comes before the data in a body, and what after; all of it and
+// nothing where it has none that would be worth it.
+func cut(body, data []byte) (before, after []byte, ok bool) {
+	if len(data) < minData {
+		return body, nil, false
+	}
+	return bytes.Cut(body, data)
+}
+
+func flagsOf(a *fattorino.Attempt) (f uint64) {
 	for _, flag := range []struct {
 		set bool
 		bit uint64
@@ -195,8 +218,9 @@ func (w *Writer) find(b []byte) text {
 // errCorrupt tells of a page that no Writer has made.
 var errCorrupt = errors.New("a page of the log of attempts is damaged")
 
-// Find gives an attempt of a page; false where the page does not hold it.
-func Find(page []byte, delivery int64, number int) (*fattorino.Attempt, bool, error) {
+// Find gives an attempt of a page; false where the page does not hold it. Data is
+// that of the event, or nil if it was packed so.
+func Find(page []byte, delivery int64, number int, data []byte) (*fattorino.Attempt, bool, error) {
 	r, err := open(page)
 	if err != nil {
 		return nil, false, err
@@ -209,18 +233,36 @@ func Find(page []byte, delivery int64, number int) (*fattorino.Attempt, bool, er
 		if one.number() != uint64(delivery) || one.number() != uint64(number) {
 			continue
 		}
-		a := one.attempt(r.texts)
+		a, at := one.attempt(r.texts)
 		a.Delivery, a.Number = delivery, number
 		if one.failed || len(one.rest) > 0 {
 			return nil, false, errCorrupt
+		}
+		if err := putBack(a, at, data); err != nil {
+			return nil, false, err
 		}
 		return a, true, nil
 	}
 	return nil, false, nil
 }
 
-// Each calls f with every attempt of a page, as they were packed.
-func Each(page []byte, f func(*fattorino.Attempt) error) error {
+// putBack puts the event's data back into the request's body, at a place of it;
+// negative = it is whole.
+func putBack(a *fattorino.Attempt, at int, data []byte) error {
+	if at < 0 {
+		return nil
+	}
+	if len(data) < minData {
+		return fmt.Errorf("%w, or without the event of delivery %d", errCorrupt, a.Delivery)
+	}
+	a.Request.Body = slices.Insert(a.Request.Body, at, data...)
+	return nil
+}
+
+// Each calls f with every attempt of a page, as they were packed. It calls dataOf
+// for the data of a delivery's event where it has to; where that gives none, the
+// event is gone, and its attempt is left out. DataOf is nil where none was packed so.
+func Each(page []byte, dataOf func(delivery int64) ([]byte, error), f func(*fattorino.Attempt) error) error {
 	r, err := open(page)
 	if err != nil {
 		return err
@@ -228,10 +270,22 @@ func Each(page []byte, f func(*fattorino.Attempt) error) error {
 	for range r.count {
 		one := reader{rest: r.take()}
 		delivery, number := one.number(), one.number()
-		a := one.attempt(r.texts)
+		a, at := one.attempt(r.texts)
 		a.Delivery, a.Number = int64(delivery), int(number)
 		if r.failed || one.failed || len(one.rest) > 0 {
 			return errCorrupt
+		}
+		var data []byte
+		if at >= 0 && dataOf != nil {
+			if data, err = dataOf(a.Delivery); err != nil {
+				return err
+			}
+			if data == nil {
+				continue
+			}
+		}
+		if err := putBack(a, at, data); err != nil {
+			return err
 		}
 		if err := f(a); err != nil {
 			return err
@@ -319,9 +373,10 @@ func (r *reader) header(texts [][]byte) []fattorino.Header {
 	return fields
 }
 
-// attempt reads what follows the delivery and the number.
-func (r *reader) attempt(texts [][]byte) *fattorino.Attempt {
-	a := &fattorino.Attempt{StartedAt: time.UnixMicro(int64(r.number())), BatchOf: int64(r.number())}
+// attempt reads what follows the delivery and the number. It gives where in the
+// request's body the event's data is missing; -1 = nowhere.
+func (r *reader) attempt(texts [][]byte) (a *fattorino.Attempt, at int) {
+	a = &fattorino.Attempt{StartedAt: time.UnixMicro(int64(r.number())), BatchOf: int64(r.number())}
 	t := &a.Answer.Timing
 	for _, phase := range []*time.Duration{&t.DNS, &t.Connect, &t.TLS, &t.FirstByte, &t.Total} {
 		*phase = time.Duration(r.number()) * time.Microsecond
@@ -330,13 +385,17 @@ func (r *reader) attempt(texts [][]byte) *fattorino.Attempt {
 	flags := r.number()
 	a.Request.Method, a.Request.URL = r.text(texts), r.text(texts)
 	a.Request.Header = r.header(texts)
-	a.Request.Body = r.body(texts, flags&hasRequest != 0)
+	a.Request.Body, at = r.body(texts, flags&hasRequest != 0), -1
+	if flags&withoutData != 0 {
+		at = len(a.Request.Body)
+		a.Request.Body = append(a.Request.Body, r.text(texts)...)
+	}
 	a.Answer.Header = r.header(texts)
 	a.Answer.Body = r.body(texts, flags&hasAnswer != 0)
 	a.Answer.Truncated = flags&truncated != 0
 	a.Answer.Failure, a.Answer.Detail = fattorino.Failure(r.text(texts)), r.text(texts)
 	r.failed = r.failed || flags > knownFlags
-	return a
+	return a, at
 }
 
 func (r *reader) body(texts [][]byte, there bool) []byte {

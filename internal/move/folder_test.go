@@ -2,6 +2,8 @@ package move_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,7 +150,7 @@ func (f *folder) publish() {
 		company := int64(1 + i%companies)
 		e := &fattorino.Event{
 			ID: fmt.Sprint("e", i), Source: "/erp", Type: "t", Common: "invoice.paid", Company: company, Subject: "s", DataContentType: "application/json",
-			Form: fattorino.JSONData, Data: fmt.Appendf(nil, `{"id":%d}`, i), Entity: fattorino.Entity{Type: "invoice", IDs: []string{fmt.Sprint(i % 4)}},
+			Form: fattorino.JSONData, Data: fmt.Appendf(nil, `{"id":%d,"note":%q}`, i, strings.Repeat("x", i)), Entity: fattorino.Entity{Type: "invoice", IDs: []string{fmt.Sprint(i % 4)}},
 			Time: start.In(time.FixedZone("", 2*3600)), Extensions: map[string]any{"n": int32(i), "x": []byte{0, 255}},
 		}
 		switch i % 10 {
@@ -215,7 +217,7 @@ func (f *folder) record(d *fattorino.Delivery, at time.Time, batchOf int64) {
 	d.Tries++
 	a := &fattorino.Attempt{
 		Delivery: d.ID, Number: d.Attempts, StartedAt: at, BatchOf: batchOf,
-		Request: fattorino.Request{Method: "POST", URL: "https://sink.example/", Header: []fattorino.Header{{Name: "A", Value: "b: c"}}, Body: []byte("{\x00}")},
+		Request: fattorino.Request{Method: "POST", URL: "https://sink.example/", Header: []fattorino.Header{{Name: "A", Value: "b: c"}}, Body: slices.Concat([]byte("{\x00}"), d.Event.Data, []byte("."))},
 		Answer: fattorino.Answer{
 			Status: d.Status, Header: []fattorino.Header{{Name: "Server", Value: "x\xff"}}, Body: []byte{}, Truncated: true,
 			Timing: fattorino.Timing{DNS: time.Millisecond, Total: time.Second},

@@ -245,13 +245,31 @@ func deliveries(ctx context.Context, m *mover, r []any) (rows [][]any, err error
 	return rows, nil
 }
 
+// dataOf gives a function that gives the data of a delivery's event; nil where that
+// is not there any more. Deliveries of one event come together most often.
+func (m *mover) dataOf(ctx context.Context) func(delivery int64) ([]byte, error) {
+	var last []any
+	var data []byte
+	return func(delivery int64) ([]byte, error) {
+		r, err := m.origin(ctx, delivery, last)
+		if r == nil || err != nil {
+			return nil, err
+		}
+		if last == nil || last[0] != r[0] {
+			data, err = m.source.DataOf(ctx, r[0].(int64))
+		}
+		last = r
+		return data, err
+	}
+}
+
 // attempts takes a page of the log apart. What is of deliveries that are not
 // there any more is left out.
 func attempts(ctx context.Context, m *mover, r []any) (rows [][]any, err error) {
 	page, _ := r[0].([]byte)
 	var all []*fattorino.Attempt
 	of := []int64{}
-	err = attemptlog.Each(page, func(a *fattorino.Attempt) error {
+	err = attemptlog.Each(page, m.dataOf(ctx), func(a *fattorino.Attempt) error {
 		all, of = append(all, a), append(of, a.Delivery, a.BatchOf)
 		return nil
 	})

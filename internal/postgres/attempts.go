@@ -67,7 +67,7 @@ func (w *attemptWriter) add(s *share) map[int64]*int64 {
 		if w.page.Len() == 0 {
 			w.first = a
 		}
-		w.page.Add(a)
+		w.page.Add(a, nil)
 		pages[a.Delivery] = &w.first.Delivery
 	}
 	w.end(s.part, s.epoch)
@@ -104,7 +104,7 @@ func (w *attemptWriter) fits(a *fattorino.Attempt) bool {
 func (w *attemptWriter) alone(part int16, a *fattorino.Attempt, epoch int64) {
 	w.end(part, epoch)
 	w.first = a
-	w.page.Add(a)
+	w.page.Add(a, nil)
 	w.end(part, epoch)
 }
 
@@ -137,7 +137,7 @@ func (s *Store) Attempts(ctx context.Context, delivery int64) ([]*fattorino.Atte
 	}
 	all := []*fattorino.Attempt{}
 	for _, page := range pages {
-		err := attemptlog.Each(page, func(a *fattorino.Attempt) error {
+		err := attemptlog.Each(page, nil, func(a *fattorino.Attempt) error {
 			if a.Delivery == delivery {
 				all = append(all, a)
 			}

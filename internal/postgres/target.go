@@ -266,6 +266,6 @@ func (s *Store) readMove(ctx context.Context) error {
 // and a page that holds it alone.
 func (t *Target) AttemptRow(a *fattorino.Attempt) []any {
 	var page attemptlog.Writer
-	page.Add(a)
+	page.Add(a, nil)
 	return []any{int64(t.layout.ofID(a.Delivery)), a.Delivery, int64(a.Number), page.AppendTo(nil)}
 }

@@ -170,9 +170,17 @@ func (s *Store) Attempts(ctx context.Context, delivery int64) ([]*fattorino.Atte
 		if err != nil {
 			return err
 		}
+		r, _, err := refOf(h, delivery)
+		if err != nil {
+			return err
+		}
+		data, err := dataOf(h, r.event)
+		if err != nil {
+			return err
+		}
 		return h.query(2, func(row []driver.Value) error {
 			number := int(row[0].(int64))
-			a, found, err := attemptlog.Find(row[1].([]byte), delivery, number)
+			a, found, err := attemptlog.Find(row[1].([]byte), delivery, number, data)
 			if err == nil && !found {
 				err = fmt.Errorf("attempt %d of delivery %d is not on its page", number, delivery)
 			}

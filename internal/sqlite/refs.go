@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"encoding/binary"
 	"errors"
@@ -220,4 +221,14 @@ func delivery(q querier, id int64) (*fattorino.Delivery, error) {
 		return err
 	}, selectEventsByKey+`?)`, r.event)
 	return all[0], err
+}
+
+// dataOf gives the data of an event; nil where it has none, or is not there.
+func dataOf(q querier, event int64) (data []byte, err error) {
+	err = q.query(1, func(row []driver.Value) error {
+		found, _ := row[0].([]byte)
+		data = bytes.Clone(found)
+		return nil
+	}, `SELECT data FROM events WHERE key = ?`, event)
+	return data, err
 }

@@ -13,7 +13,7 @@ func (c *commit) settle(outcomes []fattorino.Outcome) error {
 	plain := map[success][]int64{}
 	for i := range outcomes {
 		o := &outcomes[i]
-		page, err := c.log(o.Attempt)
+		page, err := c.log(o)
 		if err != nil {
 			return err
 		}
@@ -42,7 +42,8 @@ func atOnce(d *fattorino.Delivery, page driver.Value) (success, bool) {
 // log puts an attempt on the page being written. It gives the page of a first
 // attempt, for its delivery to point to; nil for others, which are found among
 // the retries.
-func (c *commit) log(a *fattorino.Attempt) (page driver.Value, err error) {
+func (c *commit) log(o *fattorino.Outcome) (page driver.Value, err error) {
+	a := o.Attempt
 	if a == nil {
 		return nil, nil
 	}
@@ -54,7 +55,7 @@ func (c *commit) log(a *fattorino.Attempt) (page driver.Value, err error) {
 	if c.page.Len() == 0 {
 		c.ids.page++
 	}
-	c.page.Add(a)
+	c.page.Add(a, o.Delivery.Event.Data)
 	if a.Number == 1 {
 		return c.ids.page, nil
 	}

@@ -104,6 +104,12 @@ func (s *Source) EventAt(ctx context.Context, delivery int64) (int64, error) {
 	return key, translate(err)
 }
 
+// DataOf gives the data of an event; nil where it has none, or is not there.
+func (s *Source) DataOf(ctx context.Context, event int64) ([]byte, error) {
+	data, err := dataOf(source{ctx, s}, event)
+	return data, translate(err)
+}
+
 // LastUpTo gives the subscription's last delivery with an id up to the one given,
 // and the key of its event; 0 = there is none.
 func (s *Source) LastUpTo(ctx context.Context, subscription, id int64) (delivery, event int64, err error) {

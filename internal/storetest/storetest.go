@@ -306,16 +306,18 @@ func testDeliveriesWithEvents(t *testing.T, b *bundle) {
 
 func testOutcome(t *testing.T, b *bundle) {
 	sub := b.subscribe(7, 1)
-	p := b.publish(start, []int64{sub.ID}, invoice(7, "a", 1))
+	event := invoice(7, "a", 1)
+	event.Data = fmt.Appendf(nil, `{"id":1,"note":%q}`, strings.Repeat("paid late, ", 20)) // which is in the body as it is
+	p := b.publish(start, []int64{sub.ID}, event)
 	d := &fattorino.Delivery{
-		ID: p.First[0], Subscription: sub.ID, Event: p.Events[0], Attempts: 1, Tries: 1, Status: 500,
+		ID: p.First[0], Subscription: sub.ID, Event: event, Attempts: 1, Tries: 1, Status: 500,
 		DueAt: start.Add(5 * time.Second), FirstErrorAt: start,
 	}
 	attempt := &fattorino.Attempt{
 		Delivery: d.ID, Number: 1, StartedAt: start,
 		Request: fattorino.Request{
 			Method: "POST", URL: "https://sink.example/hook?token=secret",
-			Header: []fattorino.Header{{Name: "ce-id", Value: "1:a"}, {Name: "Empty", Value: ""}, {Name: "X", Value: "a: b"}, {Name: "Key", Value: "canary", Secret: true}}, Body: []byte(`{"a":1}`),
+			Header: []fattorino.Header{{Name: "ce-id", Value: "1:a"}, {Name: "Empty", Value: ""}, {Name: "X", Value: "a: b"}, {Name: "Key", Value: "canary", Secret: true}}, Body: slices.Concat([]byte(`{"data":`), event.Data, []byte("}\n")),
 		},
 		Answer: fattorino.Answer{
 			Status: 500, Header: []fattorino.Header{{Name: "Content-Type", Value: "text/plain"}, {Name: "X", Value: "caf\xe9"}}, Body: []byte{0, 1, 'x'}, Truncated: true,
