@@ -79,7 +79,7 @@ func (rt *router) add(at route, op *operation) {
 // To look among the fixed paths, by one of which events come in, costs a tenth of
 // asking the mux, which would have to be asked twice.
 func (rt *router) find(r *http.Request) *operation {
-	if op := rt.fixed[route{r.Method, r.URL.Path}]; op != nil {
+	if op := rt.fixed[route{r.Method, r.URL.Path}]; op != nil && r.URL.RawPath == "" { // with no slash in disguise
 		return op
 	}
 	_, pattern := rt.mux.Handler(r)

@@ -81,7 +81,7 @@ type hot struct {
 
 // ServeHTTP implements [http.Handler].
 func (h hot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == h.path {
+	if r.URL.Path == h.path && r.URL.RawPath == "" { // with no slash in disguise
 		h.handler.ServeHTTP(w, r)
 		return
 	}

@@ -88,8 +88,8 @@ func (w *Writer) Add(a *fattorino.Attempt, data []byte) {
 		w.known, w.seed = map[uint64]text{}, maphash.MakeSeed()
 	}
 	t, flags := a.Answer.Timing, flagsOf(a)
-	before, after, cut := cut(a.Request.Body, data)
-	if cut {
+	before, after, isCut := cut(a.Request.Body, data)
+	if isCut {
 		flags |= withoutData
 	}
 	w.one, w.place = w.one[:0], 0
@@ -103,7 +103,7 @@ func (w *Writer) Add(a *fattorino.Attempt, data []byte) {
 	w.text(base)
 	w.header(a.Request.Header)
 	w.bytes(before)
-	if cut {
+	if isCut {
 		w.bytes(after)
 	}
 	w.header(a.Answer.Header)
