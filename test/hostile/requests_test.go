@@ -128,14 +128,16 @@ func TestPathsHaveNoTricks(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for _, path := range []string{
-		"//v1/apps", "/v1//apps", "/v1/./apps", "/v1/x/../apps", "/v1/%2e%2e/apps", "/v1/..%2fapps", "/..%2fv1/apps", "/v1%2fapps",
+		"//v1/apps", "/v1//apps", "/v1/./apps", "/v1/x/../apps", "/v1/%2e%2e/apps", "/v1/..%2fapps", "/..%2fv1/apps", "/v1%2fapps", "/v1%2fevents",
 		"/v1/apps/", "/V1/apps", "/v1/apps%00", "/v1/apps;x", "/v1/apps%20", "/c/1/..%2f..%2fv1/apps", "/../../etc/passwd", "/v1/\\..\\apps",
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			statuses, bodies := s.raw(t, "GET "+path+" HTTP/1.1\r\n"+authorised+"Connection: close\r\n\r\n")
-			if len(statuses) != 1 || (statuses[0] != http.StatusNotFound && statuses[0] != http.StatusBadRequest) {
-				t.Errorf("answered %v, want 404: %s", statuses, bodies)
+			for _, method := range []string{"GET", "POST"} {
+				statuses, bodies := s.raw(t, method+" "+path+" HTTP/1.1\r\n"+authorised+"Content-Length: 0\r\nConnection: close\r\n\r\n")
+				if len(statuses) != 1 || (statuses[0] != http.StatusNotFound && statuses[0] != http.StatusBadRequest) {
+					t.Errorf("%s is answered %v, want 404: %s", method, statuses, bodies)
+				}
 			}
 		})
 	}
