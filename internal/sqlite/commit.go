@@ -124,6 +124,8 @@ func (s *Store) Update(ctx context.Context, f func(fattorino.Tx) error) error {
 	s.ids = u.ids
 	for _, h := range u.pruned {
 		s.recent.forget(h)
+	}
+	if len(u.pruned) > 0 {
 		s.unlisted = nil // the events tell which are left
 	}
 	return nil

@@ -220,10 +220,7 @@ func (l *logSearch) keepEvents(refs []ref) ([]ref, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(refs, func(r ref) bool {
-		_, found := slices.BinarySearch(fit, r.event)
-		return !found
-	}), nil
+	return slices.DeleteFunc(refs, func(r ref) bool { return !isIn(fit, r.event) }), nil
 }
 
 // numbers reads rows of one integer.

@@ -163,16 +163,8 @@ func (g group) up(q querier, from int64, n int) (found []int64, err error) {
 // pruneGroup takes events that are deleted off the pages of their group. Their keys
 // are in order.
 func (t *tx) pruneGroup(g group, gone []int64) error {
-	pages := map[int64][]byte{} // by the first event
-	err := t.query(2, func(row []driver.Value) error {
-		first := row[0].(int64)
-		if first > gone[len(gone)-1] {
-			return errEnough
-		}
-		pages[first] = row[1].([]byte)
-		return nil
-	}, groupPagesUp, g.values(gone[0])...)
-	if err := untilEnough(err); err != nil {
+	pages, err := t.pagesOf(gone, groupPagesUp, g.values(gone[0])...)
+	if err != nil {
 		return err
 	}
 	for first, packed := range pages {
@@ -180,10 +172,7 @@ func (t *tx) pruneGroup(g group, gone []int64) error {
 		if err != nil {
 			return err
 		}
-		left = slices.DeleteFunc(left, func(key int64) bool {
-			_, found := slices.BinarySearch(gone, key)
-			return found
-		})
+		left = slices.DeleteFunc(left, func(key int64) bool { return isIn(gone, key) })
 		_, err = t.exec(`DELETE FROM kinds WHERE `+ofGroup+` AND first = ?5`, anys(g.values(first))...)
 		if err == nil && len(left) > 0 {
 			_, err = t.exec(groupPageInto+marks(6), anys(g.values(left[0], packEvents(left)))...)

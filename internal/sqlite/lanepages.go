@@ -144,16 +144,8 @@ func laneDown(q querier, subscription int64, in span, n int) (found []ref, err e
 // pruneLane takes deliveries that are deleted off the pages of a subscription.
 // Their ids are in order.
 func (t *tx) pruneLane(subscription int64, gone []int64) error {
-	pages := map[int64][]byte{} // by their number
-	err := t.query(2, func(row []driver.Value) error {
-		first := row[0].(int64)
-		if first > gone[len(gone)-1] {
-			return errEnough
-		}
-		pages[first] = row[1].([]byte)
-		return nil
-	}, lanePagesUp, subscription, gone[0])
-	if err := untilEnough(err); err != nil {
+	pages, err := t.pagesOf(gone, lanePagesUp, subscription, gone[0])
+	if err != nil {
 		return err
 	}
 	for first, packed := range pages {
@@ -170,10 +162,7 @@ func (t *tx) prunePage(subscription, first int64, packed []byte, gone []int64) e
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(r ref) bool {
-		_, found := slices.BinarySearch(gone, r.id)
-		return found
-	})
+	all = slices.DeleteFunc(all, func(r ref) bool { return isIn(gone, r.id) })
 	if _, err = t.exec(`DELETE FROM lane_pages WHERE subscription = ? AND first = ?`, subscription, first); err != nil || len(all) == 0 {
 		return err
 	}

@@ -141,7 +141,7 @@ func (t *tx) pruneBlock(block int64, gone []int64) error {
 	left, packed := map[success][]int64{}, []byte(nil)
 	err := t.query(2, func(row []driver.Value) error {
 		return eachSuccess(block, row[1].([]byte), func(id int64, s success) {
-			if _, found := slices.BinarySearch(gone, id); !found {
+			if !isIn(gone, id) {
 				left[s] = append(left[s], id)
 			}
 		})

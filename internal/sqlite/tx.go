@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
@@ -218,6 +219,27 @@ func (t *tx) Prune(before time.Time, after int64, limit int) (last int64, delete
 		}
 	}
 	return last, deleted, t.prunePages(before, limit)
+}
+
+// pagesOf gives the pages, by their first numbers, on which numbers that are gone may
+// be. The query gives pages from that of the first of these up.
+func (t *tx) pagesOf(gone []int64, query string, args ...driver.Value) (map[int64][]byte, error) {
+	pages := map[int64][]byte{}
+	err := t.query(2, func(row []driver.Value) error {
+		first := row[0].(int64)
+		if first > gone[len(gone)-1] {
+			return errEnough
+		}
+		pages[first] = row[1].([]byte)
+		return nil
+	}, query, args...)
+	return pages, untilEnough(err)
+}
+
+// isIn tells whether a number is among others, which are in order.
+func isIn(numbers []int64, n int64) bool {
+	_, found := slices.BinarySearch(numbers, n)
+	return found
 }
 
 // prunePages deletes what was attempted before the time, and notes which ids
