@@ -21,16 +21,43 @@ var errMalformed = errors.New("no HTTP answer")
 // used again.
 type answerReader struct {
 	from   *bufio.Reader
-	left   int     // bytes that the header may still have
-	text   []byte  // names and values of the fields
-	fields []field // where they lie in text
-	long   []byte  // a line that is longer than the buffer of from
+	last   *lastHead // of the connection
+	known  bool      // the head is that one
+	left   int       // bytes that the header may still have
+	text   []byte    // names and values of the fields
+	fields []field   // where they lie in text
+	long   []byte    // a line that is longer than the buffer of from
 	sized  io.LimitedReader
 	piece  [pieceSize]byte
 }
 
 // maxFields is how many fields a header may have.
 const maxFields = 1000
+
+// A lastHead is what the answer before had before its body. A sink that answers
+// often says the same again, byte for byte, until its clock goes on by a second:
+// what is known is not read again.
+type lastHead struct {
+	text   []byte // as it came, with the blank line; empty = none
+	head   head
+	header []fattorino.Header // of each answer with this head
+}
+
+// maxLast is how long a head may be to be kept, in bytes: every connection has
+// one.
+const maxLast = 512
+
+// begins tells whether what came begins with the head before.
+func (l *lastHead) begins(came []byte) bool { return len(l.text) > 0 && bytes.HasPrefix(came, l.text) }
+
+// note keeps the head that came begins with, if it is there to its end.
+func (l *lastHead) note(came []byte) {
+	end := bytes.Index(came[:min(len(came), maxLast)], []byte("\r\n\r\n"))
+	l.text, l.header = l.text[:0], nil
+	if end >= 0 {
+		l.text = append(l.text, came[:end+4]...)
+	}
+}
 
 // A field is a header field: text[name:colon] is its name in the canonical
 // form (Content-Type), text[colon:end] its value.
@@ -56,13 +83,23 @@ func (h head) final() bool { return h.status < 100 || h.status >= 200 || h.statu
 // head reads up to the body of the final answer. Interim answers are passed
 // over, and count for the header's limit.
 func (a *answerReader) head() (head, error) {
+	came, _ := a.from.Peek(a.from.Buffered()) // which is there
 	a.left = maxHeader
-	for {
-		h, err := a.oneHead()
-		if err != nil || h.final() {
-			return h, err
-		}
+	if a.known = a.last.begins(came); a.known {
+		a.left -= len(a.last.text)
+		_, err := a.from.Discard(len(a.last.text))
+		return a.last.head, err
 	}
+	a.last.note(came)
+	h, err := a.oneHead()
+	if noted := len(came) - a.from.Buffered(); err != nil || !h.final() || noted != len(a.last.text) {
+		a.last.text = a.last.text[:0] // it is something else, or ends in another way
+	}
+	a.last.head = h
+	for err == nil && !h.final() {
+		h, err = a.oneHead()
+	}
+	return h, err
 }
 
 func (a *answerReader) oneHead() (head, error) {
@@ -281,8 +318,19 @@ func hasToken(list []byte, token string) bool {
 }
 
 // header gives the fields sorted by name, as far as they fit into keptHeader
-// bytes, in valid UTF-8.
+// bytes, in valid UTF-8. Answers can have it in common.
 func (a *answerReader) header() []fattorino.Header {
+	if a.known {
+		return a.last.header
+	}
+	header := a.newHeader()
+	if len(a.last.text) > 0 {
+		a.last.header = header
+	}
+	return header
+}
+
+func (a *answerReader) newHeader() []fattorino.Header {
 	slices.SortStableFunc(a.fields, func(f, g field) int {
 		return bytes.Compare(a.text[f.name:f.colon], a.text[g.name:g.colon])
 	})

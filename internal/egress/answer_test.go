@@ -17,8 +17,14 @@ import (
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
 )
 
-func newReader(text string) *answerReader {
-	return &answerReader{from: bufio.NewReaderSize(strings.NewReader(text), 4<<10)}
+func newReader(text string) *answerReader { return readerAfter(&lastHead{}, text) }
+
+// readerAfter reads an answer on a connection with a head before, when the first
+// of it has come.
+func readerAfter(last *lastHead, text string) *answerReader {
+	from := bufio.NewReaderSize(strings.NewReader(text), 4<<10)
+	_, _ = from.Peek(1)
+	return &answerReader{from: from, last: last}
 }
 
 // Given the head of an answer, when it is read, then it tells where the body
@@ -145,6 +151,93 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("%q is left; net/http leaves %q", left, wantLeft)
 		}
 	})
+}
+
+// Given a connection on which a sink has answered, when it answers again, with
+// the same head or another, then what is read is what would be read on a new
+// connection.
+func FuzzAnswerAfterAnother(f *testing.F) {
+	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n\r\nmore"
+	const hints = "HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n"
+	for _, pair := range [][2]string{
+		{ok, ok},
+		{ok, strings.Replace(ok, "ok", "no", 1)},
+		{ok, strings.Replace(ok, "200", "500", 1)},
+		{ok, ok[:30]},
+		{ok[:len(ok)-2], ok},
+		{hints + ok, hints + "HTTP/1.1 410 Gone\r\n\r\n"},
+		{hints + "HTTP/1.1 410 Gone\r\n\r\n", hints + ok},
+		{hints, hints + ok},
+		{"HTTP/1.1 200 OK\nContent-Length: 6\n\nok\r\n\r\n", "HTTP/1.1 200 OK\nContent-Length: 6\n\nok\r\n\r\nHTTP/1.1 500 No\r\n\r\n"},
+		{"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("a", maxLast), "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("a", maxLast) + "\r\n\r\n"},
+		{"HTTP/1.1 100 No\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 100 No\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n\r\n"},
+		{chunked, chunked},
+		{"HTTP/1.1 101 Switching Protocols\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"},
+	} {
+		f.Add([]byte(pair[0]), []byte(pair[1]))
+	}
+	f.Fuzz(func(t *testing.T, before, text []byte) {
+		var last lastHead
+		readWhole(readerAfter(&last, string(before)))
+		got := readWhole(readerAfter(&last, string(text)))
+		want := readWhole(newReader(string(text)))
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(wholeAnswer{}, head{})); diff != "" {
+			t.Errorf("after %q it is read otherwise (-new connection +this one):\n%s", before, diff)
+		}
+		if again := readWhole(readerAfter(&last, string(text))); !cmp.Equal(want, again, cmp.AllowUnexported(wholeAnswer{}, head{})) {
+			t.Errorf("the second time it is %+v, the first %+v", again, want)
+		}
+	})
+}
+
+type wholeAnswer struct {
+	failed bool
+	head   head
+	header []fattorino.Header
+	body   string
+	cut    bool // its body
+	ended  bool
+	left   string
+}
+
+func readWhole(a *answerReader) wholeAnswer {
+	h, err := a.head()
+	if err != nil {
+		return wholeAnswer{failed: true}
+	}
+	w := wholeAnswer{head: h, header: a.header()}
+	body, truncated, ended := a.body(h, http.MethodPost, maxBody)
+	w.body, w.cut, w.ended, w.left = string(body), truncated, ended, rest(a.from)
+	return w
+}
+
+// Given a sink that says the same again, when its answer is read, then its head
+// is the one that is known; and what is long is not kept.
+func TestHeadThatIsKnown(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		text  string
+		known bool
+	}{
+		"the same":            {"HTTP/1.1 200 OK\r\nDate: now\r\n\r\n", true},
+		"after an interim":    {"HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", false},
+		"lines without CR":    {"HTTP/1.1 200 OK\nContent-Length: 4\n\n\r\n\r\n", false},
+		"longer than is kept": {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("a", maxLast) + "\r\n\r\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var last lastHead
+			first := readWhole(readerAfter(&last, row.text))
+			a := readerAfter(&last, row.text)
+			if second := readWhole(a); a.known != row.known || !cmp.Equal(first, second, cmp.AllowUnexported(wholeAnswer{}, head{})) {
+				t.Errorf("known %v, %+v; first it was %+v", a.known, second, first)
+			}
+			if !row.known && (len(last.text) > 0 || last.header != nil) {
+				t.Errorf("%q is kept", last.text)
+			}
+		})
+	}
 }
 
 // readWithNetHTTP reads the final answer; false where net/http takes it for

@@ -27,6 +27,7 @@ type conn struct {
 	byte    [1]byte // what quiet reads into
 	unsaid  []byte  // a request that goes out when its answer is read for
 	failed  error   // why it could not be written to its end
+	last    lastHead
 
 	idle idle // the pool's
 }

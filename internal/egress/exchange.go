@@ -54,7 +54,7 @@ func newExchange() *exchange {
 
 // end makes x forget what it was for.
 func (x *exchange) end() {
-	x.request, x.conn = nil, nil
+	x.request, x.conn, x.in.last = nil, nil, nil
 	if cap(x.in.text)+cap(x.in.long) > keptHeader { // an uncommonly large header
 		x.in.text, x.in.long = nil, nil
 	}
@@ -152,6 +152,7 @@ func (x *exchange) await() bool {
 // receive reads the head of the answer.
 func (x *exchange) receive() (head, error) {
 	x.in.from.Reset(x.conn.stream)
+	x.in.last = &x.conn.last
 	_, err := x.in.from.Peek(1)
 	if x.rest == nil && x.wrote.IsZero() {
 		x.wrote = x.conn.socket.asked
