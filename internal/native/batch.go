@@ -52,7 +52,7 @@ func (c *Contract) BatchNotification(s *fattorino.Subscription, events []*fattor
 	told := make([]*fattorino.Event, len(events))
 	size := 2
 	for i, e := range events {
-		told[i] = c.shown(s, e)
+		told[i] = c.shown(wayOf(s, e))
 		size += 512 + len(told[i].Data)
 	}
 	body := cloudevents.AppendBatch(make([]byte, 0, size), told)
@@ -64,7 +64,7 @@ func (c *Contract) BatchNotification(s *fattorino.Subscription, events []*fattor
 func batchID(subscription int64, events []*fattorino.Event) string {
 	ids := make([]string, len(events))
 	for i, e := range events {
-		ids[i] = messageID(subscription, e)
+		ids[i] = messageID(subscription, eventID(e))
 	}
 	slices.Sort(ids)
 	h := sha256.New()

@@ -44,7 +44,7 @@ func (c *Contract) chatBody(s *fattorino.Subscription, e *fattorino.Event) ([]by
 			return nil, err
 		}
 	}
-	shown := c.shown(s, e)
+	shown := c.shown(wayOf(s, e))
 	return messages.Body(shown.Type, shown)
 }
 

@@ -56,6 +56,7 @@ type Contract struct {
 	options  Options
 	catalog  *fattorino.Catalog
 	messages map[fattorino.Format]*chat.Messages // of the chat formats
+	tellings tellings
 }
 
 var _ fattorino.Contract = (*Contract)(nil)

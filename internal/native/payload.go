@@ -1,7 +1,6 @@
 package native
 
 import (
-	"encoding/base32"
 	"maps"
 	"net/http"
 	"slices"
@@ -47,14 +46,10 @@ func (c *Contract) Notification(s *fattorino.Subscription, e *fattorino.Event, n
 		if err != nil {
 			return nil, err
 		}
-		return c.request(s, messageID(s.ID, e), body, now, contentType(jsonType))
+		return c.request(s, messageID(s.ID, eventID(e)), body, now, contentType(jsonType))
 	}
-	id, shown := messageID(s.ID, e), c.shown(s, e)
-	if s.Format == fattorino.Standard {
-		return c.request(s, id, standardBody(shown), now, contentType(jsonType))
-	}
-	told, body := message(s.Format, shown)
-	return c.request(s, id, body, now, told...)
+	t := c.tellings.of(c, s, e)
+	return c.request(s, messageID(s.ID, t.id), t.body, now, t.header...)
 }
 
 // request builds the POST around a body and the header fields that belong to
@@ -82,22 +77,22 @@ func (c *Contract) request(s *fattorino.Subscription, id string, body []byte, no
 	return r, nil
 }
 
-// shown gives the event as the subscription is told of it. The event itself is
-// shared with other deliveries and stays as it is.
-func (c *Contract) shown(s *fattorino.Subscription, e *fattorino.Event) *fattorino.Event {
-	asNamed := named(s.Types, e.Type)
-	if asNamed && s.Format == fattorino.Standard && !s.Options.Thin {
+// shown gives the event as it is told of in a way. The event itself is shared
+// with other deliveries and stays as it is.
+func (c *Contract) shown(in way) *fattorino.Event {
+	e := in.event
+	if in.asNamed && in.format == fattorino.Standard && !in.thin {
 		return e
 	}
 	shown := *e
-	if !asNamed {
+	if !in.asNamed {
 		shown.Type, _ = c.catalog.TypeOf(e)
 	}
-	if s.Options.Thin {
+	if in.thin {
 		shown.Data, shown.Form = c.thin(e), fattorino.JSONData
 		shown.DataContentType, shown.DataSchema = jsonType, "" // the schema is that of the state
 	}
-	if s.Format == fattorino.Standard || isChat(s.Format) {
+	if in.format == fattorino.Standard || isChat(in.format) {
 		return &shown // extensions are not told
 	}
 	extensions := make(map[string]any, len(e.Extensions)+3)
@@ -179,12 +174,4 @@ func standardBody(e *fattorino.Event) []byte {
 	body = e.Happened().AppendFormat(append(body, `,"timestamp":"`...), time.RFC3339Nano)
 	body = append(body, `","data":`...)
 	return append(cloudevents.AppendData(body, e), '}')
-}
-
-// messageID gives the webhook-id, which is no choice of the producer (SW-4).
-func messageID(subscription int64, e *fattorino.Event) string {
-	digest := e.Digest()
-	id := strconv.AppendInt(append(make([]byte, 0, 64), "msg_"...), subscription, 10)
-	encoding := base32.HexEncoding.WithPadding(base32.NoPadding)
-	return string(encoding.AppendEncode(append(id, '_'), digest[:]))
 }
