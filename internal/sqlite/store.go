@@ -113,7 +113,11 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	if err := ownOnly(path); err != nil {
 		return err
 	}
-	if s.write, err = sql.Open("sqlite", dsn(path, writePragmas...)); err != nil {
+	layer, err := fileLayer()
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	if s.write, err = sql.Open("sqlite", dsn(path, layer, writePragmas...)); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
 	s.write.SetMaxOpenConns(1)
@@ -123,7 +127,7 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	if err := migrate(ctx, s.write); err != nil {
 		return err
 	}
-	if s.read, err = sql.Open("sqlite", dsn(path, "query_only(1)", "busy_timeout(5000)", "cache_size(-1000)")); err != nil {
+	if s.read, err = sql.Open("sqlite", dsn(path, "", "query_only(1)", "busy_timeout(5000)", "cache_size(-1000)")); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
 	const forLanes = 4 // connections that the lanes keep for themselves
@@ -160,10 +164,15 @@ func ownOnly(path string) error {
 	return errors.Join(file.Chmod(0o600), file.Close())
 }
 
-// dsn names the file with pragmas that every connection starts with: one set
-// later, on the pool, would reach a single connection.
-func dsn(path string, pragmas ...string) string {
-	u := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}.Encode()}
+// dsn names the file, the layer that it is read and written by (empty = the
+// usual), and pragmas that every connection starts with: one set later, on the
+// pool, would reach a single connection.
+func dsn(path, layer string, pragmas ...string) string {
+	query := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
+	if layer != "" {
+		query.Set("vfs", layer)
+	}
+	u := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query.Encode()}
 	return u.String()
 }
 

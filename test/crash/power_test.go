@@ -46,6 +46,7 @@ func TestAProgramThatDoesNotSyncIsFoundOut(t *testing.T) {
 	needTracer(t)
 	careless := []struct{ name, file, from, to string }{
 		{"commits", "internal/sqlite/store.go", `"synchronous(FULL)"`, `"synchronous(NORMAL)"`},
+		{"commits, and tells SQLite so", "internal/sqlite/sync_linux.go", `err := syscall.Fdatasync(int(f.Fh))`, `err := error(nil)`},
 		{"nothing", "internal/sqlite/store.go", `"synchronous(FULL)"`, `"synchronous(OFF)"`},
 		{"the name of the data folder", "internal/sqlite/folder.go", `f.Sync()`, `error(nil)`},
 		{"the master keys", "internal/sign/masterkeys.go", `err = f.Sync()`, `_ = f`},
