@@ -48,7 +48,7 @@ func (c *Contract) Notification(s *fattorino.Subscription, e *fattorino.Event, n
 		}
 		return c.request(s, messageID(s.ID, eventID(e)), body, now, contentType(jsonType))
 	}
-	t := c.tellings.of(c, s, e)
+	t := c.telling(s, e)
 	return c.request(s, messageID(s.ID, t.id), t.body, now, t.header...)
 }
 

@@ -35,14 +35,19 @@ const (
 	maxSharedData = 4 << 10
 )
 
-// tellings keeps the latest, each in a place that its event gives it.
+// tellings are the latest, each in a place that its event gives it.
 type tellings [maxTellings]atomic.Pointer[telling]
 
-// of gives the telling of an event to the subscription.
-func (all *tellings) of(c *Contract, s *fattorino.Subscription, e *fattorino.Event) *telling {
-	in := wayOf(s, e)
+// place gives the one where that of an event is, if it is kept.
+func (all *tellings) place(e *fattorino.Event) *atomic.Pointer[telling] {
 	const apart = 0x9e3779b97f4a7c15 // companies whose seqs are the same
-	place := &all[(uint64(e.Seq)+uint64(e.Company)*apart>>32)%maxTellings]
+	return &all[(uint64(e.Seq)+uint64(e.Company)*apart>>32)%maxTellings]
+}
+
+// telling gives what the subscription is told of an event, which must not change
+// afterwards.
+func (c *Contract) telling(s *fattorino.Subscription, e *fattorino.Event) *telling {
+	in, place := wayOf(s, e), c.tellings.place(e)
 	if known := place.Load(); known != nil && known.way == in {
 		return known
 	}
