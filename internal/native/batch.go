@@ -2,9 +2,7 @@ package native
 
 import (
 	"crypto/sha256"
-	"encoding/base32"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/cloudevents"
@@ -71,9 +69,7 @@ func batchID(subscription int64, events []*fattorino.Event) string {
 	for _, id := range ids {
 		h.Write([]byte(id)) // never fails; each has the same length
 	}
-	id := strconv.AppendInt(append(make([]byte, 0, 64), "batch_"...), subscription, 10)
-	encoding := base32.HexEncoding.WithPadding(base32.NoPadding)
-	return string(encoding.AppendEncode(append(id, '_'), h.Sum(nil)[:16]))
+	return webhookID("batch_", subscription, idText(h.Sum(nil)[:16]))
 }
 
 // checkBatch holds the choices for batches to their bounds, and to the format

@@ -74,11 +74,21 @@ func (c *Contract) tell(in way) *telling {
 // (SW-4).
 func eventID(e *fattorino.Event) string {
 	digest := e.Digest()
-	return base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(digest[:])
+	return idText(digest[:])
 }
 
-// messageID gives the webhook-id of what a subscription is told.
+// messageID gives the webhook-id of what a subscription is told of an event.
 func messageID(subscription int64, event string) string {
-	id := strconv.AppendInt(append(make([]byte, 0, 64), "msg_"...), subscription, 10)
-	return string(append(append(id, '_'), event...))
+	return webhookID("msg_", subscription, event)
+}
+
+// webhookID gives the webhook-id of what a subscription is told.
+func webhookID(prefix string, subscription int64, what string) string {
+	id := strconv.AppendInt(append(make([]byte, 0, 64), prefix...), subscription, 10)
+	return string(append(append(id, '_'), what...))
+}
+
+// idText gives a hash as it stands in a webhook-id.
+func idText(hash []byte) string {
+	return base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(hash)
 }

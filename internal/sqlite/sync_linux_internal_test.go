@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fattorino-dev/fattorino/internal/fattorino"
+	"github.com/fattorino-dev/fattorino/internal/record"
 )
 
 // Given a log that cannot be synced, when something is accepted, then it is
@@ -36,6 +37,7 @@ func TestWhatCannotBeSyncedIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer null.Close()
 	for _, fd := range openAs(t, filepath.Join(dir, databaseFile+"-wal")) {
 		if err := syscall.Dup3(int(null.Fd()), fd, syscall.O_CLOEXEC); err != nil {
 			t.Fatal(err)
@@ -51,21 +53,10 @@ func TestWhatCannotBeSyncedIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	var ids []string
 	rows, err := s.read.QueryContext(ctx, "SELECT id FROM events")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			t.Fatal(err)
-		}
-		ids = append(ids, id)
-	}
-	if fmt.Sprint(ids) != "[before]" || rows.Err() != nil {
-		t.Errorf("events %q, %v", ids, rows.Err())
+	ids, err := collect(rows, err, func(r record.Row) (id string, err error) { return id, r.Scan(&id) })
+	if fmt.Sprint(ids) != "[before]" || err != nil {
+		t.Errorf("events %q, %v", ids, err)
 	}
 }
 
